@@ -1,0 +1,17 @@
+/** Object replicas on the disks of one host, laid out as Swift does: device/objects[-policy]/partition/suffix/hash/timestamp.data */
+import type { ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
+
+export interface ObjectDriver {
+  readonly name: string
+  devices(): Promise<{ name: string; total_bytes: number; free_bytes: number }[]>
+  /** Writes a replica: temporary file, fsync, metadata in xattrs, rename, directory fsync. An older timestamp than what is there: Fault conflict. */
+  put(args: ObjectArgs, body: AsyncIterable<Uint8Array>): Promise<ObjectHead>
+  /** Not found, or a tombstone: Fault not_found, with the tombstone's timestamp in details. */
+  head(args: ObjectArgs): Promise<ObjectHead>
+  /** Body of args.range, or all. The reader must end or destroy the body. */
+  get(args: ObjectArgs): Promise<{ head: ObjectHead; body: AsyncIterable<Uint8Array> }>
+  /** Replaces user metadata, keeping the data file. */
+  post(args: ObjectArgs): Promise<ObjectHead>
+  /** Writes a tombstone. An older timestamp than what is there: Fault conflict. */
+  delete(args: ObjectArgs): Promise<{ timestamp: string; existed: boolean }>
+}

@@ -1,0 +1,42 @@
+/** Bindings of the bundle (wrangler.toml, or the generated workerd config): objects, the hashing service, and plain settings. */
+import type { Random } from '../../schema/values/random.ts'
+import type { Clock } from '../../schema/values/time.ts'
+import type { AccountObject } from '../account/index.ts'
+import type { ContainerObject } from '../container/index.ts'
+import type { HostObject } from '../host/index.ts'
+import type { IdentityObject } from '../identity/index.ts'
+import type { ProjectObject } from '../project/index.ts'
+import type { RegionObject } from '../region/index.ts'
+import type { RingObject } from '../ring/index.ts'
+import type { Namespace } from './rpc.ts'
+
+export interface Env {
+  IDENTITY: Namespace<IdentityObject>
+  PROJECT: Namespace<ProjectObject>
+  REGION: Namespace<RegionObject>
+  HOST: Namespace<HostObject>
+  RING: Namespace<RingObject>
+  ACCOUNT: Namespace<AccountObject>
+  CONTAINER: Namespace<ContainerObject>
+  /** A second process for scrypt (single machine); absent at the edge, where each request has its own CPU. */
+  HASHER?: { fetch(request: Request): Promise<Response> }
+  /** Region name in the catalog. */
+  REGION_NAME?: string
+  /** Origin that catalog links carry; the request's own where empty. */
+  PUBLIC_URL?: string
+  /** The edge plan's body limit in bytes; larger bodies get 413. */
+  BODY_BYTES_MAX?: string
+  /** JSON: policy rule -> check string, over the defaults. */
+  POLICY_OVERRIDES?: string
+  /** Secret that makes the first admin and joins the first host; see docs/operate.md. */
+  BOOTSTRAP_ADMIN_PASSWORD?: string
+  BOOTSTRAP_JOIN_TOKEN?: string
+  /** JSON overrides of limits: security compliance, scheduler... */
+  OPTIONS?: string
+  /** Only in the simulator: its clock, randomness and log. */
+  SIM?: { clock: Clock; random: Random; log?: (event: string, fields: Record<string, unknown>) => void }
+}
+
+/** There is one identity per deployment, and so far one region. */
+export const IDENTITY_NAME = 'identity'
+export const REGION_OBJECT_NAME = 'region'

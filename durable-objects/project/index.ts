@@ -1,0 +1,53 @@
+/** Project: all that one tenant owns in Nova, Cinder, Neutron and Glance, in one database: one request, one transaction. A shell: stores have the logic. */
+import type { ObservedItem } from '../../schema/agent/observed.ts'
+import { migrations } from '../../schema/project/migrations.ts'
+import { type Caller, systemCaller } from '../../schema/values/caller.ts'
+import { projectTag } from '../../schema/values/ids.ts'
+import { REGION_OBJECT_NAME, type Env } from '../kernel/env.ts'
+import { type ChangeRow, readChanges } from '../kernel/deps.ts'
+import { SkyObject } from '../kernel/object.ts'
+import { folds, projectTasks, wire } from './wiring.ts'
+import { ProjectSession } from './session.ts'
+import { type Violation, verifyProject } from './verify.ts'
+
+export class ProjectObject extends SkyObject {
+  #registered = false
+
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env, migrations, projectTasks)
+    wire(this.deps)
+  }
+
+  /** A caller's session: refused where the token was revoked. The first call of a project's life enters it in the region's directory. */
+  async open(caller: Caller): Promise<ProjectSession> {
+    this.admit(caller)
+    await this.#register()
+    return new ProjectSession(this.deps, caller)
+  }
+
+  /** Reports of a host about this project's things; answered once they are folded in. */
+  observed(hostId: string, items: ObservedItem[]): void {
+    this.deps.commit(systemCaller(`host-${hostId}`), (tx) => {
+      for (const item of items) folds(this.deps)[item.kind]?.(tx, hostId, item)
+    })
+  }
+
+  changes(after_seq: number, limit: number): ChangeRow[] {
+    return readChanges(this.deps, after_seq, limit)
+  }
+
+  verify(): Violation[] {
+    return verifyProject(this.deps)
+  }
+
+  async #register(): Promise<void> {
+    if (this.#registered) return
+    const { sql } = this.deps.storage
+    sql.exec('CREATE TABLE IF NOT EXISTS _registered (yes INTEGER PRIMARY KEY)')
+    if (sql.exec('SELECT yes FROM _registered').toArray().length === 0) {
+      await this.deps.env.REGION.getByName(REGION_OBJECT_NAME).enterProject(this.deps.name, projectTag(this.deps.name))
+      sql.exec('INSERT OR IGNORE INTO _registered (yes) VALUES (1)')
+    }
+    this.#registered = true
+  }
+}

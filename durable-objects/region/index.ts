@@ -1,0 +1,59 @@
+/** Region: what tenants share: hosts and their capacity, flavors, segments, the directory of owners. A shell: stores have the logic. */
+import { migrations } from '../../schema/region/migrations.ts'
+import type { HostFacts } from '../../schema/agent/observed.ts'
+import { type Caller, systemCaller } from '../../schema/values/caller.ts'
+import { computeRegionTasks, seedCompute } from '../../workers/compute/region.ts'
+import { networkRegionTasks, seedNetwork } from '../../workers/network/region.ts'
+import { seedVolume, volumeRegionTasks } from '../../workers/volume/region.ts'
+import { type HostRow, HostsStore } from '../../workers/agents/hosts/store.ts'
+import type { Env } from '../kernel/env.ts'
+import { SkyObject } from '../kernel/object.ts'
+import { RegionSession } from './session.ts'
+
+export class RegionObject extends SkyObject {
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env, migrations, { ...computeRegionTasks, ...networkRegionTasks, ...volumeRegionTasks })
+    this.deps.storage.transactionSync(() => {
+      seedCompute(this.deps)
+      seedNetwork(this.deps)
+      seedVolume(this.deps)
+    })
+  }
+
+  open(caller: Caller): RegionSession {
+    this.admit(caller)
+    return new RegionSession(this.deps, caller)
+  }
+
+  /** For the plane's own steps (outbox tasks of other objects): no caller to admit. */
+  system(requestId: string): RegionSession {
+    return new RegionSession(this.deps, systemCaller(requestId))
+  }
+
+  enterProject(id: string, tag: string): void {
+    this.deps.storage.sql.exec('INSERT OR IGNORE INTO projects (id, tag) VALUES (?, ?)', id, tag)
+  }
+
+  /** Makes a resource known to others. `audiences` replaces those before; none withdraws it. Idempotent. */
+  publish(kind: string, id: string, owner_id: string, audiences: string[], data: unknown): void {
+    const { storage, clock } = this.deps
+    storage.transactionSync(() => {
+      storage.sql.exec('DELETE FROM published WHERE kind = ? AND id = ?', kind, id)
+      for (const audience of new Set(audiences)) storage.sql.exec('INSERT INTO published (kind, id, owner_id, audience, data, updated_ms) VALUES (?, ?, ?, ?, ?, ?)', kind, id, owner_id, audience, JSON.stringify(data), clock.now_ms())
+    })
+  }
+
+  /** A host object says how its host is. */
+  hostReport(id: string, up: boolean, facts: HostFacts | null): void {
+    new HostsStore(this.deps, systemCaller('host-report')).report(id, up, facts)
+  }
+
+  /** One-time join: Fault unauthorized where the token is unknown, used up or expired. Returns the host's id; the same key again is the same host. */
+  join(token: string, publicKey: string, hostname: string): HostRow {
+    return new HostsStore(this.deps, systemCaller('join')).join(token, publicKey, hostname)
+  }
+
+  hostKey(id: string): { public_key: string } | null {
+    return new HostsStore(this.deps, systemCaller('host-key')).key(id)
+  }
+}

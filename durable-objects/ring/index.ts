@@ -1,0 +1,10 @@
+/** Ring object: a shell; the logic is in workers/object/. */
+import { migrations } from '../../schema/ring/migrations.ts'
+import type { Env } from '../kernel/env.ts'
+import { SkyObject } from '../kernel/object.ts'
+
+export class RingObject extends SkyObject {
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env, migrations, {})
+  }
+}

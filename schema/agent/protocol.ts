@@ -1,0 +1,118 @@
+/**
+ * The host link: one outbound WebSocket per host (GET /agents/v1/link). Control messages are JSON text, one object each;
+ * bytes are binary frames. Level-triggered: after a reconnect the plane sends what changed since the version in `hello`.
+ *
+ *   agent                                   plane (Host object)
+ *   hello {version, facts, desired_version}  ->
+ *                                           <- welcome {host_id, now_ms}
+ *                                           <- desired {from, to, items}           (from 0: a snapshot)
+ *   observed {seq, items}                   ->
+ *                                           <- observed_ack {seq}
+ *                                           <- command {id, name, args, deadline_ms}
+ *   result {id, ok, value | error}          ->
+ *                                           <- echo {nonce}
+ *   echo_reply {nonce}                      ->   (answered by the same queue that runs commands: liveness, not socket health)
+ *                                           <- open {stream, op, args}             (a byte stream; see streams below)
+ *   head {stream, ok, value | error}        ->
+ *   credit {stream, frames}                <->   (receiver grants; one frame is at most FRAME_BYTES_MAX)
+ *   reset {stream, error}                  <->   (either side gives up)
+ *
+ * Binary frame: u32 stream id (big endian), u8 flags (1 = last), payload. For `object.put` the plane sends frames and the agent answers
+ * `head` when all is on disk; for `object.get` the agent sends `head` and then frames.
+ */
+import type { Command } from './commands.ts'
+import type { DesiredItem } from './desired.ts'
+import type { HostFacts, ObservedItem } from './observed.ts'
+
+export const PROTOCOL_VERSION = 1
+/** Oldest agent or plane this build talks to. */
+export const PROTOCOL_VERSION_MIN = 1
+export const FRAME_BYTES_MAX = 256 * 1024
+export const FRAME_HEADER_BYTES = 5
+export const FRAME_LAST = 1
+/** Frames a receiver lets the sender have in flight. */
+export const STREAM_CREDITS = 8
+export const ECHO_INTERVAL_MS = 10_000
+/** Without an echo reply for this long a host counts as down: nothing new is placed on it. Nothing on it is touched. */
+export const HOST_DOWN_AFTER_MS = 45_000
+export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+
+export type AgentMessage =
+  | { type: 'hello'; protocol_version: number; facts: HostFacts; desired_version: number }
+  | { type: 'facts'; facts: HostFacts }
+  | { type: 'observed'; seq: number; items: ObservedItem[] }
+  | { type: 'result'; id: string; ok: true; value: unknown }
+  | { type: 'result'; id: string; ok: false; error: WireError }
+  | { type: 'echo_reply'; nonce: string }
+  | { type: 'head'; stream: number; ok: true; value: unknown }
+  | { type: 'head'; stream: number; ok: false; error: WireError }
+  | { type: 'credit'; stream: number; frames: number }
+  | { type: 'reset'; stream: number; error: string }
+
+export type PlaneMessage =
+  | { type: 'welcome'; protocol_version: number; host_id: string; now_ms: number }
+  | { type: 'desired'; from: number; to: number; items: DesiredItem[] }
+  | { type: 'observed_ack'; seq: number }
+  | ({ type: 'command' } & Command)
+  | { type: 'echo'; nonce: string }
+  | { type: 'open'; stream: number; op: StreamOp; args: ObjectArgs }
+  | { type: 'credit'; stream: number; frames: number }
+  | { type: 'reset'; stream: number; error: string }
+
+/** Errors on the wire: a Fault's kind where there is one, so that both ends throw the same thing. */
+export interface WireError {
+  kind: string
+  message: string
+}
+
+export type StreamOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete'
+
+/**
+ * One object replica on one device. The path is what the ring gave: partition and hash. Timestamps are Swift's
+ * ("1700000000.12345"): the newest wins, and a tombstone is a version too.
+ */
+export interface ObjectArgs {
+  device: string
+  policy: number
+  partition: number
+  /** hex MD5 of the path with the ring's hash prefix and suffix. */
+  hash: string
+  /** '/account/container/object', kept in the metadata to detect a misplaced file. */
+  name: string
+  timestamp: string
+  /** put: whole metadata (Content-Type, X-Object-Meta-*, ...); post: the user metadata that replaces the old. */
+  metadata?: Record<string, string>
+  /** put: body length if known. */
+  size_bytes?: number | null
+  /** put: hashes besides MD5 that the answer should have, and whether to inspect as a disk image. */
+  want?: { sha512?: boolean; inspect?: boolean }
+  /** put: refuse if the body's MD5 is another. hex. */
+  etag?: string | null
+  /** get: [first, last] bytes, both inclusive, already resolved against the size; null is all. */
+  range?: [number, number] | null
+}
+
+/** What put, head and get answer with. */
+export interface ObjectHead {
+  timestamp: string
+  size_bytes: number
+  etag: string
+  metadata: Record<string, string>
+  sha512?: string
+  /** Disk format found in the bytes: 'raw' where nothing is recognised. virtual_size_bytes only where the format says it. */
+  inspection?: { format: string; virtual_size_bytes: number | null; problem: string | null }
+}
+
+export function encodeFrame(stream: number, flags: number, payload: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + payload.byteLength)
+  new DataView(frame.buffer).setUint32(0, stream)
+  frame[4] = flags
+  frame.set(payload, FRAME_HEADER_BYTES)
+  return frame
+}
+
+export function decodeFrame(frame: Uint8Array): { stream: number; last: boolean; payload: Uint8Array } {
+  if (frame.byteLength < FRAME_HEADER_BYTES) throw new Error(`frame of ${frame.byteLength} bytes is shorter than its header`)
+  const stream = new DataView(frame.buffer, frame.byteOffset).getUint32(0)
+  return { stream, last: ((frame[4] ?? 0) & FRAME_LAST) !== 0, payload: frame.subarray(FRAME_HEADER_BYTES) }
+}

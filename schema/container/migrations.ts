@@ -1,0 +1,4 @@
+/** Migrations of a Container object, in order. Append only. */
+import type { Migration } from '../../durable-objects/kernel/migrate.ts'
+
+export const migrations: Migration[] = []

@@ -1,0 +1,216 @@
+/**
+ * All objects of a cloud in one Node process: the real object classes over simulated storage, alarms and RPC. Used by API tests (real time) and by the
+ * seeded simulator (its own clock). Arguments and results are copied as RPC would; errors keep name, message and own fields, never their class.
+ */
+import { Fault, isFault } from '../../../schema/values/fault.ts'
+import { systemClock, type Clock } from '../../../schema/values/time.ts'
+import { systemRandom, type Random } from '../../../schema/values/random.ts'
+import { RpcTarget } from './workers.ts'
+import { type SimDisk, SimStorage, newDisk } from './storage.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: classes of any constructor.
+type AnyClass = new (state: any, env: any) => any
+
+export interface ClusterOptions {
+  classes: Record<string, AnyClass>
+  vars?: Record<string, string>
+  clock?: Clock
+  random?: Random
+  log?: (event: string, fields: Record<string, unknown>) => void
+  /** Called before each call between objects (and its answer): the simulator delays, drops or crashes here. */
+  hop?: (where: string) => Promise<void>
+  /** Where HASHER calls go; absent: in process. */
+  hasher?: (request: Request) => Promise<Response>
+}
+
+interface Slot {
+  disk: SimDisk
+  instance: unknown
+  sockets: SimSocketState[]
+  timer: ReturnType<typeof setTimeout> | null
+}
+
+export interface SimSocketState {
+  tags: string[]
+  socket: unknown
+}
+
+export class Cluster {
+  readonly env: Record<string, unknown>
+  #options: ClusterOptions
+  #slots = new Map<string, Slot>()
+  #clock: Clock
+  /** False in the simulator, which fires alarms itself. */
+  realTimers = true
+
+  constructor(options: ClusterOptions) {
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.env = { ...options.vars, SIM: { clock: this.#clock, random: options.random ?? systemRandom, log: options.log ?? (() => {}) } }
+    if (options.hasher) this.env.HASHER = { fetch: options.hasher }
+    for (const name of Object.keys(options.classes)) this.env[name] = { getByName: (id: string) => this.#stub(name, id) }
+  }
+
+  /** The live instance (booted where it is not): for tests that look inside. */
+  // biome-ignore lint/suspicious/noExplicitAny: of any class.
+  instance(kind: string, id: string): any {
+    const key = `${kind}/${id}`
+    let slot = this.#slots.get(key)
+    if (slot === undefined) {
+      slot = { disk: newDisk(), instance: null, sockets: [], timer: null }
+      this.#slots.set(key, slot)
+    }
+    if (slot.instance === null) {
+      const mine = slot
+      const storage = new SimStorage(slot.disk, () => this.#arm(key, mine))
+      const Class = this.#options.classes[kind]
+      if (Class === undefined) throw new Error(`no object class ${kind}`)
+      const state = {
+        id: { name: id, toString: () => key }, storage, waitUntil: () => {}, blockConcurrencyWhile: (work: () => Promise<unknown>) => work(),
+        acceptWebSocket: (socket: unknown, tags: string[] = []) => mine.sockets.push({ socket, tags }),
+        getWebSockets: (tag?: string) => mine.sockets.filter((entry) => tag === undefined || entry.tags.includes(tag)).map((entry) => entry.socket),
+        setWebSocketAutoResponse: () => {}, getTags: (socket: unknown) => mine.sockets.find((entry) => entry.socket === socket)?.tags ?? [],
+      }
+      slot.instance = new Class(state, this.env)
+      this.#arm(key, slot)
+    }
+    return slot.instance
+  }
+
+  /** Every object that has a disk: 'KIND/name'. */
+  objects(): { kind: string; id: string }[] {
+    return [...this.#slots.keys()].map((key) => ({ kind: key.slice(0, key.indexOf('/')), id: key.slice(key.indexOf('/') + 1) }))
+  }
+
+  /** Forgets the instance, as a crash or an eviction does; its disk and alarm stay. */
+  crash(kind: string, id: string): void {
+    const slot = this.#slots.get(`${kind}/${id}`)
+    if (slot !== undefined) {
+      slot.instance = null
+      slot.sockets = []
+    }
+  }
+
+  dropSocket(kind: string, id: string, socket: unknown): void {
+    const slot = this.#slots.get(`${kind}/${id}`)
+    if (slot !== undefined) slot.sockets = slot.sockets.filter((entry) => entry.socket !== socket)
+  }
+
+  /** Fires what is due; returns how many alarms ran. */
+  async fireAlarms(): Promise<number> {
+    let fired = 0
+    for (const [key, slot] of this.#slots) {
+      if (slot.disk.alarm_ms === null || slot.disk.alarm_ms > this.#clock.now_ms()) continue
+      slot.disk.alarm_ms = null
+      fired++
+      const at = key.indexOf('/')
+      await this.instance(key.slice(0, at), key.slice(at + 1)).alarm?.()
+    }
+    return fired
+  }
+
+  nextAlarm_ms(): number | null {
+    const times = [...this.#slots.values()].map((slot) => slot.disk.alarm_ms).filter((at): at is number => at !== null)
+    return times.length === 0 ? null : Math.min(...times)
+  }
+
+  close(): void {
+    this.realTimers = false
+    for (const slot of this.#slots.values()) {
+      if (slot.timer !== null) clearTimeout(slot.timer)
+      slot.disk.database.close()
+    }
+  }
+
+  #arm(key: string, slot: Slot): void {
+    if (!this.realTimers || slot.disk.alarm_ms === null) return
+    if (slot.timer !== null) clearTimeout(slot.timer)
+    slot.timer = setTimeout(() => void this.#fire(key, slot), Math.max(0, slot.disk.alarm_ms - this.#clock.now_ms()))
+    slot.timer.unref?.()
+  }
+
+  async #fire(key: string, slot: Slot): Promise<void> {
+    if (!this.realTimers) return
+    slot.disk.alarm_ms = null
+    const at = key.indexOf('/')
+    try {
+      await this.instance(key.slice(0, at), key.slice(at + 1)).alarm?.()
+    } catch (error) {
+      console.error('alarm failed', key, error)
+    }
+  }
+
+  #stub(kind: string, id: string): unknown {
+    const hop = (where: string) => this.#options.hop?.(where) ?? Promise.resolve()
+    return remote(async () => this.instance(kind, id), `${kind}/${id}`, hop, [])
+  }
+}
+
+/** A proxy that collects property names until it is called or awaited, as promise pipelining does. */
+function remote(target: () => Promise<unknown>, where: string, hop: (where: string) => Promise<void>, path: string[]): unknown {
+  const resolve = async () => {
+    let at = (await target()) as Record<string, unknown>
+    for (const name of path) at = at[name] as Record<string, unknown>
+    return at
+  }
+  return new Proxy(() => {}, {
+    get: (_, name) => {
+      if (typeof name !== 'string') return undefined
+      if (name === 'then') {
+        if (path.length === 0 && where.startsWith('!')) return undefined
+        if (path.length === 0) return undefined
+        const promise = resolve()
+        return promise.then.bind(promise)
+      }
+      return remote(target, where, hop, [...path, name])
+    },
+    apply: (_, __, args: unknown[]) => {
+      const result = (async () => {
+        await hop(`${where}.${path.join('.')}`)
+        let at = (await target()) as Record<string, unknown>
+        for (const name of path.slice(0, -1)) at = at[name] as Record<string, unknown>
+        const method = at[path.at(-1) ?? '']
+        if (typeof method !== 'function') throw new TypeError(`${where} has no method ${path.join('.')}`)
+        try {
+          const value = await method.apply(at, args.map(copy))
+          await hop(`${where}.${path.join('.')} answered`)
+          return value instanceof RpcTarget ? value : copy(value)
+        } catch (error) {
+          throw isFault(error) ? copyFault(error) : error
+        }
+      })()
+      result.catch(() => {})
+      return pipelined(result, where, hop)
+    },
+  })
+}
+
+function pipelined(result: Promise<unknown>, where: string, hop: (where: string) => Promise<void>): unknown {
+  return new Proxy(() => {}, {
+    get: (_, name) => {
+      if (name === 'then' || name === 'catch' || name === 'finally') {
+        const settled = result.then((value) => (value instanceof RpcTarget ? remote(async () => value, `!${where}`, hop, []) : value))
+        settled.catch(() => {})
+        return (settled as unknown as Record<string, (...args: unknown[]) => unknown>)[name]?.bind(settled)
+      }
+      if (typeof name !== 'string') return undefined
+      return remote(() => result, `!${where}`, hop, [name])
+    },
+  })
+}
+
+const passes = (value: unknown) => value instanceof ReadableStream || value instanceof Request || value instanceof Response
+function copy(value: unknown): unknown {
+  if (value === null || typeof value !== 'object' || passes(value)) return value
+  if (Array.isArray(value)) return value.map(copy)
+  if (value instanceof Map || value instanceof Set || value instanceof Date || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return structuredClone(value)
+  const proto = Object.getPrototypeOf(value)
+  if (proto !== Object.prototype && proto !== null) throw new TypeError(`Could not serialize object of type "${value.constructor.name}". This type does not support serialization.`)
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copy(inner)]))
+}
+
+function copyFault(fault: Fault): Error {
+  const error = new Error(fault.message)
+  error.name = 'Fault'
+  return Object.assign(error, { kind: fault.kind, type: fault.type, status: fault.status, headers: fault.headers, details: copy(fault.details) })
+}

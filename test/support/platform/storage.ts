@@ -1,0 +1,112 @@
+/** DurableObjectStorage on node:sqlite: exec with cursors, nested synchronous transactions, one alarm. What a crash keeps is the database and the alarm. */
+import { DatabaseSync } from 'node:sqlite'
+
+export interface SimDisk {
+  database: DatabaseSync
+  alarm_ms: number | null
+}
+
+export const newDisk = (path = ':memory:'): SimDisk => {
+  const database = new DatabaseSync(path)
+  database.exec('PRAGMA foreign_keys = ON')
+  return { database, alarm_ms: null }
+}
+
+const isBlob = (value: unknown): value is Uint8Array => value instanceof Uint8Array
+const readable = (value: unknown) => (isBlob(value) ? value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength) : typeof value === 'bigint' ? Number(value) : value)
+
+class Cursor {
+  #rows: Record<string, unknown>[]
+  #names: string[]
+  #at = 0
+  rowsRead: number
+  rowsWritten = 0
+  constructor(names: string[], rows: Record<string, unknown>[]) {
+    this.#names = names
+    this.#rows = rows
+    this.rowsRead = rows.length
+  }
+  get columnNames() {
+    return this.#names
+  }
+  toArray() {
+    const rest = this.#rows.slice(this.#at)
+    this.#at = this.#rows.length
+    return rest
+  }
+  one() {
+    if (this.#rows.length !== 1) throw new Error(`Expected exactly one result from SQL query, but got ${this.#rows.length}.`)
+    return this.#rows[0]
+  }
+  next() {
+    const value = this.#rows[this.#at++]
+    return value === undefined ? { done: true as const, value: undefined } : { done: false as const, value }
+  }
+  *raw() {
+    for (const row of this.toArray()) yield this.#names.map((name) => row[name])
+  }
+  [Symbol.iterator]() {
+    return this.#rows.slice(this.#at)[Symbol.iterator]()
+  }
+}
+
+/** Rows of one query whose column names may repeat (joins): node:sqlite's array mode keeps them all. */
+class RawCursor extends Cursor {
+  #arrays: unknown[][]
+  constructor(names: string[], arrays: unknown[][]) {
+    super(names, arrays.map((values) => Object.fromEntries(names.map((name, i) => [name, values[i]]))))
+    this.#arrays = arrays
+  }
+  override *raw(): Generator<unknown[]> {
+    for (const row of this.#arrays) yield row
+  }
+}
+
+export class SimStorage {
+  #disk: SimDisk
+  #depth = 0
+  #onAlarm: () => void
+  sql: { exec(query: string, ...bindings: unknown[]): Cursor; databaseSize: number }
+
+  constructor(disk: SimDisk, onAlarm: () => void = () => {}) {
+    this.#disk = disk
+    this.#onAlarm = onAlarm
+    this.sql = { exec: (query, ...bindings) => this.#exec(query, bindings), databaseSize: 0 }
+  }
+
+  #exec(query: string, bindings: unknown[]): Cursor {
+    const values = bindings.map((value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : typeof value === 'boolean' ? (value ? 1 : 0) : value === undefined ? null : value))
+    if (values.length > 100) throw new Error('too many SQL variables: an object binds at most 100 parameters')
+    const statement = this.#disk.database.prepare(query)
+    statement.setReturnArrays(true)
+    const arrays = statement.all(...(values as never[])) as unknown as unknown[][]
+    return new RawCursor(statement.columns().map((column) => column.name), arrays.map((row) => row.map(readable)))
+  }
+
+  transactionSync<T>(work: () => T): T {
+    const name = `t${this.#depth++}`
+    this.#disk.database.exec(`SAVEPOINT ${name}`)
+    try {
+      const result = work()
+      this.#disk.database.exec(`RELEASE ${name}`)
+      return result
+    } catch (error) {
+      this.#disk.database.exec(`ROLLBACK TO ${name}`)
+      this.#disk.database.exec(`RELEASE ${name}`)
+      throw error
+    } finally {
+      this.#depth--
+    }
+  }
+
+  async setAlarm(at: number | Date): Promise<void> {
+    this.#disk.alarm_ms = Number(at)
+    this.#onAlarm()
+  }
+  async getAlarm(): Promise<number | null> {
+    return this.#disk.alarm_ms
+  }
+  async deleteAlarm(): Promise<void> {
+    this.#disk.alarm_ms = null
+  }
+}

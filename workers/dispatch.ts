@@ -1,0 +1,39 @@
+/** Finds the service of a request by its first path segment and hands it over. */
+import type { Env } from '../durable-objects/kernel/env.ts'
+import { systemRandom } from '../schema/values/random.ts'
+import { createIds } from '../schema/values/ids.ts'
+import { systemClock } from '../schema/values/time.ts'
+import { Fault } from '../schema/values/fault.ts'
+import { renderFault } from './http/faults.ts'
+import { Server } from './http/serve.ts'
+import { ALL_POLICIES, SERVICES } from './services.ts'
+
+const servers = new WeakMap<object, Map<string, Server>>()
+
+function serversOf(env: Env): Map<string, Server> {
+  let found = servers.get(env)
+  if (found === undefined) {
+    found = new Map(SERVICES.map((service) => [service.prefix, new Server(service, env, ALL_POLICIES)]))
+    servers.set(env, found)
+  }
+  return found
+}
+
+/** The edge refuses large bodies before the Worker runs; on one machine we do it ourselves, with the same status. */
+function bodyFault(request: Request, env: Env): Fault | null {
+  const max = Number(env.BODY_BYTES_MAX ?? 0)
+  const length = Number(request.headers.get('content-length') ?? 0)
+  if (max === 0 || length <= max) return null
+  return new Fault('too_large', `The body has ${length} bytes; this endpoint takes at most ${max}. Send it in segments, or through a door on site.`)
+}
+
+export async function dispatch(request: Request, env: Env, ctx: { waitUntil(work: Promise<unknown>): void }): Promise<Response> {
+  const { pathname } = new URL(request.url)
+  const requestId = `req-${createIds(env.SIM?.random ?? systemRandom).uuid()}`
+  const prefix = /^\/[^/]*/.exec(pathname)?.[0] ?? '/'
+  const server = serversOf(env).get(prefix)
+  if (server === undefined) return renderFault('plain', new Fault('not_found', `Nothing is served at ${prefix}.`), request, requestId)
+  const tooLarge = bodyFault(request, env)
+  if (tooLarge !== null) return renderFault(server.service.dialect, tooLarge, request, requestId, { 'x-openstack-request-id': requestId })
+  return await server.handle(request, env, pathname.slice(prefix.length), requestId, (env.SIM?.clock ?? systemClock).now_ms(), (work) => ctx.waitUntil(work))
+}

@@ -1,0 +1,47 @@
+/** Who is calling: verifies X-Auth-Token by public key. Inbound identity headers (X-Roles, X-User-Id...) are never read. */
+import type { Env } from '../../durable-objects/kernel/env.ts'
+import { IDENTITY_NAME } from '../../durable-objects/kernel/env.ts'
+import type { Caller } from '../../schema/values/caller.ts'
+import { Fault } from '../../schema/values/fault.ts'
+import { importPublicKey, tokenKeyId, verifyToken } from '../../schema/values/token.ts'
+
+/** How often an unknown key id may ask Identity for its keys. */
+export const KEYS_REFRESH_MS = 1_000
+
+interface KeyCache {
+  keys: Map<string, CryptoKey>
+  fetched_ms: number
+}
+
+const caches = new WeakMap<object, KeyCache>()
+
+export const unauthorized = (): Fault => new Fault('unauthorized', 'The request you have made requires authentication.')
+
+async function keyOf(env: Env, kid: string, now_ms: number): Promise<CryptoKey | null> {
+  let cache = caches.get(env)
+  if (cache === undefined) {
+    cache = { keys: new Map(), fetched_ms: Number.NEGATIVE_INFINITY }
+    caches.set(env, cache)
+  }
+  if (!cache.keys.has(kid) && now_ms - cache.fetched_ms >= KEYS_REFRESH_MS) {
+    const published = await env.IDENTITY.getByName(IDENTITY_NAME).publicKeys()
+    cache.fetched_ms = now_ms
+    cache.keys = new Map(await Promise.all(published.map(async (key) => [key.kid, await importPublicKey(key)] as const)))
+  }
+  return cache.keys.get(kid) ?? null
+}
+
+/** The caller behind the request's token, or null without one. A token that does not hold is a 401. */
+export async function authenticate(env: Env, request: Request, requestId: string, now_ms: number): Promise<Caller | null> {
+  const token = request.headers.get('x-auth-token') ?? request.headers.get('x-storage-token')
+  if (token === null || token === '') return null
+  return await callerOfToken(env, token, requestId, now_ms)
+}
+
+export async function callerOfToken(env: Env, token: string, requestId: string, now_ms: number): Promise<Caller> {
+  const kid = tokenKeyId(token)
+  const key = kid === null ? null : await keyOf(env, kid, now_ms)
+  const claims = key === null ? null : await verifyToken(token, key)
+  if (claims === null || claims.expires_ms <= now_ms) throw unauthorized()
+  return { ...claims, request_id: requestId }
+}

@@ -1,0 +1,100 @@
+/**
+ * A route is data: method, path, policy, versions, schemas, status and handler in one literal, so that tests can enumerate them. The kernel below
+ * turns a request into a context and a result into a response; handlers never test roles, parse JSON or build error bodies.
+ */
+import type { GenericSchema, InferOutput } from 'valibot'
+import { safeParse } from 'valibot'
+import { Fault } from '../../schema/values/fault.ts'
+import type { Context } from './context.ts'
+import type { Target } from './policy.ts'
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'COPY' | 'OPTIONS'
+
+/** A result that is more than a body. */
+export interface Reply {
+  status?: number
+  headers?: Record<string, string>
+  body?: unknown
+}
+
+export interface Route {
+  method: Method
+  /** '/servers/:id': parameters keep their percent-encoding. */
+  path: string
+  /** Rule name; 'public' needs no token; 'token' needs any valid token (the handler authorizes, or the data does). */
+  policy: string
+  /** Microversion range in which the route exists: minor numbers, inclusive. */
+  versions?: readonly [number, number | null]
+  /** JSON body schema; 'stream' leaves the body alone; 'json' takes any JSON; absent: a body is ignored. */
+  body?: GenericSchema | 'stream' | 'json' | ((minor: number) => GenericSchema)
+  /** Success status of a plain body result. Default 200 (204 without a body). */
+  status?: number
+  /** Policy target where it is not the caller's own project. */
+  target?(params: Record<string, string>): Target
+  // biome-ignore lint/suspicious/noExplicitAny: typed by route() for whoever declares it.
+  handle(ctx: Context<any>): Promise<unknown> | unknown
+}
+
+type BodyOf<S> = S extends GenericSchema ? InferOutput<S> : S extends (minor: number) => infer T ? (T extends GenericSchema ? InferOutput<T> : unknown) : any
+
+/** Declares a route, its body typed by its schema. */
+export function route<const S extends Route['body'] = undefined>(spec: Omit<Route, 'handle' | 'body'> & { body?: S; handle(ctx: Context<BodyOf<S>>): Promise<unknown> | unknown }): Route {
+  return spec as Route
+}
+
+export const reply = (parts: Reply): ReplyBox => new ReplyBox(parts)
+export class ReplyBox {
+  parts: Reply
+  constructor(parts: Reply) {
+    this.parts = parts
+  }
+}
+
+export const JSON_BYTES_MAX = 4 * 1024 * 1024
+
+export async function parseBody(spec: Route, request: Request, minor: number): Promise<unknown> {
+  if (spec.body === undefined || spec.body === 'stream') return undefined
+  const length = Number(request.headers.get('content-length') ?? 0)
+  if (length > JSON_BYTES_MAX) throw new Fault('too_large', `Request body is larger than ${JSON_BYTES_MAX} bytes.`)
+  const text = await request.text()
+  if (text.length > JSON_BYTES_MAX) throw new Fault('too_large', `Request body is larger than ${JSON_BYTES_MAX} bytes.`)
+  let json: unknown
+  try {
+    json = text === '' && spec.body === 'json' ? undefined : JSON.parse(text)
+  } catch {
+    throw new Fault('bad_request', text === '' ? 'A JSON body is required.' : 'Malformed request body: not valid JSON.')
+  }
+  if (spec.body === 'json') return json
+  return validate(typeof spec.body === 'function' && !('kind' in spec.body) ? (spec.body as (minor: number) => GenericSchema)(minor) : (spec.body as GenericSchema), json)
+}
+
+/** Parses or throws a 400 that names the field. */
+export function validate<S extends GenericSchema>(schema: S, value: unknown): InferOutput<S> {
+  const result = safeParse(schema, value, { abortEarly: true })
+  if (result.success) return result.output
+  const issue = result.issues[0]
+  const path = issue.path?.map((part: { key: unknown }) => String(part.key)).join('.') ?? ''
+  const last = path.split('.').at(-1)
+  throw new Fault('bad_request', path === '' ? `Invalid request body: ${issue.message}` : `Invalid input for field/attribute ${last}. Value: ${shown(issue.input)}. ${issue.message} (at ${path})`, { details: undefined })
+}
+
+const shown = (value: unknown): string => {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined')
+  return text.length > 100 ? `${text.slice(0, 100)}...` : text
+}
+
+/** What the handler gave, as a response. */
+export function respond(spec: Route, result: unknown, headers: Record<string, string>): Response {
+  if (result instanceof Response) {
+    const merged = new Response(result.body, result)
+    for (const [name, value] of Object.entries(headers)) if (!merged.headers.has(name)) merged.headers.set(name, value)
+    return merged
+  }
+  const parts: Reply = result instanceof ReplyBox ? result.parts : { body: result }
+  const status = parts.status ?? spec.status ?? (parts.body === undefined ? 204 : 200)
+  const all = new Headers({ ...headers, ...parts.headers })
+  if (parts.body === undefined || parts.body === null) return new Response(null, { status, headers: all })
+  if (typeof parts.body === 'string' || parts.body instanceof ReadableStream || parts.body instanceof Uint8Array) return new Response(parts.body as BodyInit, { status, headers: all })
+  if (!all.has('content-type')) all.set('content-type', 'application/json')
+  return new Response(JSON.stringify(parts.body), { status, headers: all })
+}

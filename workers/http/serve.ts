@@ -1,0 +1,131 @@
+/** Serves one service: match, authenticate, version, policy, body, idempotency, handler, response. One instance per isolate and environment. */
+import { type IRequest, Router } from 'itty-router'
+import type { Env } from '../../durable-objects/kernel/env.ts'
+import { IDENTITY_NAME } from '../../durable-objects/kernel/env.ts'
+import type { Caller } from '../../schema/values/caller.ts'
+import { Fault, isFault } from '../../schema/values/fault.ts'
+import { authenticate, unauthorized } from './auth.ts'
+import { Context, type RequestParts } from './context.ts'
+import { renderFault } from './faults.ts'
+import { keepReply, ledgerKey } from './idempotency.ts'
+import { requestedVersion, versionHeaders } from './microversion.ts'
+import type { Version } from './microversion.ts'
+import { Policy, type PolicyRule, policyFault } from './policy.ts'
+import { type Route, parseBody, respond } from './route.ts'
+import type { Service } from './service.ts'
+
+interface Match {
+  route: Route
+  params: Record<string, string>
+}
+
+/** Static segments before parameters, so that /servers/detail is never an id. */
+function bySpecificity(a: Route, b: Route): number {
+  const [left, right] = [a.path.split('/'), b.path.split('/')]
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const [x, y] = [left[i]?.startsWith(':') ?? true, right[i]?.startsWith(':') ?? true]
+    if (x !== y) return x ? 1 : -1
+  }
+  return 0
+}
+
+export class Server {
+  readonly service: Service
+  #policy: Policy
+  #router: { fetch(request: { method: string; url: string }): Promise<Match[]> }
+
+  constructor(service: Service, env: Env, rules: readonly PolicyRule[]) {
+    this.service = service
+    this.#policy = new Policy(rules, env.POLICY_OVERRIDES ? JSON.parse(env.POLICY_OVERRIDES) : {})
+    for (const spec of service.routes) {
+      if (spec.policy !== 'public' && spec.policy !== 'token' && !this.#policy.has(spec.policy)) throw new Error(`${service.name}: ${spec.method} ${spec.path} names an unknown policy ${spec.policy}`)
+    }
+    const router = Router<IRequest & { found?: Match[] }>()
+    for (const spec of [...service.routes].sort(bySpecificity)) {
+      const remember = (request: IRequest & { found?: Match[] }) => {
+        request.found ??= []
+        request.found.push({ route: spec, params: { ...request.params } })
+      }
+      // biome-ignore lint/suspicious/noExplicitAny: itty names methods by property.
+      ;(router as any).all(spec.path, remember)
+    }
+    this.#router = {
+      fetch: async (request) => {
+        const carrier = { ...request } as never as IRequest & { found?: Match[] }
+        await router.fetch(carrier)
+        return carrier.found ?? []
+      },
+    }
+  }
+
+  /** `path`: the URL's path after the service's prefix. */
+  async handle(request: Request, env: Env, path: string, requestId: string, now_ms: number, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
+    const { service } = this
+    let version: Version | null = null
+    const headersOf = () => ({ 'x-openstack-request-id': requestId, 'x-compute-request-id': requestId, ...(version === null ? {} : versionHeaders(service, version)) })
+    try {
+      version = service.microversions === undefined ? [1, 0] : requestedVersion(service, request.headers)
+      const match = await this.#find(request, path, version)
+      const caller = match.route.policy === 'public' ? await this.#optionalCaller(request, env, requestId, now_ms) : await this.#caller(request, env, requestId, now_ms)
+      const url = new URL(request.url)
+      const parts: RequestParts = { request, env, url, params: match.params, requestId, version, policy: this.#policy, now_ms, waitUntil }
+      const { policy } = match.route
+      if (policy !== 'public' && policy !== 'token') {
+        const probe = new Context(parts, caller, undefined, url.searchParams)
+        if (!this.#policy.allows(policy, probe.caller, match.route.target?.(match.params) ?? probe.ownTarget())) throw policyFault(policy)
+      }
+      return await this.#run(match.route, parts, caller, env, headersOf())
+    } catch (error) {
+      return this.#failure(error, request, requestId, headersOf())
+    }
+  }
+
+  async #run(route: Route, parts: RequestParts, caller: Caller | null, env: Env, headers: Record<string, string>): Promise<Response> {
+    const { request } = parts
+    const key = request.method === 'POST' && route.body !== 'stream' && caller !== null ? await ledgerKey(request, caller, this.service.name) : null
+    if (key === null) {
+      const body = await parseBody(route, request, parts.version[1])
+      return respond(route, await route.handle(new Context(parts, caller, body, parts.url.searchParams)), headers)
+    }
+    const owner = caller?.project_id == null ? env.IDENTITY.getByName(IDENTITY_NAME) : env.PROJECT.getByName(caller.project_id)
+    return await keepReply(owner, key, parts.requestId, async () => {
+      try {
+        const body = await parseBody(route, key.request, parts.version[1])
+        return respond(route, await route.handle(new Context({ ...parts, request: key.request }, caller, body, parts.url.searchParams)), headers)
+      } catch (error) {
+        return this.#failure(error, request, parts.requestId, headers)
+      }
+    })
+  }
+
+  async #find(request: Request, path: string, version: Version): Promise<Match> {
+    const found = this.service.match?.(path) ?? (await this.#router.fetch({ method: 'GET', url: `http://route${path === '' ? '/' : path}` }))
+    const live = found.filter(({ route }) => route.versions === undefined || (version[1] >= route.versions[0] && (route.versions[1] === null || version[1] <= route.versions[1])))
+    const method = request.method
+    const exact = live.find(({ route }) => route.method === method) ?? (method === 'HEAD' ? live.find(({ route }) => route.method === 'GET') : undefined)
+    if (exact !== undefined) return exact
+    if (live.length > 0) throw new Fault('method_not_allowed', 'The method is not allowed for this resource.', { headers: { allow: [...new Set(live.map(({ route }) => route.method))].join(', ') } })
+    throw new Fault('not_found', 'The resource could not be found.')
+  }
+
+  async #caller(request: Request, env: Env, requestId: string, now_ms: number): Promise<Caller> {
+    const caller = await authenticate(env, request, requestId, now_ms)
+    if (caller === null) throw unauthorized()
+    return caller
+  }
+
+  /** Public routes still know who calls where the token holds. */
+  async #optionalCaller(request: Request, env: Env, requestId: string, now_ms: number): Promise<Caller | null> {
+    try {
+      return await authenticate(env, request, requestId, now_ms)
+    } catch {
+      return null
+    }
+  }
+
+  #failure(error: unknown, request: Request, requestId: string, headers: Record<string, string>): Response {
+    if (isFault(error)) return renderFault(this.service.dialect, error, request, requestId, headers)
+    console.error(JSON.stringify({ event: 'request.failed', request_id: requestId, service: this.service.name, method: request.method, path: new URL(request.url).pathname, error: String((error as Error)?.stack ?? error) }))
+    return renderFault(this.service.dialect, new Fault('internal', `An unexpected error prevented the server from fulfilling your request. Quote ${requestId} when you report it.`), request, requestId, headers)
+  }
+}

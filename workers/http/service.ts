@@ -1,0 +1,24 @@
+/** What a service declares: its place in the catalog, its dialect of errors and versions, its routes. */
+import type { Version } from './microversion.ts'
+import type { PolicyRule } from './policy.ts'
+import type { Route } from './route.ts'
+
+export type Dialect = 'keystone' | 'nova' | 'placement' | 'glance' | 'cinder' | 'neutron' | 'swift' | 'plain'
+
+export interface Service {
+  /** 'nova' */
+  name: string
+  /** Catalog type: 'compute'. */
+  type: string
+  /** First path segment: '/compute'. Routes below are written without it. */
+  prefix: string
+  /** Path of the catalog endpoint after the origin; {project_id} is replaced. null is not in the catalog. */
+  endpoint: string | null
+  dialect: Dialect
+  /** Name in the OpenStack-API-Version header, and the range served. */
+  microversions?: { header: string; legacyHeader?: string; min: Version; max: Version }
+  routes: Route[]
+  /** Splits the raw path itself where names may hold anything (Swift): candidates, best first. Default: the routes' path patterns. */
+  match?(path: string): { route: Route; params: Record<string, string> }[]
+  policies: PolicyRule[]
+}

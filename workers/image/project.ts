@@ -1,0 +1,24 @@
+/** What image brings to a Project object: stores, outbox tasks, folds of host reports, quotas. */
+import { RpcTarget } from 'cloudflare:workers'
+import type { Deps } from '../../durable-objects/kernel/deps.ts'
+import type { Tasks } from '../../durable-objects/kernel/outbox.ts'
+import type { Fold } from '../../durable-objects/project/peers.ts'
+import type { QuotaSpec } from '../../durable-objects/project/quota.ts'
+import type { Kind } from '../../schema/agent/desired.ts'
+import type { Caller } from '../../schema/values/caller.ts'
+
+/** One getter per resource. */
+export class ImageStores extends RpcTarget {
+  #deps: Deps
+  #caller: Caller
+  constructor(deps: Deps, caller: Caller) {
+    super()
+    this.#deps = deps
+    this.#caller = caller
+  }
+}
+
+export const imageStores = (deps: Deps, caller: Caller): ImageStores => new ImageStores(deps, caller)
+export const imageTasks: Tasks<Deps> = {}
+export const imageFolds = (_deps: Deps): Partial<Record<Kind, Fold>> => ({})
+export const imageQuota: QuotaSpec = { service: 'image', defaults: {}, usage: () => ({}) }

@@ -1,0 +1,3 @@
+import type { Service } from '../http/service.ts'
+
+export const network: Service = { name: 'neutron', type: 'network', prefix: '/network', endpoint: '/network', dialect: 'neutron', routes: [], policies: [] }
