@@ -163,7 +163,7 @@ export function plan(input: PlanInput): Action[] {
       // A machine that should be off or gone needs nothing; one that runs keeps running whatever became of its ports.
       if (removed && !(item.kind === 'server' && input.actual.servers.has(item.id))) action.blocked = `${removed} is being removed`
     } else {
-      const wished = users.wished.get(key)?.filter((user) => !(item.kind === 'network' || item.kind === 'port' || item.kind === 'router') || user.startsWith('server/'))
+      const wished = users.wished.get(key)
       if (wished && wished.length > 0) action.blocked = `in use by ${wished[0]}`
       action.needs = [...new Set(users.leaving.get(key) ?? [])].filter((user) => open.has(user))
     }

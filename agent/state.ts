@@ -42,7 +42,7 @@ export interface DesiredState {
   items: Record<string, DesiredItem>
 }
 
-export type Applied = { outcome: 'stale' | 'gap' } | { outcome: 'applied'; changed: DesiredItem[]; dropped: DesiredItem[] }
+export type Applied = { outcome: 'stale' } | { outcome: 'gap' } | { outcome: 'applied'; changed: DesiredItem[]; dropped: DesiredItem[] }
 
 /**
  * Takes in one message. A delta that starts after what we have is a gap (ask again from our version); one that ends before it is

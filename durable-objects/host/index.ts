@@ -1,6 +1,247 @@
-/** placeholder */
+/**
+ * Host: the socket to one agent, the desired state of its machine with generations, what it last observed, streams through the socket. A shell: rows are in
+ * desired.ts, the live end in link.ts. Losing the link changes nothing on the host; silence never destroys.
+ */
+import type { CommandArgs, CommandName, CommandResults } from '../../schema/agent/commands.ts'
+import type { DesiredItem } from '../../schema/agent/desired.ts'
+import type { HostFacts, ObservedItem } from '../../schema/agent/observed.ts'
+import { type AgentMessage, ECHO_INTERVAL_MS, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN } from '../../schema/agent/protocol.ts'
+import { migrations } from '../../schema/host/migrations.ts'
+
+import { systemTimers, type Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
-import type { Env } from '../kernel/env.ts'
-export class HostObject extends SkyObject {
-  constructor(state: DurableObjectState, env: Env) { super(state, env, [], {}) }
+import { DesiredTable } from './desired.ts'
+import { Link, type LinkSocket } from './link.ts'
+import { hostTasks } from './tasks.ts'
+import { type Transfer, Transfers } from './transfers.ts'
+
+export const COMMAND_DEADLINE_MS = 60_000
+/** A reconnect within this time is no outage. */
+export const RECONNECT_GRACE_MS = 10_000
+
+export interface HostStatus {
+  connected: boolean
+  up: boolean
+  seen_ms: number
+  version: number
+  facts: HostFacts | null
 }
+
+export class HostObject extends SkyObject {
+  #desired: DesiredTable
+  #link: Link
+  #transfers: Transfers
+  #seen_ms = 0
+  #folding: Promise<void> | null = null
+
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env, migrations, hostTasks)
+    this.#desired = new DesiredTable(this.deps)
+    this.#transfers = new Transfers(this.deps)
+    this.#link = new Link(env.SIM?.timers ?? systemTimers, () => this.deps.clock.now_ms())
+    this.#seen_ms = Number(this.#row().seen_ms)
+    const [live] = (state.getWebSockets?.('agent') ?? []).slice(-1)
+    if (live !== undefined) this.#link.attach(live as unknown as LinkSocket)
+    this.deps.alarms.handle('echo', () => this.#echo())
+    this.deps.alarms.handle('fold', () => this.#fold())
+    // An object that wakes without its socket (the process died) must notice that the host may be away.
+    if (this.#row().up === 1) this.deps.alarms.at('echo', this.deps.clock.now_ms() + RECONNECT_GRACE_MS)
+  }
+
+  // ---------------------------------------------------------------- for the plane
+
+  /** What this host should have; older generations are ignored. Delivered now if it is connected, else when it is. */
+  put(items: DesiredItem[]): void {
+    const { from, to, changed } = this.#desired.put(items)
+    if (changed.length > 0) this.#link.send({ type: 'desired', from, to, items: changed })
+  }
+
+  async command<C extends CommandName>(name: C, args: CommandArgs[C], options: { id?: string; deadline_ms?: number } = {}): Promise<CommandResults[C]> {
+    return await this.#link.command<C>({ id: options.id ?? this.deps.ids.uuid(), name, args, deadline_ms: options.deadline_ms ?? this.deps.clock.now_ms() + COMMAND_DEADLINE_MS })
+  }
+
+  async objectPut(args: ObjectArgs, body: ReadableStream<Uint8Array>): Promise<ObjectHead> {
+    return (await this.#link.put('object.put', args, body)) as ObjectHead
+  }
+
+  async objectGet(args: ObjectArgs): Promise<{ head: ObjectHead; body: ReadableStream<Uint8Array> }> {
+    return (await this.#link.get('object.get', args)) as { head: ObjectHead; body: ReadableStream<Uint8Array> }
+  }
+
+  async objectHead(args: ObjectArgs): Promise<ObjectHead> {
+    return (await this.#link.ask('object.head', args)) as ObjectHead
+  }
+
+  async objectPost(args: ObjectArgs): Promise<ObjectHead> {
+    return (await this.#link.ask('object.post', args)) as ObjectHead
+  }
+
+  async objectDelete(args: ObjectArgs): Promise<{ timestamp: string; existed: boolean }> {
+    return (await this.#link.ask('object.delete', args)) as { timestamp: string; existed: boolean }
+  }
+
+  status(): HostStatus {
+    const row = this.#row()
+    return { connected: this.#link.connected, up: row.up === 1, seen_ms: Math.max(this.#seen_ms, Number(row.seen_ms)), version: this.#desired.version(), facts: row.facts === null ? null : JSON.parse(String(row.facts)) }
+  }
+
+  /** Desired and observed, whole: for `skyhook verify`. */
+  inspect(): { desired: DesiredItem[]; observed: ObservedItem[] } {
+    return { desired: this.#desired.all(), observed: this.#desired.observed() }
+  }
+
+  /** Lets this host move bytes once: the path goes into a command's `transfer_path`. */
+  grantTransfer(transfer: Transfer): { path: string } {
+    return this.#transfers.grant(transfer)
+  }
+
+  transfer(id: string): Transfer {
+    return this.#transfers.get(id)
+  }
+
+  endTransfer(id: string): void {
+    this.#transfers.end(id)
+  }
+
+  /** A host may read only images of what runs on it. */
+  mayReadImage(imageId: string): boolean {
+    return this.#desired.mentions(imageId)
+  }
+
+  // ---------------------------------------------------------------- the socket
+
+  /** The upgrade of /agents/v1/link, after the Worker verified the host's signature. */
+  override async fetch(_request: Request): Promise<Response> {
+    const pair = new WebSocketPair()
+    this.accept(pair[1] as unknown as LinkSocket)
+    return new Response(null, { status: 101, webSocket: pair[0] } as ResponseInit)
+  }
+
+  /** One socket a host: a newer one replaces the older. */
+  accept(socket: LinkSocket): void {
+    const before = this.#live()
+    this.ctx.acceptWebSocket(socket as never, ['agent'])
+    for (const old of before) old.close(4000, 'replaced by a newer connection')
+    this.#link.detach('it connected anew')
+    this.#link.attach(socket)
+  }
+
+  override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
+    if (!this.#link.isCurrent(socket as unknown as LinkSocket)) this.#link.attach(socket as unknown as LinkSocket)
+    if (typeof data !== 'string') return this.#link.receiveFrame(new Uint8Array(data))
+    if (data.length > MESSAGE_BYTES_MAX) return socket.close(1009, 'message too large')
+    let message: AgentMessage
+    try {
+      message = JSON.parse(data) as AgentMessage
+    } catch {
+      return socket.close(1007, 'not JSON')
+    }
+    if (this.#link.receive(message)) return
+    await this.#handle(message, socket as unknown as LinkSocket)
+  }
+
+  override async webSocketClose(socket: WebSocket): Promise<void> {
+    if (!this.#link.isCurrent(socket as unknown as LinkSocket)) return
+    this.#link.detach('the connection was closed')
+    this.deps.alarms.at('echo', this.deps.clock.now_ms() + RECONNECT_GRACE_MS)
+  }
+
+  override async webSocketError(socket: WebSocket): Promise<void> {
+    await this.webSocketClose(socket)
+  }
+
+  async #handle(message: AgentMessage, socket: LinkSocket): Promise<void> {
+    switch (message.type) {
+      case 'hello':
+        return this.#hello(message, socket)
+      case 'facts':
+        return this.#facts(message.facts)
+      case 'observed':
+        this.#desired.observe(message.items)
+        this.#link.send({ type: 'observed_ack', seq: message.seq })
+        return await this.#fold()
+      case 'echo_reply':
+        this.#seen_ms = this.deps.clock.now_ms()
+        return
+      default:
+        return
+    }
+  }
+
+  #hello(message: Extract<AgentMessage, { type: 'hello' }>, socket: LinkSocket): void {
+    if (message.protocol_version < PROTOCOL_VERSION_MIN) return socket.close(4001, `protocol ${message.protocol_version} is too old: upgrade the agent (${PROTOCOL_VERSION_MIN} or newer)`)
+    const now = this.deps.clock.now_ms()
+    this.#seen_ms = now
+    this.#link.send({ type: 'welcome', protocol_version: Math.min(PROTOCOL_VERSION, message.protocol_version), host_id: this.deps.name, now_ms: now })
+    const version = this.#desired.version()
+    const known = message.desired_version <= version ? message.desired_version : 0
+    this.#link.send({ type: 'desired', from: known, to: version, items: this.#desired.since(known === 0 ? -1 : known) })
+    this.#facts(message.facts)
+    this.deps.alarms.at('echo', now + ECHO_INTERVAL_MS)
+  }
+
+  #facts(facts: HostFacts): void {
+    const text = JSON.stringify(facts)
+    this.deps.commit({ request_id: 'link', user_id: 'host' }, (tx) => {
+      this.deps.storage.sql.exec('UPDATE link SET up = 1, seen_ms = ?, facts = ?', tx.now_ms, text)
+      tx.outbox('host-report', { up: true, facts }, { key: 'report' })
+      if (facts.object_devices.length > 0) tx.outbox('ring-refresh', {}, { key: 'ring' })
+    })
+  }
+
+  /** Liveness is an echo through the agent's command queue. A deaf host is down: nothing new goes there, nothing on it is touched. */
+  #echo(): void {
+    const now = this.deps.clock.now_ms()
+    const live = this.#link.connected && this.#live().length > 0
+    if (live && now - this.#seen_ms <= HOST_DOWN_AFTER_MS) {
+      this.#link.send({ type: 'echo', nonce: String(now) })
+      if (this.#row().up !== 1) this.#report(true)
+      this.deps.alarms.at('echo', now + ECHO_INTERVAL_MS)
+      return
+    }
+    for (const socket of this.#live()) socket.close(4002, 'no echo')
+    this.#link.detach('it does not answer')
+    this.#report(false)
+  }
+
+  #report(up: boolean): void {
+    this.deps.commit({ request_id: 'link', user_id: 'host' }, (tx) => {
+      this.deps.storage.sql.exec('UPDATE link SET up = ?, seen_ms = ?', up ? 1 : 0, this.#seen_ms)
+      tx.outbox('host-report', { up, facts: null }, { key: 'report' })
+    })
+  }
+
+  /** Tells the projects what was seen. One at a time; what fails is tried again by the alarm. */
+  async #fold(): Promise<void> {
+    if (this.#folding !== null) {
+      await this.#folding
+      if (this.#desired.unfolded().size === 0) return
+      return await this.#fold()
+    }
+    this.#folding = this.#foldOnce().finally(() => {
+      this.#folding = null
+    })
+    await this.#folding
+  }
+
+  async #foldOnce(): Promise<void> {
+    await Promise.all([...this.#desired.unfolded()].map(async ([projectId, items]) => {
+      try {
+        await this.deps.env.PROJECT.getByName(projectId).observed(this.deps.name, items)
+        this.#desired.folded(items)
+      } catch (error) {
+        this.deps.log('host.fold_failed', { project_id: projectId, error: String((error as Error)?.message ?? error) })
+        this.deps.alarms.at('fold', this.deps.clock.now_ms() + 1_000)
+      }
+    }))
+  }
+
+  #live(): LinkSocket[] {
+    return this.ctx.getWebSockets('agent') as unknown as LinkSocket[]
+  }
+
+  #row(): Record<string, unknown> {
+    return this.deps.storage.sql.exec('SELECT up, seen_ms, facts FROM link').toArray()[0] as Record<string, unknown>
+  }
+}
+

@@ -34,7 +34,20 @@ export interface Env {
   /** JSON overrides of limits: security compliance, scheduler... */
   OPTIONS?: string
   /** Only in the simulator: its clock, randomness and log. */
-  SIM?: { clock: Clock; random: Random; log?: (event: string, fields: Record<string, unknown>) => void }
+  SIM?: { clock: Clock; random: Random; timers?: Timers; log?: (event: string, fields: Record<string, unknown>) => void }
+}
+
+/** Waiting, passed in where a simulation owns time. */
+export interface Timers {
+  /** Runs `work` after `delay_ms`; the answer cancels it. */
+  after(delay_ms: number, work: () => void): () => void
+}
+
+export const systemTimers: Timers = {
+  after: (delay_ms, work) => {
+    const timer = setTimeout(work, delay_ms)
+    return () => clearTimeout(timer)
+  },
 }
 
 /** There is one identity per deployment, and so far one region. */

@@ -35,6 +35,7 @@ export interface Route {
   handle(ctx: Context<any>): Promise<unknown> | unknown
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: a route without a schema types its own body.
 type BodyOf<S> = S extends GenericSchema ? InferOutput<S> : S extends (minor: number) => infer T ? (T extends GenericSchema ? InferOutput<T> : unknown) : any
 
 /** Declares a route, its body typed by its schema. */
@@ -86,6 +87,8 @@ const shown = (value: unknown): string => {
 /** What the handler gave, as a response. */
 export function respond(spec: Route, result: unknown, headers: Record<string, string>): Response {
   if (result instanceof Response) {
+    // An upgraded connection is bound to this very object.
+    if (result.status === 101) return result
     const merged = new Response(result.body, result)
     for (const [name, value] of Object.entries(headers)) if (!merged.headers.has(name)) merged.headers.set(name, value)
     return merged

@@ -11,6 +11,8 @@ export type DiskBacking =
 /** A server with every disk resolved: backing[disk.id]. The root image is a verified file of the image cache. */
 export interface Machine {
   id: string
+  /** Generation of the wish: a guest that shut itself down is started again only by a newer one. */
+  generation: number
   spec: ServerSpec
   backing: Record<string, DiskBacking>
 }
@@ -18,6 +20,8 @@ export interface Machine {
 export interface MachineState {
   id: string
   power: PowerState
+  /** Generation of the wish that it was last brought to. */
+  generation: number
   /** Spec incarnation and root generation the machine was last started with. */
   incarnation: number
   root_generation: number

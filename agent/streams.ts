@@ -1,0 +1,161 @@
+/**
+ * Byte streams on the host link, the agent's side: object bodies in binary frames, with credits. Either side begins with STREAM_CREDITS frames it may
+ * send; the receiver grants one more for each it has consumed. A slow disk or a slow client thus holds up its own stream only.
+ */
+import { type AgentMessage, decodeFrame, encodeFrame, FRAME_BYTES_MAX, FRAME_LAST, type ObjectArgs, type PlaneMessage, STREAM_CREDITS } from '../schema/agent/protocol.ts'
+import { Fault } from '../schema/values/fault.ts'
+import type { ObjectDriver } from './drivers/object/driver.ts'
+import { type Log, messageOf } from './log.ts'
+import { wireError } from './messages.ts'
+
+/** A sender that overruns its credits by this much is not one of ours. */
+const QUEUE_FRAMES_MAX = STREAM_CREDITS * 3
+export const STREAMS_MAX = 1024
+
+export interface StreamOutput {
+  send(message: AgentMessage): void
+  sendFrame(frame: Uint8Array): void
+}
+
+interface Stream {
+  id: number
+  /** Wakes whoever waits for a frame, a credit, or the end. */
+  wake: () => void
+  frames: Uint8Array[]
+  ended: boolean
+  failure: string | null
+  credits: number
+}
+
+export class Streams {
+  private streams = new Map<number, Stream>()
+  private output: StreamOutput
+  private driver: ObjectDriver | undefined
+  private log: Log
+
+  constructor(output: StreamOutput, driver: ObjectDriver | undefined, log: Log) {
+    this.output = output
+    this.driver = driver
+    this.log = log
+  }
+
+  get count(): number {
+    return this.streams.size
+  }
+
+  open(message: Extract<PlaneMessage, { type: 'open' }>): void {
+    const stream: Stream = { id: message.stream, wake: () => {}, frames: [], ended: false, failure: null, credits: STREAM_CREDITS }
+    if (this.streams.has(stream.id)) return this.reset(stream.id, 'a stream of this number is open')
+    if (this.streams.size >= STREAMS_MAX) return this.output.send({ type: 'head', stream: stream.id, ok: false, error: { kind: 'unavailable', message: `${STREAMS_MAX} streams are open` } })
+    this.streams.set(stream.id, stream)
+    void this.serve(stream, message.op, message.args).finally(() => {
+      if (this.streams.get(stream.id) === stream) this.streams.delete(stream.id)
+    })
+  }
+
+  frame(data: Uint8Array): void {
+    const { stream: id, last, payload } = decodeFrame(data)
+    const stream = this.streams.get(id)
+    // Frames in flight for a stream that has failed meanwhile.
+    if (!stream || stream.ended) return
+    if (payload.byteLength > FRAME_BYTES_MAX || stream.frames.length >= QUEUE_FRAMES_MAX) return this.fail(stream, 'more was sent than was granted')
+    if (payload.byteLength > 0) stream.frames.push(payload)
+    else if (!last) this.output.send({ type: 'credit', stream: id, frames: 1 })
+    stream.ended = last
+    stream.wake()
+  }
+
+  credit(message: Extract<PlaneMessage, { type: 'credit' }>): void {
+    const stream = this.streams.get(message.stream)
+    if (!stream) return
+    stream.credits = Math.min(stream.credits + message.frames, 1 << 16)
+    stream.wake()
+  }
+
+  reset(id: number, error: string): void {
+    const stream = this.streams.get(id)
+    if (stream) this.abandon(stream, error)
+  }
+
+  /** The link is gone: nothing of this can be finished. */
+  closeAll(error: string): void {
+    for (const stream of [...this.streams.values()]) this.abandon(stream, error)
+  }
+
+  private fail(stream: Stream, error: string): void {
+    this.output.send({ type: 'reset', stream: stream.id, error })
+    this.abandon(stream, error)
+  }
+
+  private abandon(stream: Stream, error: string): void {
+    stream.failure = error
+    stream.frames = []
+    this.streams.delete(stream.id)
+    stream.wake()
+  }
+
+  private async serve(stream: Stream, op: string, args: ObjectArgs): Promise<void> {
+    const { driver } = this
+    let headed = false
+    const head = (value: unknown) => {
+      headed = true
+      if (stream.failure === null) this.output.send({ type: 'head', stream: stream.id, ok: true, value })
+    }
+    try {
+      if (!driver) throw new Fault('not_implemented', 'this host has no object driver')
+      if (op === 'object.put') head(await driver.put(args, this.incoming(stream)))
+      else if (op === 'object.head') head(await driver.head(args))
+      else if (op === 'object.post') head(await driver.post(args))
+      else if (op === 'object.delete') head(await driver.delete(args))
+      else {
+        const { head: answer, body } = await driver.get(args)
+        head(answer)
+        await this.pour(stream, body)
+      }
+    } catch (error) {
+      if (stream.failure !== null) return
+      if (headed) this.output.send({ type: 'reset', stream: stream.id, error: messageOf(error) })
+      else this.output.send({ type: 'head', stream: stream.id, ok: false, error: wireError(error) })
+      this.log('stream_failed', { op, device: args.device, hash: args.hash, error: messageOf(error) })
+    }
+  }
+
+  private changed(stream: Stream): Promise<void> {
+    return new Promise((resolve) => {
+      stream.wake = resolve
+    })
+  }
+
+  private async *incoming(stream: Stream): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      if (stream.failure !== null) throw new Fault('client_closed', stream.failure)
+      const frame = stream.frames.shift()
+      if (frame) {
+        yield frame
+        if (!stream.ended) this.output.send({ type: 'credit', stream: stream.id, frames: 1 })
+      } else if (stream.ended) return
+      else await this.changed(stream)
+    }
+  }
+
+  /** Sends the body; the last frame says so, which is why each piece waits for the next one. */
+  private async pour(stream: Stream, body: AsyncIterable<Uint8Array>): Promise<void> {
+    let held: Uint8Array | null = null
+    for await (const chunk of body) {
+      for (let at = 0; at < chunk.byteLength; at += FRAME_BYTES_MAX) {
+        if (held && !(await this.emit(stream, 0, held))) return
+        held = chunk.subarray(at, at + FRAME_BYTES_MAX)
+      }
+    }
+    await this.emit(stream, FRAME_LAST, held ?? new Uint8Array(0))
+  }
+
+  /** False where the stream was given up. */
+  private async emit(stream: Stream, flags: number, payload: Uint8Array): Promise<boolean> {
+    while (stream.credits <= 0 && stream.failure === null) await this.changed(stream)
+    if (stream.failure !== null) return false
+    stream.credits--
+    this.output.sendFrame(encodeFrame(stream.id, flags, payload))
+    return true
+  }
+}

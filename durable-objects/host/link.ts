@@ -1,0 +1,281 @@
+/**
+ * The live end of the host link: one socket, commands waiting for results, byte streams with credits. All of it is memory: whatever matters survives in
+ * rows or is asked again. Knows nothing of what the messages mean to projects.
+ */
+import type { Command, CommandName, CommandResults } from '../../schema/agent/commands.ts'
+import { type AgentMessage, FRAME_BYTES_MAX, FRAME_LAST, type ObjectArgs, type PlaneMessage, STREAM_CREDITS, type StreamOp, type WireError, decodeFrame, encodeFrame } from '../../schema/agent/protocol.ts'
+import { FAULT_STATUS, Fault, type FaultKind } from '../../schema/values/fault.ts'
+import type { Timers } from '../kernel/env.ts'
+
+/** What the object holds of the socket: workerd's hibernatable WebSocket, or the simulator's. */
+export interface LinkSocket {
+  send(data: string | Uint8Array): void
+  close(code?: number, reason?: string): void
+}
+
+interface Waiter {
+  promise: Promise<unknown>
+  resolve(value: unknown): void
+  reject(error: unknown): void
+  cancel(): void
+}
+
+interface Stream {
+  resolveHead(value: unknown): void
+  rejectHead(error: unknown): void
+  /** Frames we may still send. */
+  credits: number
+  wake: (() => void) | null
+  /** get: frames arrived and not yet read. */
+  queue: Uint8Array[]
+  ended: boolean
+  error: Fault | null
+  pull: (() => void) | null
+}
+
+/** How long a stream may stand still before it is given up. */
+export const STREAM_STALL_MS = 60_000
+
+export const faultOf = (error: WireError): Fault => new Fault(error.kind in FAULT_STATUS ? (error.kind as FaultKind) : 'unavailable', error.message, { details: (error as { details?: unknown }).details })
+const down = (why: string) => new Fault('unavailable', `The host cannot be reached: ${why}.`)
+
+export class Link {
+  #socket: LinkSocket | null = null
+  #timers: Timers
+  #now: () => number
+  #commands = new Map<string, Waiter>()
+  #streams = new Map<number, Stream>()
+  #nextStream = 1
+
+  constructor(timers: Timers, now: () => number) {
+    this.#timers = timers
+    this.#now = now
+  }
+
+  get connected(): boolean {
+    return this.#socket !== null
+  }
+
+  attach(socket: LinkSocket): void {
+    this.#socket = socket
+  }
+
+  isCurrent(socket: LinkSocket): boolean {
+    return this.#socket === socket
+  }
+
+  /** The socket is gone: everything in flight fails as unavailable; callers retry with the same ids. */
+  detach(why: string): void {
+    this.#socket = null
+    for (const waiter of this.#commands.values()) waiter.reject(down(why))
+    this.#commands.clear()
+    for (const [id, stream] of this.#streams) this.#fail(id, stream, down(why))
+  }
+
+  send(message: PlaneMessage): boolean {
+    if (this.#socket === null) return false
+    try {
+      this.#socket.send(JSON.stringify(message))
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  command<C extends CommandName>(command: Command<C>): Promise<CommandResults[C]> {
+    const waiting = this.#commands.get(command.id)
+    if (waiting !== undefined) return waiting.promise as Promise<CommandResults[C]>
+    let resolve: (value: unknown) => void = () => {}
+    let reject: (error: unknown) => void = () => {}
+    const promise = new Promise((yes, no) => {
+      resolve = yes
+      reject = no
+    })
+    const cancelTimer = this.#timers.after(Math.max(1, command.deadline_ms - this.#now()), () => {
+      this.#commands.delete(command.id)
+      reject(new Fault('timeout', `The host did not answer ${command.name} in time.`))
+    })
+    this.#commands.set(command.id, { promise, resolve, reject, cancel: cancelTimer })
+    void promise.catch(() => {}).finally(cancelTimer)
+    if (!this.send({ type: 'command', ...command })) {
+      this.#commands.delete(command.id)
+      reject(down('it is not connected'))
+    }
+    return promise as Promise<CommandResults[C]>
+  }
+
+  /** Messages that belong to commands and streams; false where it is someone else's. */
+  receive(message: AgentMessage): boolean {
+    switch (message.type) {
+      case 'result': {
+        const waiter = this.#commands.get(message.id)
+        this.#commands.delete(message.id)
+        if (message.ok) waiter?.resolve(message.value)
+        else waiter?.reject(faultOf(message.error))
+        return true
+      }
+      case 'head': {
+        const stream = this.#streams.get(message.stream)
+        if (message.ok) stream?.resolveHead(message.value)
+        else if (stream !== undefined) this.#fail(message.stream, stream, faultOf(message.error))
+        return true
+      }
+      case 'credit': {
+        const stream = this.#streams.get(message.stream)
+        if (stream !== undefined) {
+          stream.credits += message.frames
+          stream.wake?.()
+        }
+        return true
+      }
+      case 'reset': {
+        const stream = this.#streams.get(message.stream)
+        if (stream !== undefined) this.#fail(message.stream, stream, new Fault('unavailable', `The host gave up the transfer: ${message.error}`))
+        return true
+      }
+      default:
+        return false
+    }
+  }
+
+  receiveFrame(bytes: Uint8Array): void {
+    const { stream: id, last, payload } = decodeFrame(bytes)
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return
+    if (payload.byteLength > 0) stream.queue.push(payload.slice())
+    if (last) stream.ended = true
+    stream.pull?.()
+  }
+
+  /** Sends a body; resolves with the head that the agent answers when all is on disk. */
+  async put(op: StreamOp, args: ObjectArgs, body: ReadableStream<Uint8Array>): Promise<unknown> {
+    const { id, stream, head } = this.#open(op, args)
+    const reader = body.getReader()
+    try {
+      await this.#pump(id, stream, reader)
+      return await head
+    } catch (error) {
+      await reader.cancel(error).catch(() => {})
+      if (this.#streams.has(id)) this.send({ type: 'reset', stream: id, error: String((error as Error)?.message ?? error) })
+      throw error
+    } finally {
+      this.#streams.delete(id)
+      reader.releaseLock()
+    }
+  }
+
+  /** Asks for a head without a body. */
+  async ask(op: StreamOp, args: ObjectArgs): Promise<unknown> {
+    const { id, head } = this.#open(op, args)
+    try {
+      return await head
+    } finally {
+      this.#streams.delete(id)
+    }
+  }
+
+  /** Asks for a head and a body; each frame read grants the next. */
+  async get(op: StreamOp, args: ObjectArgs): Promise<{ head: unknown; body: ReadableStream<Uint8Array> }> {
+    const { id, stream, head } = this.#open(op, args)
+    const answer = await head
+    const link = this
+    const body = new ReadableStream({
+      type: 'bytes',
+      async pull(controller) {
+        while (stream.queue.length === 0 && !stream.ended && stream.error === null) await new Promise<void>((wake) => (stream.pull = wake))
+        const frame = stream.queue.shift()
+        if (frame !== undefined) {
+          controller.enqueue(frame)
+          link.send({ type: 'credit', stream: id, frames: 1 })
+        } else if (stream.error !== null) controller.error(stream.error)
+        else {
+          link.#streams.delete(id)
+          controller.close()
+          // A byte stream with a pending BYOB read closes only after an empty answer.
+          ;(controller as { byobRequest?: { respond(count: number): void } | null }).byobRequest?.respond(0)
+        }
+      },
+      cancel() {
+        link.#streams.delete(id)
+        link.send({ type: 'reset', stream: id, error: 'the reader went away' })
+      },
+    } as UnderlyingByteSource)
+    return { head: answer, body: body as ReadableStream<Uint8Array> }
+  }
+
+  #open(op: StreamOp, args: ObjectArgs): { id: number; stream: Stream; head: Promise<unknown> } {
+    const id = this.#nextStream++
+    let resolveHead: (value: unknown) => void = () => {}
+    let rejectHead: (error: unknown) => void = () => {}
+    const head = new Promise((yes, no) => {
+      resolveHead = yes
+      rejectHead = no
+    })
+    head.catch(() => {})
+    const stream: Stream = { resolveHead, rejectHead, credits: STREAM_CREDITS, wake: null, queue: [], ended: false, error: null, pull: null }
+    this.#streams.set(id, stream)
+    if (!this.send({ type: 'open', stream: id, op, args })) this.#fail(id, stream, down('it is not connected'))
+    return { id, stream, head }
+  }
+
+  /** Chunks of any size in, frames of FRAME_BYTES_MAX out, never more than the credits allow. */
+  async #pump(id: number, stream: Stream, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    let parts: Uint8Array[] = []
+    let held = 0
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (value !== undefined) {
+        parts.push(value)
+        held += value.byteLength
+      }
+      while (held >= FRAME_BYTES_MAX || (done && held > 0)) {
+        const { frame, rest } = cutFrame(parts, Math.min(held, FRAME_BYTES_MAX))
+        parts = rest
+        held -= frame.byteLength
+        await this.#sendFrame(id, stream, frame, false)
+      }
+      if (done) break
+    }
+    await this.#sendFrame(id, stream, new Uint8Array(0), true)
+  }
+
+  async #sendFrame(id: number, stream: Stream, payload: Uint8Array, last: boolean): Promise<void> {
+    while (stream.credits <= 0 && stream.error === null) {
+      await new Promise<void>((wake) => {
+        stream.wake = wake
+        const cancel = this.#timers.after(STREAM_STALL_MS, () => this.#fail(id, stream, new Fault('unavailable', 'The host stopped reading.')))
+        const inner = stream.wake
+        stream.wake = () => {
+          cancel()
+          inner()
+        }
+      })
+    }
+    if (stream.error !== null) throw stream.error
+    stream.credits--
+    this.#socket?.send(encodeFrame(id, last ? FRAME_LAST : 0, payload))
+  }
+
+  #fail(id: number, stream: Stream, error: Fault): void {
+    stream.error = error
+    this.#streams.delete(id)
+    stream.rejectHead(error)
+    stream.wake?.()
+    stream.pull?.()
+  }
+}
+
+function cutFrame(parts: Uint8Array[], size: number): { frame: Uint8Array; rest: Uint8Array[] } {
+  const frame = new Uint8Array(size)
+  let at = 0
+  const rest = [...parts]
+  while (at < size) {
+    const part = rest.shift()
+    if (part === undefined) break
+    const take = Math.min(part.byteLength, size - at)
+    frame.set(part.subarray(0, take), at)
+    at += take
+    if (take < part.byteLength) rest.unshift(part.subarray(take))
+  }
+  return { frame, rest }
+}
