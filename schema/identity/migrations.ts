@@ -1,4 +1,117 @@
 /** Migrations of the Identity object, in order. Append only. */
 import type { Migration } from '../../durable-objects/kernel/migrate.ts'
 
-export const migrations: Migration[] = []
+export const migrations: Migration[] = [
+  {
+    name: 'identity/0001',
+    sql: `
+CREATE TABLE access_rules (
+  id TEXT PRIMARY KEY, user_id TEXT NOT NULL, service TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL
+);
+CREATE INDEX access_rules_user ON access_rules (user_id);
+CREATE TABLE application_credentials (
+  id TEXT PRIMARY KEY, user_id TEXT NOT NULL, project_id TEXT NOT NULL, name TEXT NOT NULL, description TEXT, secret_hash TEXT NOT NULL,
+  expires_ms INTEGER, unrestricted INTEGER NOT NULL, system INTEGER NOT NULL, role_ids TEXT NOT NULL, access_rule_ids TEXT
+);
+CREATE UNIQUE INDEX application_credentials_name ON application_credentials (user_id, name);
+CREATE TABLE assignments (
+  actor_type TEXT NOT NULL, actor_id TEXT NOT NULL, target_type TEXT NOT NULL, target_id TEXT NOT NULL, role_id TEXT NOT NULL,
+  inherited INTEGER NOT NULL, PRIMARY KEY (actor_id, target_id, role_id, inherited, target_type, actor_type)
+);
+CREATE INDEX assignments_target ON assignments (target_id);
+CREATE INDEX assignments_role ON assignments (role_id);
+CREATE TABLE consumers (
+  id TEXT PRIMARY KEY, description TEXT, secret TEXT NOT NULL, extra TEXT NOT NULL
+);
+CREATE TABLE credentials (
+  id TEXT PRIMARY KEY, user_id TEXT NOT NULL, project_id TEXT, type TEXT NOT NULL, blob TEXT NOT NULL, app_cred_id TEXT, trust_id TEXT,
+  extra TEXT NOT NULL
+);
+CREATE INDEX credentials_user ON credentials (user_id);
+CREATE TABLE domain_config (
+  domain_id TEXT NOT NULL, group_name TEXT NOT NULL, option_name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (domain_id, group_name, option_name)
+);
+CREATE TABLE endpoint_groups (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT, filters TEXT NOT NULL
+);
+CREATE TABLE endpoints (
+  id TEXT PRIMARY KEY, service_id TEXT NOT NULL, region_id TEXT, interface TEXT NOT NULL, url TEXT NOT NULL, enabled INTEGER NOT NULL, name TEXT,
+  extra TEXT NOT NULL
+);
+CREATE INDEX endpoints_service ON endpoints (service_id);
+CREATE TABLE group_members (
+  group_id TEXT NOT NULL, user_id TEXT NOT NULL, PRIMARY KEY (group_id, user_id)
+);
+CREATE INDEX group_members_user ON group_members (user_id);
+CREATE TABLE groups (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, domain_id TEXT NOT NULL, description TEXT NOT NULL, extra TEXT NOT NULL
+);
+CREATE UNIQUE INDEX groups_name ON groups (domain_id, name);
+CREATE TABLE implied_roles (
+  prior_id TEXT NOT NULL, implied_id TEXT NOT NULL, PRIMARY KEY (prior_id, implied_id)
+);
+CREATE TABLE limits (
+  id TEXT PRIMARY KEY, project_id TEXT, domain_id TEXT, service_id TEXT NOT NULL, region_id TEXT, resource_name TEXT NOT NULL,
+  resource_limit INTEGER NOT NULL, description TEXT
+);
+CREATE INDEX limits_project ON limits (project_id);
+CREATE TABLE passwords (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, user_id TEXT NOT NULL, hash TEXT NOT NULL, created_ms INTEGER NOT NULL, expires_ms INTEGER,
+  self_service INTEGER NOT NULL
+);
+CREATE INDEX passwords_user ON passwords (user_id);
+CREATE TABLE policies (
+  id TEXT PRIMARY KEY, type TEXT NOT NULL, blob TEXT NOT NULL, extra TEXT NOT NULL
+);
+CREATE TABLE project_endpoints (
+  project_id TEXT NOT NULL, kind TEXT NOT NULL, ref_id TEXT NOT NULL, PRIMARY KEY (project_id, kind, ref_id)
+);
+CREATE INDEX project_endpoints_ref ON project_endpoints (ref_id);
+CREATE TABLE projects (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, domain_id TEXT NOT NULL, parent_id TEXT, is_domain INTEGER NOT NULL, enabled INTEGER NOT NULL,
+  description TEXT NOT NULL, tags TEXT NOT NULL, options TEXT NOT NULL, extra TEXT NOT NULL
+);
+CREATE UNIQUE INDEX projects_name ON projects (domain_id, name);
+CREATE INDEX projects_parent ON projects (parent_id);
+CREATE TABLE regions (
+  id TEXT PRIMARY KEY, description TEXT NOT NULL, parent_region_id TEXT, extra TEXT NOT NULL
+);
+CREATE TABLE registered_limits (
+  id TEXT PRIMARY KEY, service_id TEXT NOT NULL, region_id TEXT, resource_name TEXT NOT NULL, default_limit INTEGER NOT NULL, description TEXT
+);
+CREATE TABLE revocation_log (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, scope TEXT NOT NULL, subject TEXT NOT NULL, before_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL
+);
+CREATE INDEX revocation_log_expires ON revocation_log (expires_ms);
+CREATE TABLE revocation_pushes (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, events TEXT NOT NULL, project_ids TEXT NOT NULL, at_ms INTEGER NOT NULL
+);
+CREATE TABLE roles (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, domain_id TEXT NOT NULL, description TEXT, options TEXT NOT NULL, extra TEXT NOT NULL
+);
+CREATE UNIQUE INDEX roles_name ON roles (domain_id, name);
+CREATE TABLE seeded (
+  name TEXT PRIMARY KEY, at_ms INTEGER NOT NULL
+);
+CREATE TABLE services (
+  id TEXT PRIMARY KEY, type TEXT NOT NULL, name TEXT, description TEXT, enabled INTEGER NOT NULL, extra TEXT NOT NULL
+);
+CREATE TABLE signing_keys (
+  kid TEXT PRIMARY KEY, x TEXT NOT NULL, seed TEXT NOT NULL, created_ms INTEGER NOT NULL, active_ms INTEGER, retired_ms INTEGER
+);
+CREATE TABLE trusts (
+  id TEXT PRIMARY KEY, trustor_user_id TEXT NOT NULL, trustee_user_id TEXT NOT NULL, project_id TEXT, impersonation INTEGER NOT NULL,
+  expires_ms INTEGER, remaining_uses INTEGER, deleted_ms INTEGER, redelegated_trust_id TEXT, redelegation_count INTEGER NOT NULL,
+  allow_redelegation INTEGER NOT NULL, role_ids TEXT NOT NULL, extra TEXT NOT NULL
+);
+CREATE INDEX trusts_trustor ON trusts (trustor_user_id);
+CREATE INDEX trusts_trustee ON trusts (trustee_user_id);
+CREATE TABLE users (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, domain_id TEXT NOT NULL, enabled INTEGER NOT NULL, default_project_id TEXT, options TEXT NOT NULL,
+  extra TEXT NOT NULL, created_ms INTEGER NOT NULL, failed_count INTEGER NOT NULL DEFAULT 0, failed_ms INTEGER, active_ms INTEGER
+);
+CREATE UNIQUE INDEX users_name ON users (domain_id, name);
+`,
+  },
+]

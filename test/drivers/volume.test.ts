@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -59,7 +59,7 @@ async function createLab(): Promise<Lab> {
         .filter((name) => /^\d+$/.test(name))
         .filter((pid) => {
           try {
-            return execFileSync('cat', [`/proc/${pid}/cmdline`], { stdio: ['ignore', 'pipe', 'ignore'] }).toString().startsWith(`tgtd\0-f\0-C\0${port}\0`)
+            return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`portal=127.0.0.1:${port}\0`)
           } catch {
             return false
           }

@@ -81,7 +81,7 @@ export async function ensureRouterNamespace(deps: { netns: Netns; exec: Exec; us
     const change = await netns.ensureVeth({ host: port.host, namespace, inside: port.inside, plain: userspace })
     await attach({ port_id: port.port_id, network_id: port.network_id, host: port.host, mac: port.inside.mac, made: change.made })
     for (const text of change.removed) await forget(netns, namespace, text.split('/')[0] ?? '')
-    for (const text of change.added) await announce(exec, namespace, port.inside.name, text.split('/')[0] ?? '')
+    for (const text of change.added) void announce(exec, namespace, port.inside.name, text.split('/')[0] ?? '')
   }
   await netns.routes(namespace, plan.routes)
 }

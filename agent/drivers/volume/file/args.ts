@@ -6,6 +6,8 @@ import type { ExportSpec } from '../../../../schema/agent/desired.ts'
 
 /** Control sockets are named by a relative path (tgt adds .N), so that the length of the state folder does not matter; run with cwd there. */
 export const TGT_SOCKET = 'tgt'
+/** The N: the folder is this host's own, so any will do (tgtd takes up to 32767, less than a port). */
+export const TGT_CONTROL = 1
 export const TGT_ENV: Record<string, string> = { TGT_IPC_SOCKET: TGT_SOCKET }
 
 export const copyArgv = (from: string, to: string): string[] => ['cp', '--reflink=auto', '--sparse=always', '--', from, to]
@@ -14,28 +16,28 @@ export const reflinkProbeArgv = (from: string, to: string): string[] => ['cp', '
 export const convertArgv = (format: string, from: string, to: string): string[] => ['qemu-img', 'convert', '-q', '-f', format, '-O', 'raw', '-S', '4k', '--', from, to]
 export const imageInfoArgv = (format: string, path: string): string[] => ['qemu-img', 'info', '-f', format, '--output=json', '--', path]
 
-export const tgtdArgv = (control: number, ip: string, port: number): string[] => ['tgtd', '-f', '-C', String(control), '--iscsi', `portal=${ip.includes(':') ? `[${ip}]` : ip}:${port}`]
+export const tgtdArgv = (ip: string, port: number): string[] => ['tgtd', '-f', '-C', String(TGT_CONTROL), '--iscsi', `portal=${ip.includes(':') ? `[${ip}]` : ip}:${port}`]
 
-const tgtadm = (control: number, mode: string, op: string, ...rest: string[]): string[] => ['tgtadm', '-C', String(control), '--lld', 'iscsi', '--mode', mode, '--op', op, ...rest]
+const tgtadm = (mode: string, op: string, ...rest: string[]): string[] => ['tgtadm', '-C', String(TGT_CONTROL), '--lld', 'iscsi', '--mode', mode, '--op', op, ...rest]
 
-export const systemShowArgv = (control: number): string[] => tgtadm(control, 'system', 'show')
-export const systemStopArgv = (control: number): string[] => tgtadm(control, 'system', 'delete')
-export const targetsShowArgv = (control: number): string[] => tgtadm(control, 'target', 'show')
-export const targetNewArgv = (control: number, tid: number, iqn: string): string[] => tgtadm(control, 'target', 'new', '--tid', String(tid), '--targetname', iqn)
-export const targetDeleteArgv = (control: number, tid: number): string[] => tgtadm(control, 'target', 'delete', '--force', '--tid', String(tid))
-export const lunNewArgv = (control: number, tid: number, lun: number, path: string): string[] =>
-  tgtadm(control, 'logicalunit', 'new', '--tid', String(tid), '--lun', String(lun), '--bstype', 'rdwr', '--backing-store', path)
-export const lunDeleteArgv = (control: number, tid: number, lun: number): string[] => tgtadm(control, 'logicalunit', 'delete', '--tid', String(tid), '--lun', String(lun))
+export const systemShowArgv = (): string[] => tgtadm('system', 'show')
+export const systemStopArgv = (): string[] => tgtadm('system', 'delete')
+export const targetsShowArgv = (): string[] => tgtadm('target', 'show')
+export const targetNewArgv = (tid: number, iqn: string): string[] => tgtadm('target', 'new', '--tid', String(tid), '--targetname', iqn)
+export const targetDeleteArgv = (tid: number): string[] => tgtadm('target', 'delete', '--force', '--tid', String(tid))
+export const lunNewArgv = (tid: number, lun: number, path: string): string[] =>
+  tgtadm('logicalunit', 'new', '--tid', String(tid), '--lun', String(lun), '--bstype', 'rdwr', '--backing-store', path)
+export const lunDeleteArgv = (tid: number, lun: number): string[] => tgtadm('logicalunit', 'delete', '--tid', String(tid), '--lun', String(lun))
 /** The SCSI serial is the volume's id (36 characters are what tgt keeps). */
-export const lunNameArgv = (control: number, tid: number, lun: number, volumeId: string): string[] =>
-  tgtadm(control, 'logicalunit', 'update', '--tid', String(tid), '--lun', String(lun), '--params', `vendor_id=SKYHOOK,product_id=VOLUME,scsi_sn=${volumeId.slice(0, 36)}`)
-export const accountsShowArgv = (control: number): string[] => tgtadm(control, 'account', 'show')
-export const accountNewArgv = (control: number, spec: Pick<ExportSpec, 'chap_user' | 'chap_secret'>): string[] =>
-  tgtadm(control, 'account', 'new', '--user', spec.chap_user, '--password', spec.chap_secret)
-export const accountDeleteArgv = (control: number, user: string): string[] => tgtadm(control, 'account', 'delete', '--user', user)
-export const accountBindArgv = (control: number, tid: number, user: string): string[] => tgtadm(control, 'account', 'bind', '--tid', String(tid), '--user', user)
-export const aclBindArgv = (control: number, tid: number): string[] => tgtadm(control, 'target', 'bind', '--tid', String(tid), '--initiator-address', 'ALL')
-export const aclUnbindArgv = (control: number, tid: number): string[] => tgtadm(control, 'target', 'unbind', '--tid', String(tid), '--initiator-address', 'ALL')
+export const lunNameArgv = (tid: number, lun: number, volumeId: string): string[] =>
+  tgtadm('logicalunit', 'update', '--tid', String(tid), '--lun', String(lun), '--params', `vendor_id=SKYHOOK,product_id=VOLUME,scsi_sn=${volumeId.slice(0, 36)}`)
+export const accountsShowArgv = (): string[] => tgtadm('account', 'show')
+export const accountNewArgv = (spec: Pick<ExportSpec, 'chap_user' | 'chap_secret'>): string[] =>
+  tgtadm('account', 'new', '--user', spec.chap_user, '--password', spec.chap_secret)
+export const accountDeleteArgv = (user: string): string[] => tgtadm('account', 'delete', '--user', user)
+export const accountBindArgv = (tid: number, user: string): string[] => tgtadm('account', 'bind', '--tid', String(tid), '--user', user)
+export const aclBindArgv = (tid: number): string[] => tgtadm('target', 'bind', '--tid', String(tid), '--initiator-address', 'ALL')
+export const aclUnbindArgv = (tid: number): string[] => tgtadm('target', 'unbind', '--tid', String(tid), '--initiator-address', 'ALL')
 
 export interface Target {
   tid: number

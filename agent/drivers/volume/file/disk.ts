@@ -46,9 +46,9 @@ export async function removeDurably(path: string): Promise<void> {
 
 /** What a full or failing disk is called outside of the drivers. */
 export function diskFault(error: unknown): unknown {
-  const code = errnoOf(error)
-  const said = code ?? (error instanceof Error ? error.message : '')
+  const code = String(errnoOf(error) ?? '')
+  const said = `${code} ${error instanceof Error ? error.message : ''}`
   if (/ENOSPC|EDQUOT|no space left|disk quota/i.test(said)) return new Fault('insufficient_storage', 'the disk is full', { cause: error })
-  if (/^(EIO|EROFS|ENODEV|ENXIO)$/.test(code ?? '') || /input\/output error|read-only file system/i.test(said)) return new Fault('unavailable', 'the disk does not work', { cause: error })
+  if (/^(EIO|EROFS|ENODEV|ENXIO)$/.test(code) || /input\/output error|read-only file system/i.test(said)) return new Fault('unavailable', 'the disk does not work', { cause: error })
   return error
 }

@@ -40,14 +40,12 @@ interface ExportRecord {
 export class Targets {
   #options: TargetsOptions
   #lock = new KeyedLock()
-  #control: number
   #dir: string
   /** Secrets known to be in force in the running tgtd; it never tells them. Empty after a restart of either. */
   #applied = new Map<string, string>()
 
   constructor(options: TargetsOptions) {
     this.#options = options
-    this.#control = options.portal_port
     this.#dir = join(options.state_dir, 'exports')
   }
 
@@ -95,8 +93,8 @@ export class Targets {
   stop(): Promise<void> {
     return this.#serial(async () => {
       if (!(await this.#answers())) return
-      for (const target of await this.#targets()) await this.#run(args.targetDeleteArgv(this.#control, target.tid))
-      await this.#run(args.systemStopArgv(this.#control))
+      for (const target of await this.#targets()) await this.#run(args.targetDeleteArgv(target.tid))
+      await this.#run(args.systemStopArgv())
       this.#applied.clear()
     })
   }
@@ -120,12 +118,12 @@ export class Targets {
   }
 
   async #targets(): Promise<args.Target[]> {
-    return args.parseTargets((await this.#run(args.targetsShowArgv(this.#control))).stdout)
+    return args.parseTargets((await this.#run(args.targetsShowArgv())).stdout)
   }
 
   async #answers(): Promise<boolean> {
     try {
-      await this.#run(args.systemShowArgv(this.#control))
+      await this.#run(args.systemShowArgv())
       return true
     } catch (error) {
       if (error instanceof ExecError && (error.code === 107 || NOT_RUNNING.test(error.stderr))) return false
@@ -141,7 +139,7 @@ export class Targets {
     const log = join(state_dir, 'tgtd.log')
     const fd = openSync(log, 'w', 0o600)
     try {
-      spawn(args.tgtdArgv(this.#control, portal_ip, portal_port), { stdout_fd: fd, cwd: state_dir, env: args.TGT_ENV })
+      spawn(args.tgtdArgv(portal_ip, portal_port), { stdout_fd: fd, cwd: state_dir, env: args.TGT_ENV })
     } finally {
       closeSync(fd)
     }
@@ -163,46 +161,44 @@ export class Targets {
 
   async #apply({ id, spec }: ExportRecord): Promise<void> {
     const { path, size_bytes } = await this.#options.locate(spec.volume_id)
-    const control = this.#control
     let targets = await this.#targets()
     let target = targets.find((one) => one.iqn === spec.iqn)
     if (target === undefined) {
-      await this.#run(args.targetNewArgv(control, args.freeTid(targets), spec.iqn))
+      await this.#run(args.targetNewArgv(args.freeTid(targets), spec.iqn))
       targets = await this.#targets()
       target = targets.find((one) => one.iqn === spec.iqn)
       if (target === undefined) throw new Fault('unavailable', `the iSCSI target ${spec.iqn} did not come up`)
     }
     await this.#applyLun(target, spec, path, size_bytes)
     if (this.#applied.get(id) === secretOf(spec) && target.accounts.includes(spec.chap_user) && target.acl.length > 0) return
-    if (target.acl.length > 0) await this.#run(args.aclUnbindArgv(control, target.tid))
-    const accounts = args.parseAccounts((await this.#run(args.accountsShowArgv(control))).stdout)
-    for (const user of new Set([...target.accounts, spec.chap_user])) if (accounts.includes(user)) await this.#run(args.accountDeleteArgv(control, user))
-    await this.#run(args.accountNewArgv(control, spec))
-    await this.#run(args.accountBindArgv(control, target.tid, spec.chap_user))
-    await this.#run(args.aclBindArgv(control, target.tid))
+    if (target.acl.length > 0) await this.#run(args.aclUnbindArgv(target.tid))
+    const accounts = args.parseAccounts((await this.#run(args.accountsShowArgv())).stdout)
+    for (const user of new Set([...target.accounts, spec.chap_user])) if (accounts.includes(user)) await this.#run(args.accountDeleteArgv(user))
+    await this.#run(args.accountNewArgv(spec))
+    await this.#run(args.accountBindArgv(target.tid, spec.chap_user))
+    await this.#run(args.aclBindArgv(target.tid))
     this.#applied.set(id, secretOf(spec))
   }
 
   /** tgt reads a file's size once; it is read anew by taking the LUN out, which only an export without initiators allows. */
   async #applyLun(target: args.Target, spec: ExportSpec, path: string, sizeBytes: number): Promise<void> {
-    const control = this.#control
     const wrong = target.luns.filter((lun) => lun.lun !== 0 && (lun.lun !== spec.lun || lun.path !== path || Math.abs(lun.size_mb - sizeBytes / 1e6) > 1))
     const stale = target.luns.find((lun) => lun.lun === spec.lun && lun.path === path)
     if (wrong.length === 0 && stale !== undefined) return
     if (target.sessions > 0 && stale !== undefined) return
-    for (const lun of wrong) await this.#run(args.lunDeleteArgv(control, target.tid, lun.lun))
+    for (const lun of wrong) await this.#run(args.lunDeleteArgv(target.tid, lun.lun))
     if (stale !== undefined && !wrong.includes(stale)) return
-    await this.#run(args.lunNewArgv(control, target.tid, spec.lun, path))
-    await this.#run(args.lunNameArgv(control, target.tid, spec.lun, spec.volume_id))
+    await this.#run(args.lunNewArgv(target.tid, spec.lun, path))
+    await this.#run(args.lunNameArgv(target.tid, spec.lun, spec.volume_id))
   }
 
   async #remove({ id, spec }: ExportRecord): Promise<void> {
     if (await this.#answers()) {
       const target = (await this.#targets()).find((one) => one.iqn === spec.iqn)
-      if (target !== undefined) await this.#run(args.targetDeleteArgv(this.#control, target.tid))
+      if (target !== undefined) await this.#run(args.targetDeleteArgv(target.tid))
       const shared = (await this.#records()).some((one) => one.id !== id && one.spec.chap_user === spec.chap_user)
-      const accounts = args.parseAccounts((await this.#run(args.accountsShowArgv(this.#control))).stdout)
-      if (!shared && accounts.includes(spec.chap_user)) await this.#run(args.accountDeleteArgv(this.#control, spec.chap_user))
+      const accounts = args.parseAccounts((await this.#run(args.accountsShowArgv())).stdout)
+      if (!shared && accounts.includes(spec.chap_user)) await this.#run(args.accountDeleteArgv(spec.chap_user))
     }
     this.#applied.delete(id)
     await removeDurably(join(this.#dir, `${id}.json`))

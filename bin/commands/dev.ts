@@ -1,0 +1,49 @@
+/** `npm run dev`: the same bundle under miniflare, rebuilt and reloaded when a source changes; simulated hosts beside it. Not how a user runs it: see docs/operate.md. */
+import { spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { context } from 'esbuild'
+import { Log, LogLevel, Miniflare } from 'miniflare'
+import { compatibilityDate } from '../lib/bundle.ts'
+import { cloudsYaml } from '../lib/clouds.ts'
+import { OBJECT_CLASSES } from '../lib/config.ts'
+import { ROOT, homeOf, makeHome, secretsOf, writePrivate } from '../lib/home.ts'
+import { parseStart } from '../lib/options.ts'
+
+export async function run(args: string[]): Promise<number> {
+  const options = parseStart(args.includes('--hosts') ? args : [...args, '--hosts', 'sim:3'])
+  const home = homeOf({ ...process.env, SKYHOOK_HOME: process.env.SKYHOOK_HOME ?? join(ROOT, '.skyhook', 'dev') })
+  makeHome(home)
+  const secrets = secretsOf(home)
+  const url = `http://${options.address}:${options.port}`
+  let running: Miniflare | null = null
+  const out = join(home.run, 'dev.js')
+  const config = () => ({
+    host: options.address, port: options.port, log: new Log(LogLevel.WARN), modules: [{ type: 'ESModule' as const, path: out }], modulesRoot: home.run, compatibilityDate: compatibilityDate(), compatibilityFlags: ['nodejs_compat'],
+    durableObjects: Object.fromEntries(Object.entries(OBJECT_CLASSES).map(([name, className]) => [name, { className, useSQLite: true }])), durableObjectsPersist: home.objects,
+    bindings: { REGION_NAME: 'RegionOne', BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, BOOTSTRAP_JOIN_TOKEN: secrets.join_token, BODY_BYTES_MAX: '0' },
+  })
+  const reload = async () => {
+    // biome-ignore lint/suspicious/noExplicitAny: miniflare's option types change between builds.
+    if (running === null) running = new Miniflare(config() as any)
+    // biome-ignore lint/suspicious/noExplicitAny: as above.
+    else await running.setOptions(config() as any)
+    await running.ready
+    console.log(`skyhook dev: ${url} (OS_CLIENT_CONFIG_FILE=${home.clouds})`)
+  }
+  mkdirSync(home.run, { recursive: true })
+  const watcher = await context({
+    entryPoints: [join(ROOT, 'workers/index.ts')], bundle: true, format: 'esm', target: 'es2024', external: ['node:*', 'cloudflare:*'], outfile: out, logLevel: 'warning',
+    plugins: [{ name: 'reload', setup: (build) => build.onEnd(async (result) => void (result.errors.length === 0 && (await reload()))) }],
+  })
+  await watcher.watch()
+  writePrivate(home.clouds, cloudsYaml({ url, password: secrets.admin_password, region: 'RegionOne' }))
+  const agents = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, 'agent/main.ts'), '--plane', url, '--state', join(home.dir, 'sim'), '--sim', String(Math.max(1, options.hosts.simulated))], { stdio: 'inherit', env: { ...process.env, SKYHOOK_JOIN_TOKEN: secrets.join_token } })
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => resolve())
+  })
+  agents.kill('SIGTERM')
+  await watcher.dispose()
+  await (running as Miniflare | null)?.dispose()
+  return 0
+}

@@ -1,0 +1,144 @@
+/** The supervisor: workerd with the bundle, workerd for hashing, the agents; kept up until told to stop. What it knows is in run/state.json. */
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { Api } from '../lib/api.ts'
+import { type Bundles, bundle } from '../lib/bundle.ts'
+import { cloudsYaml, openrc } from '../lib/clouds.ts'
+import { hasherConfig, planeConfig } from '../lib/config.ts'
+import { type Home, ROOT, type RunState, homeOf, makeHome, secretsOf, writePrivate } from '../lib/home.ts'
+import { type StartOptions, parseStart } from '../lib/options.ts'
+import { Problem } from '../lib/problem.ts'
+import { KeptProcess } from '../lib/processes.ts'
+import { printReady } from '../lib/report.ts'
+import { seedImage, seedNetworks } from '../lib/seed.ts'
+
+export const ANSWER_TIMEOUT_MS = 60_000
+export const REGION_NAME = 'RegionOne'
+
+type Say = (text: string) => void
+
+export async function run(args: string[]): Promise<number> {
+  const home = homeOf()
+  makeHome(home)
+  return await supervise(home, parseStart(args), (text) => console.log(`${new Date().toISOString()} ${text}`))
+}
+
+export async function supervise(home: Home, options: StartOptions, say: Say): Promise<number> {
+  const started = Date.now()
+  const url = `http://${options.address === '0.0.0.0' ? '127.0.0.1' : options.address}:${options.port}`
+  const state: RunState = { pid: process.pid, phase: 'starting', url, hosts: [], started_ms: started, image: 'none', processes: {} }
+  const processes: KeptProcess[] = []
+  const save = () => {
+    state.processes = Object.fromEntries(processes.map((kept) => [kept.name, kept.pid]))
+    writePrivate(home.state, JSON.stringify(state))
+  }
+  save()
+  let stop: (signal: string) => void = () => {}
+  const stopped = new Promise<string>((resolve) => {
+    stop = resolve
+  })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop(signal))
+  try {
+    say('making the bundle ...')
+    const bundles = await bundle(home)
+    processes.push(...startPlane(home, options, bundles, say, save))
+    const api = new Api(url, secretsOf(home).admin_password)
+    await Promise.race([until('the API answers', async () => (await api.healthy()) !== null), stopped])
+    processes.push(...startAgents(home, options, url, say, save))
+    await api.login()
+    writeAccess(home, url)
+    const wanted = (options.hosts.local ? 1 : 0) + options.hosts.simulated
+    await until(`${wanted} host${wanted === 1 ? '' : 's'} up`, async () => {
+      const { hosts } = (await api.call('GET', '/agents/v1/hosts')) as { hosts: { name: string; up: boolean }[] }
+      state.hosts = hosts.filter((host) => host.up).map((host) => host.name)
+      return state.hosts.length >= wanted
+    })
+    await seedNetworks(api)
+    state.phase = 'up'
+    state.answering_ms = Date.now() - started
+    save()
+    await printReady(home, state, say)
+    void seedImage(api, home, options.hosts.local, (image, problem) => {
+      state.image = image
+      state.image_problem = problem
+      save()
+      if (problem !== undefined) say(`image guest: ${problem}`)
+    })
+    const signal = await stopped
+    say(`${signal}: stopping ...`)
+    return 0
+  } catch (error) {
+    state.phase = 'failed'
+    state.problem = error instanceof Problem ? error.message : String((error as Error)?.stack ?? error)
+    save()
+    throw error
+  } finally {
+    await Promise.all(processes.reverse().map((kept) => kept.stop()))
+    if (state.phase !== 'failed') rmSync(home.state, { force: true })
+  }
+}
+
+function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Say, save: () => void): KeptProcess[] {
+  const secrets = secretsOf(home)
+  const hasherSocket = join(home.run, 'hasher.sock')
+  rmSync(hasherSocket, { force: true })
+  // Embeds are relative to the config: the bundle is linked beside it.
+  mkdirSync(home.run, { recursive: true })
+  for (const [name, target] of [['worker.js', bundles.plane], ['hasher.js', bundles.hasher]] as const) {
+    rmSync(join(home.run, name), { force: true })
+    symlinkSync(target, join(home.run, name))
+  }
+  const vars: Record<string, string> = {
+    REGION_NAME, BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, BOOTSTRAP_JOIN_TOKEN: secrets.join_token, BODY_BYTES_MAX: process.env.SKYHOOK_BODY_BYTES_MAX ?? '0',
+    POLICY_OVERRIDES: process.env.SKYHOOK_POLICY_OVERRIDES ?? '', OPTIONS: process.env.SKYHOOK_OPTIONS ?? '', PUBLIC_URL: process.env.SKYHOOK_PUBLIC_URL ?? '',
+  }
+  writePrivate(join(home.run, 'plane.capnp'), planeConfig({ bundle: 'worker.js', listen: `${options.address}:${options.port}`, objects_dir: home.objects, hasher_socket: hasherSocket, compatibility_date: bundles.compatibility_date, vars }))
+  writePrivate(join(home.run, 'hasher.capnp'), hasherConfig({ bundle: 'hasher.js', socket: hasherSocket, compatibility_date: bundles.compatibility_date }))
+  const workerd = workerdBinary()
+  const serve = (config: string) => [workerd, 'serve', '--experimental', join(home.run, config)]
+  return [
+    new KeptProcess({ name: 'hasher', argv: serve('hasher.capnp'), log: join(home.logs, 'hasher.log') }, say, save),
+    new KeptProcess({ name: 'workerd', argv: serve('plane.capnp'), log: join(home.logs, 'workerd.log') }, say, save),
+  ]
+}
+
+function startAgents(home: Home, options: StartOptions, url: string, say: Say, save: () => void): KeptProcess[] {
+  const { join_token } = secretsOf(home)
+  const agent = (name: string, args: string[]) =>
+    new KeptProcess({ name, argv: [process.execPath, '--disable-warning=ExperimentalWarning', '--max-semi-space-size=2', join(ROOT, 'agent/main.ts'), '--plane', url, ...args], log: join(home.logs, `${name}.log`), cwd: ROOT, env: { SKYHOOK_JOIN_TOKEN: join_token } }, say, save)
+  const agents: KeptProcess[] = []
+  if (options.hosts.local) agents.push(agent('agent', ['--state', home.host, '--roles', 'compute,volume,gateway,object,image']))
+  if (options.hosts.simulated > 0) agents.push(agent('sim-agents', ['--state', join(home.dir, 'sim'), '--sim', String(options.hosts.simulated)]))
+  return agents
+}
+
+function writeAccess(home: Home, url: string): void {
+  const access = { url, password: secretsOf(home).admin_password, region: REGION_NAME }
+  writePrivate(home.clouds, cloudsYaml(access))
+  writePrivate(home.openrc, openrc(access))
+}
+
+/** The workerd binary itself: the package's own launcher is a Node process that would stay in memory. */
+export function workerdBinary(): string {
+  const require = createRequire(join(ROOT, 'package.json'))
+  const arch = process.arch === 'arm64' ? 'arm64' : '64'
+  const path = join(dirname(require.resolve(`@cloudflare/workerd-linux-${arch}/package.json`)), 'bin/workerd')
+  if (!existsSync(path)) throw new Problem(`workerd has no binary for ${process.arch}; run npm ci again.`)
+  return path
+}
+
+async function until(what: string, ready: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + ANSWER_TIMEOUT_MS
+  let last = ''
+  while (Date.now() < end) {
+    try {
+      if (await ready()) return
+    } catch (error) {
+      last = `: ${(error as Error).message}`
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Problem(`waited ${ANSWER_TIMEOUT_MS / 1000} s for: ${what}${last}`)
+}
+

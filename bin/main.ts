@@ -1,0 +1,36 @@
+/** `skyhook COMMAND`: start, stop, status, verify, dev, join, host. One sentence and a non-zero exit for what cannot be done. */
+import { Problem } from './lib/problem.ts'
+
+const COMMANDS: Record<string, () => Promise<{ run(args: string[]): Promise<number> }>> = {
+  start: () => import('./commands/start.ts'),
+  stop: () => import('./commands/stop.ts'),
+  status: () => import('./commands/status.ts'),
+  verify: () => import('./commands/verify.ts'),
+  dev: () => import('./commands/dev.ts'),
+  join: () => import('./commands/join.ts'),
+  host: () => import('./commands/host.ts'),
+  supervise: () => import('./commands/supervise.ts'),
+}
+
+const USAGE = `skyhook COMMAND
+  start [--detach] [--listen ADDR:PORT] [--hosts local|sim:N[,...]]   bring the cloud up on this machine
+  stop                                                               end it (servers of the real host keep running unless --guests)
+  status                                                             services, hosts, versions, URLs
+  verify                                                             check the invariants of the running cloud
+  host token | host list                                             one-time token for a new host; hosts
+  join URL TOKEN [--roles ROLE,...]                                   make this machine a host of the cloud at URL
+  dev                                                                development mode: miniflare with reload
+State lives in $SKYHOOK_HOME (default .skyhook in the checkout).`
+
+const [name = 'help', ...args] = process.argv.slice(2)
+const load = COMMANDS[name]
+if (load === undefined) {
+  console.log(USAGE)
+  process.exit(name === 'help' || name === '--help' ? 0 : 2)
+}
+try {
+  process.exitCode = await (await load()).run(args)
+} catch (error) {
+  console.error(error instanceof Problem ? `skyhook: ${error.message}` : error)
+  process.exitCode = 1
+}

@@ -1,0 +1,122 @@
+/**
+ * Tables of the Identity object. A domain is a project that acts as one (is_domain), as upstream stores it: its domain_id is '' here, so that one
+ * unique index holds for both. `extra` carries attributes that Keystone accepts and returns without knowing them.
+ */
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+const json = <T>(name: string) => text(name, { mode: 'json' }).$type<T>()
+const bool = (name: string) => integer(name, { mode: 'boolean' })
+export type Extra = Record<string, unknown>
+
+/** Signing keys: the private seed never leaves the object; retired ones stay until the last token they signed has expired. */
+export const signingKeys = sqliteTable('signing_keys', {
+  kid: text('kid').primaryKey(), x: text('x').notNull(), seed: text('seed').notNull(), created_ms: integer('created_ms').notNull(),
+  /** When it began to sign; null is the next one, published ahead. */
+  active_ms: integer('active_ms'),
+  retired_ms: integer('retired_ms'),
+})
+
+/** What the first boot made, by name: never made again, even after an operator deleted it. */
+export const seeded = sqliteTable('seeded', { name: text('name').primaryKey(), at_ms: integer('at_ms').notNull() })
+
+export const projects = sqliteTable('projects', {
+  id: text('id').primaryKey(), name: text('name').notNull(), domain_id: text('domain_id').notNull(), parent_id: text('parent_id'), is_domain: bool('is_domain').notNull(), enabled: bool('enabled').notNull(),
+  description: text('description').notNull(), tags: json<string[]>('tags').notNull(), options: json<Extra>('options').notNull(), extra: json<Extra>('extra').notNull(),
+}, (t) => [uniqueIndex('projects_name').on(t.domain_id, t.name), index('projects_parent').on(t.parent_id)])
+
+export const users = sqliteTable('users', {
+  id: text('id').primaryKey(), name: text('name').notNull(), domain_id: text('domain_id').notNull(), enabled: bool('enabled').notNull(), default_project_id: text('default_project_id'),
+  options: json<Extra>('options').notNull(), extra: json<Extra>('extra').notNull(), created_ms: integer('created_ms').notNull(),
+  failed_count: integer('failed_count').notNull().default(0), failed_ms: integer('failed_ms'), active_ms: integer('active_ms'),
+}, (t) => [uniqueIndex('users_name').on(t.domain_id, t.name)])
+
+/** The newest row of a user is its password; older ones are the history. */
+export const passwords = sqliteTable('passwords', {
+  seq: integer('seq').primaryKey({ autoIncrement: true }), user_id: text('user_id').notNull(), hash: text('hash').notNull(), created_ms: integer('created_ms').notNull(), expires_ms: integer('expires_ms'),
+  self_service: bool('self_service').notNull(),
+}, (t) => [index('passwords_user').on(t.user_id)])
+
+export const groups = sqliteTable('groups', {
+  id: text('id').primaryKey(), name: text('name').notNull(), domain_id: text('domain_id').notNull(), description: text('description').notNull(), extra: json<Extra>('extra').notNull(),
+}, (t) => [uniqueIndex('groups_name').on(t.domain_id, t.name)])
+
+export const groupMembers = sqliteTable('group_members', { group_id: text('group_id').notNull(), user_id: text('user_id').notNull() }, (t) => [primaryKey({ columns: [t.group_id, t.user_id] }), index('group_members_user').on(t.user_id)])
+
+/** domain_id '' is a global role. */
+export const roles = sqliteTable('roles', {
+  id: text('id').primaryKey(), name: text('name').notNull(), domain_id: text('domain_id').notNull(), description: text('description'), options: json<Extra>('options').notNull(), extra: json<Extra>('extra').notNull(),
+}, (t) => [uniqueIndex('roles_name').on(t.domain_id, t.name)])
+
+export const impliedRoles = sqliteTable('implied_roles', { prior_id: text('prior_id').notNull(), implied_id: text('implied_id').notNull() }, (t) => [primaryKey({ columns: [t.prior_id, t.implied_id] })])
+
+/** target_id of the system is 'all'. */
+export const assignments = sqliteTable('assignments', {
+  actor_type: text('actor_type').$type<'user' | 'group'>().notNull(), actor_id: text('actor_id').notNull(), target_type: text('target_type').$type<'project' | 'domain' | 'system'>().notNull(),
+  target_id: text('target_id').notNull(), role_id: text('role_id').notNull(), inherited: bool('inherited').notNull(),
+}, (t) => [primaryKey({ columns: [t.actor_id, t.target_id, t.role_id, t.inherited, t.target_type, t.actor_type] }), index('assignments_target').on(t.target_id), index('assignments_role').on(t.role_id)])
+
+export const regions = sqliteTable('regions', { id: text('id').primaryKey(), description: text('description').notNull(), parent_region_id: text('parent_region_id'), extra: json<Extra>('extra').notNull() })
+
+export const services = sqliteTable('services', {
+  id: text('id').primaryKey(), type: text('type').notNull(), name: text('name'), description: text('description'), enabled: bool('enabled').notNull(), extra: json<Extra>('extra').notNull(),
+})
+
+/** url: literal, or with $(origin)s where the plane serves it itself. */
+export const endpoints = sqliteTable('endpoints', {
+  id: text('id').primaryKey(), service_id: text('service_id').notNull(), region_id: text('region_id'), interface: text('interface').notNull(), url: text('url').notNull(), enabled: bool('enabled').notNull(),
+  name: text('name'), extra: json<Extra>('extra').notNull(),
+}, (t) => [index('endpoints_service').on(t.service_id)])
+
+export const credentials = sqliteTable('credentials', {
+  id: text('id').primaryKey(), user_id: text('user_id').notNull(), project_id: text('project_id'), type: text('type').notNull(), blob: text('blob').notNull(),
+  app_cred_id: text('app_cred_id'), trust_id: text('trust_id'), extra: json<Extra>('extra').notNull(),
+}, (t) => [index('credentials_user').on(t.user_id)])
+
+export const applicationCredentials = sqliteTable('application_credentials', {
+  id: text('id').primaryKey(), user_id: text('user_id').notNull(), project_id: text('project_id').notNull(), name: text('name').notNull(), description: text('description'), secret_hash: text('secret_hash').notNull(),
+  expires_ms: integer('expires_ms'), unrestricted: bool('unrestricted').notNull(), system: bool('system').notNull(), role_ids: json<string[]>('role_ids').notNull(), access_rule_ids: json<string[] | null>('access_rule_ids'),
+}, (t) => [uniqueIndex('application_credentials_name').on(t.user_id, t.name)])
+
+export const accessRules = sqliteTable('access_rules', {
+  id: text('id').primaryKey(), user_id: text('user_id').notNull(), service: text('service').notNull(), method: text('method').notNull(), path: text('path').notNull(),
+}, (t) => [index('access_rules_user').on(t.user_id)])
+
+export const trusts = sqliteTable('trusts', {
+  id: text('id').primaryKey(), trustor_user_id: text('trustor_user_id').notNull(), trustee_user_id: text('trustee_user_id').notNull(), project_id: text('project_id'), impersonation: bool('impersonation').notNull(),
+  expires_ms: integer('expires_ms'), remaining_uses: integer('remaining_uses'), deleted_ms: integer('deleted_ms'), redelegated_trust_id: text('redelegated_trust_id'), redelegation_count: integer('redelegation_count').notNull(),
+  allow_redelegation: bool('allow_redelegation').notNull(), role_ids: json<string[]>('role_ids').notNull(), extra: json<Extra>('extra').notNull(),
+}, (t) => [index('trusts_trustor').on(t.trustor_user_id), index('trusts_trustee').on(t.trustee_user_id)])
+
+export const policies = sqliteTable('policies', { id: text('id').primaryKey(), type: text('type').notNull(), blob: json<unknown>('blob').notNull(), extra: json<Extra>('extra').notNull() })
+
+export const endpointGroups = sqliteTable('endpoint_groups', { id: text('id').primaryKey(), name: text('name').notNull(), description: text('description'), filters: json<Record<string, string>>('filters').notNull() })
+
+/** Catalog filters of a project: single endpoints ('endpoint') and groups ('group'). */
+export const projectEndpoints = sqliteTable('project_endpoints', {
+  project_id: text('project_id').notNull(), kind: text('kind').$type<'endpoint' | 'group'>().notNull(), ref_id: text('ref_id').notNull(),
+}, (t) => [primaryKey({ columns: [t.project_id, t.kind, t.ref_id] }), index('project_endpoints_ref').on(t.ref_id)])
+
+export const domainConfig = sqliteTable('domain_config', {
+  domain_id: text('domain_id').notNull(), group: text('group_name').notNull(), option: text('option_name').notNull(), value: json<unknown>('value').notNull(),
+}, (t) => [primaryKey({ columns: [t.domain_id, t.group, t.option] })])
+
+export const registeredLimits = sqliteTable('registered_limits', {
+  id: text('id').primaryKey(), service_id: text('service_id').notNull(), region_id: text('region_id'), resource_name: text('resource_name').notNull(), default_limit: integer('default_limit').notNull(), description: text('description'),
+})
+
+export const limits = sqliteTable('limits', {
+  id: text('id').primaryKey(), project_id: text('project_id'), domain_id: text('domain_id'), service_id: text('service_id').notNull(), region_id: text('region_id'), resource_name: text('resource_name').notNull(),
+  resource_limit: integer('resource_limit').notNull(), description: text('description'),
+}, (t) => [index('limits_project').on(t.project_id)])
+
+export const consumers = sqliteTable('consumers', { id: text('id').primaryKey(), description: text('description'), secret: text('secret').notNull(), extra: json<Extra>('extra').notNull() })
+
+/** Every revocation, in order, for readers that end in no object (object data, doors) and for the revocation events API. */
+export const revocationLog = sqliteTable('revocation_log', {
+  seq: integer('seq').primaryKey({ autoIncrement: true }), at_ms: integer('at_ms').notNull(), scope: text('scope').notNull(), subject: text('subject').notNull(), before_ms: integer('before_ms').notNull(), expires_ms: integer('expires_ms').notNull(),
+}, (t) => [index('revocation_log_expires').on(t.expires_ms)])
+
+/** Pushes not yet confirmed by every object concerned: repeated by alarm until they are. */
+export const revocationPushes = sqliteTable('revocation_pushes', {
+  seq: integer('seq').primaryKey({ autoIncrement: true }), events: json<unknown[]>('events').notNull(), project_ids: json<string[]>('project_ids').notNull(), at_ms: integer('at_ms').notNull(),
+})
