@@ -220,6 +220,9 @@ function measure(item: { kind: Kind; id: string }, report: ObservedItem, actual:
   report.disks = state.disks
 }
 
+/** A driver knows what is half there by the part of the id that names on the host keep. */
+const SHORT_ID = 11
+
 /** What is on the host and in nobody's wishes. */
 export function orphans(input: PlanInput): ObservedItem[] {
   const { actual } = input
@@ -228,9 +231,10 @@ export function orphans(input: PlanInput): ObservedItem[] {
     { kind: 'snapshot', ids: actual.snapshots.keys() }, { kind: 'export', ids: actual.exports }, { kind: 'server', ids: actual.servers.keys() },
   ]
   const result: ObservedItem[] = []
+  const shorts = new Set(Object.values(input.desired).map((item) => keyOf(item.kind, item.id.slice(0, SHORT_ID))))
   for (const { kind, ids } of found) {
     for (const id of ids) {
-      if (input.desired[keyOf(kind, id)]) continue
+      if (input.desired[keyOf(kind, id)] || (id.length === SHORT_ID && shorts.has(keyOf(kind, id)))) continue
       const report: ObservedItem = { kind, id, generation: 0, status: 'ready', orphan: true }
       measure({ kind, id }, report, actual)
       result.push(report)

@@ -11,7 +11,7 @@ import type { Clock } from '../schema/values/time.ts'
 import { type Applier, type Drivers, type Images, apply, observe } from './apply.ts'
 import type { Lanes } from './lanes.ts'
 import { type Log, messageOf } from './log.ts'
-import { type Action, type Actual, type Progress, emptyActual, newProgress, orphans, plan, powerAgrees, runnable, statusOf } from './plan.ts'
+import { type Action, type Actual, type PlanInput, type Progress, emptyActual, newProgress, orphans, plan, powerAgrees, runnable, statusOf } from './plan.ts'
 import { type Applied, type DesiredState, keyOf } from './state.ts'
 import { type Timers, backoff } from './timers.ts'
 
@@ -44,6 +44,7 @@ export class Reconciler {
   private running = new Set<string>()
   private crashes = new Map<string, { count: number; at_ms: number }>()
   private reported = new Map<string, string>()
+  private orphaned = new Map<string, ObservedItem>()
   private cancelWake: (() => void) | null = null
   private cancelAudit: (() => void) | null = null
   private pending = false
@@ -105,9 +106,9 @@ export class Reconciler {
     })
   }
 
-  /** DHCP of a network follows its ports. */
+  /** A port that leaves takes its DHCP entry along only when its network is ensured again. */
   private touch(item: DesiredItem): void {
-    if (item.kind !== 'port') return
+    if (item.kind !== 'port' || item.state === 'present') return
     const progress = this.progress.get(keyOf('network', (item as DesiredItem<'port'>).spec.network_id))
     if (progress) progress.stale = true
   }
@@ -164,7 +165,7 @@ export class Reconciler {
     const input = this.input()
     const items = Object.values(input.desired).map((item) => statusOf(item, input, byKey))
     // Before the first word from the plane nothing here can be called an orphan.
-    if (this.deps.state.version > 0) items.push(...orphans(input))
+    if (this.deps.state.version > 0) items.push(...this.orphanReports(input))
     const fresh = items.filter((item) => {
       const key = keyOf(item.kind, item.id)
       const text = JSON.stringify(item)
@@ -173,6 +174,20 @@ export class Reconciler {
       return true
     })
     if (fresh.length > 0) this.deps.report(fresh)
+  }
+
+  /** Orphans, and once more each that is no longer there. */
+  private orphanReports(input: PlanInput): ObservedItem[] {
+    const found = orphans(input)
+    const keys = new Set(found.map((item) => keyOf(item.kind, item.id)))
+    for (const [key, item] of this.orphaned) {
+      if (keys.has(key)) continue
+      this.orphaned.delete(key)
+      this.reported.delete(key)
+      if (!input.desired[key]) found.push({ kind: item.kind, id: item.id, generation: 0, status: 'gone' })
+    }
+    for (const item of found) if (item.orphan) this.orphaned.set(keyOf(item.kind, item.id), item)
+    return found
   }
 
   /** Looks again at everything; discarded where something was done meanwhile. */

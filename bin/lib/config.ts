@@ -37,7 +37,6 @@ const config :Workerd.Config = (
 const plane :Workerd.Worker = (
   modules = [(name = "worker", esModule = embed ${quote(config.bundle)})],
   compatibilityDate = ${quote(config.compatibility_date)},
-  compatibilityFlags = ["nodejs_compat"],
   durableObjectNamespaces = [
 ${namespaces.join('\n')}
   ],
@@ -56,7 +55,6 @@ const config :Workerd.Config = (
   services = [(name = "hasher", worker = (
     modules = [(name = "hasher", esModule = embed ${quote(config.bundle)})],
     compatibilityDate = ${quote(config.compatibility_date)},
-    compatibilityFlags = ["nodejs_compat"],
   ))],
   sockets = [(name = "hasher", address = ${quote(`unix:${config.socket}`)}, http = (), service = "hasher")],
 );

@@ -155,7 +155,8 @@ describe('file volumes and their targets', { skip }, () => {
     await new Promise<void>((resolve) => holder.listen(other.port, '127.0.0.1', () => resolve()))
     try {
       await other.make().ensureVolume('v', { size_gib: 1, source: null }, null)
-      await assert.rejects(other.make().ensureExport('ex', { ...spec, volume_id: 'v' }), { kind: 'unavailable' })
+      await assert.rejects(other.make().ensureExport('ex', { ...spec, volume_id: 'v' }), { kind: 'unavailable', message: /in use/ })
+      assert.deepEqual((await other.make().list()).exports, [])
     } finally {
       await new Promise((resolve) => holder.close(resolve))
       await other.end()

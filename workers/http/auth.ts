@@ -8,24 +8,34 @@ import { importPublicKey, tokenKeyId, verifyToken } from '../../schema/values/to
 /** How often an unknown key id may ask Identity for its keys. */
 export const KEYS_REFRESH_MS = 1_000
 
+/** Verified tokens remembered per isolate: a signature is checked once, expiry and revocation each time. */
+export const TOKENS_KEPT = 1_000
+
 interface KeyCache {
   keys: Map<string, CryptoKey>
   fetched_ms: number
+  tokens: Map<string, Omit<Caller, 'request_id'>>
 }
 
 const caches = new WeakMap<object, KeyCache>()
 
 export const unauthorized = (): Fault => new Fault('unauthorized', 'The request you have made requires authentication.')
 
-async function keyOf(env: Env, kid: string, now_ms: number): Promise<CryptoKey | null> {
+function cacheOf(env: Env): KeyCache {
   let cache = caches.get(env)
   if (cache === undefined) {
-    cache = { keys: new Map(), fetched_ms: Number.NEGATIVE_INFINITY }
+    cache = { keys: new Map(), fetched_ms: Number.NEGATIVE_INFINITY, tokens: new Map() }
     caches.set(env, cache)
   }
+  return cache
+}
+
+async function keyOf(env: Env, kid: string, now_ms: number): Promise<CryptoKey | null> {
+  const cache = cacheOf(env)
   if (!cache.keys.has(kid) && now_ms - cache.fetched_ms >= KEYS_REFRESH_MS) {
     const published = await env.IDENTITY.getByName(IDENTITY_NAME).publicKeys()
     cache.fetched_ms = now_ms
+    cache.tokens.clear()
     cache.keys = new Map(await Promise.all(published.map(async (key) => [key.kid, await importPublicKey(key)] as const)))
   }
   return cache.keys.get(kid) ?? null
@@ -39,9 +49,18 @@ export async function authenticate(env: Env, request: Request, requestId: string
 }
 
 export async function callerOfToken(env: Env, token: string, requestId: string, now_ms: number): Promise<Caller> {
+  const { tokens } = cacheOf(env)
+  const claims = tokens.get(token) ?? (await verified(env, token, now_ms))
+  if (claims.expires_ms <= now_ms) throw unauthorized()
+  if (tokens.size >= TOKENS_KEPT) tokens.delete(tokens.keys().next().value ?? '')
+  tokens.set(token, claims)
+  return { ...claims, request_id: requestId }
+}
+
+async function verified(env: Env, token: string, now_ms: number): Promise<Omit<Caller, 'request_id'>> {
   const kid = tokenKeyId(token)
   const key = kid === null ? null : await keyOf(env, kid, now_ms)
   const claims = key === null ? null : await verifyToken(token, key)
-  if (claims === null || claims.expires_ms <= now_ms) throw unauthorized()
-  return { ...claims, request_id: requestId }
+  if (claims === null) throw unauthorized()
+  return claims
 }

@@ -62,7 +62,7 @@ export class Server {
   async handle(request: Request, env: Env, path: string, requestId: string, now_ms: number, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
     const { service } = this
     let version: Version | null = null
-    const headersOf = () => ({ 'x-openstack-request-id': requestId, 'x-compute-request-id': requestId, ...(version === null ? {} : versionHeaders(service, version)) })
+    const headersOf = () => ({ 'x-openstack-request-id': requestId, ...(service.dialect === 'nova' ? { 'x-compute-request-id': requestId } : {}), ...(version === null ? {} : versionHeaders(service, version)) })
     try {
       version = service.microversions === undefined ? [1, 0] : requestedVersion(service, request.headers)
       const match = await this.#find(request, path, version)

@@ -26,6 +26,7 @@ export interface ClusterOptions {
 interface Slot {
   disk: SimDisk
   instance: unknown
+  storage: SimStorage | null
   sockets: SimSocketState[]
   timer: ReturnType<typeof setTimeout> | null
 }
@@ -57,12 +58,13 @@ export class Cluster {
     const key = `${kind}/${id}`
     let slot = this.#slots.get(key)
     if (slot === undefined) {
-      slot = { disk: newDisk(), instance: null, sockets: [], timer: null }
+      slot = { disk: newDisk(), instance: null, storage: null, sockets: [], timer: null }
       this.#slots.set(key, slot)
     }
     if (slot.instance === null) {
       const mine = slot
       const storage = new SimStorage(slot.disk, () => this.#arm(key, mine))
+      slot.storage = storage
       const Class = this.#options.classes[kind]
       if (Class === undefined) throw new Error(`no object class ${kind}`)
       const state = {
@@ -71,7 +73,7 @@ export class Cluster {
         getWebSockets: (tag?: string) => mine.sockets.filter((entry) => tag === undefined || entry.tags.includes(tag)).map((entry) => entry.socket),
         setWebSocketAutoResponse: () => {}, getTags: (socket: unknown) => mine.sockets.find((entry) => entry.socket === socket)?.tags ?? [],
       }
-      slot.instance = new Class(state, this.env)
+      slot.instance = new Class(state, this.#envOf(storage))
       this.#arm(key, slot)
     }
     return slot.instance
@@ -85,10 +87,12 @@ export class Cluster {
   /** Forgets the instance, as a crash or an eviction does; its disk and alarm stay. */
   crash(kind: string, id: string): void {
     const slot = this.#slots.get(`${kind}/${id}`)
-    if (slot !== undefined) {
-      slot.instance = null
-      slot.sockets = []
-    }
+    if (slot === undefined || slot.instance === null) return
+    if (slot.storage !== null) slot.storage.dead = true
+    slot.instance = null
+    const sockets = slot.sockets
+    slot.sockets = []
+    for (const { socket } of sockets) (socket as { cut?(): void }).cut?.()
   }
 
   dropSocket(kind: string, id: string, socket: unknown): void {
@@ -140,8 +144,19 @@ export class Cluster {
     }
   }
 
-  #stub(kind: string, id: string): unknown {
-    const hop = (where: string) => this.#options.hop?.(where) ?? Promise.resolve()
+  /** Bindings of one instance: once it has crashed it can call nobody. */
+  #envOf(storage: SimStorage): Record<string, unknown> {
+    const env = { ...this.env }
+    for (const name of Object.keys(this.#options.classes)) env[name] = { getByName: (id: string) => this.#stub(name, id, storage) }
+    return env
+  }
+
+  #stub(kind: string, id: string, from?: SimStorage): unknown {
+    const hop = async (where: string) => {
+      if (from?.dead) throw new Error('the calling object was reset')
+      await this.#options.hop?.(where)
+      if (from?.dead) throw new Error('the calling object was reset')
+    }
     return remote(async () => this.instance(kind, id), `${kind}/${id}`, hop, [])
   }
 }

@@ -65,6 +65,8 @@ class RawCursor extends Cursor {
 export class SimStorage {
   #disk: SimDisk
   #depth = 0
+  /** Set when the instance crashed: what it still tries to write is lost, as it would be. */
+  dead = false
   #onAlarm: () => void
   sql: { exec(query: string, ...bindings: unknown[]): Cursor; databaseSize: number }
 
@@ -75,6 +77,7 @@ export class SimStorage {
   }
 
   #exec(query: string, bindings: unknown[]): Cursor {
+    this.#mustLive()
     const values = bindings.map((value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : typeof value === 'boolean' ? (value ? 1 : 0) : value === undefined ? null : value))
     if (values.length > 100) throw new Error('too many SQL variables: an object binds at most 100 parameters')
     const statement = this.#disk.database.prepare(query)
@@ -83,7 +86,12 @@ export class SimStorage {
     return new RawCursor(statement.columns().map((column) => column.name), arrays.map((row) => row.map(readable)))
   }
 
+  #mustLive(): void {
+    if (this.dead) throw new Error('the object was reset')
+  }
+
   transactionSync<T>(work: () => T): T {
+    this.#mustLive()
     const name = `t${this.#depth++}`
     this.#disk.database.exec(`SAVEPOINT ${name}`)
     try {
@@ -100,6 +108,7 @@ export class SimStorage {
   }
 
   async setAlarm(at: number | Date): Promise<void> {
+    this.#mustLive()
     this.#disk.alarm_ms = Number(at)
     this.#onAlarm()
   }

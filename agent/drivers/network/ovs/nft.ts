@@ -44,13 +44,13 @@ export function routerTable(spec: RouterSpec, gateway: { device: string; address
   // Where two floating addresses lead to one fixed address, the first one is its source.
   const bySource = new Map(pairs.map((pair) => [pair.fixed, pair.floating] as const).reverse())
   return table('ip', 'router', [
-    'map floating {', '  type ipv4_addr : ipv4_addr', ...elements(pairs.map((pair) => `${pair.floating} : ${pair.fixed}`)), '}',
-    'map fixed {', '  type ipv4_addr : ipv4_addr', ...elements([...bySource].sort().map(([fixed, floating]) => `${fixed} : ${floating}`)), '}',
-    'chain mark {', '  type filter hook prerouting priority mangle; policy accept;', `  iifname "${gateway.device}" meta mark set 1`, '}',
-    'chain prerouting {', '  type nat hook prerouting priority dstnat; policy accept;', '  dnat to ip daddr map @floating', '}',
+    'map by_floating {', '  type ipv4_addr : ipv4_addr', ...elements(pairs.map((pair) => `${pair.floating} : ${pair.fixed}`)), '}',
+    'map by_fixed {', '  type ipv4_addr : ipv4_addr', ...elements([...bySource].sort().map(([fixed, floating]) => `${fixed} : ${floating}`)), '}',
+    'chain entrance {', '  type filter hook prerouting priority mangle; policy accept;', `  iifname "${gateway.device}" meta mark set 1`, '}',
+    'chain prerouting {', '  type nat hook prerouting priority dstnat; policy accept;', '  dnat to ip daddr map @by_floating', '}',
     'chain postrouting {', '  type nat hook postrouting priority srcnat; policy accept;',
-    `  oifname "${gateway.device}" snat to ip saddr map @fixed`,
-    '  meta mark != 1 ct status dnat snat to ip saddr map @fixed',
+    `  oifname "${gateway.device}" snat to ip saddr map @by_fixed`,
+    '  meta mark != 1 ct status dnat snat to ip saddr map @by_fixed',
     ...(out === null ? [] : [`  meta mark != 1 ct status dnat snat to ${ip(out)}`]),
     ...(shared ? [`  oifname "${gateway.device}" snat to ${ip(out)}`] : []),
     '}',

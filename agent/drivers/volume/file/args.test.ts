@@ -94,5 +94,7 @@ Target 3: iqn.2026-01.x:b
   ])
   assert.equal(args.freeTid(targets), 2)
   assert.deepEqual(args.parseTargets(''), [])
+  assert.equal(args.listensOnlyAt('Portal: 10.0.0.1:3260,1\n', '10.0.0.1', 3260), true)
+  assert.equal(args.listensOnlyAt('Portal: [::]:3260,1\nPortal: 0.0.0.0:3260,1\n', '10.0.0.1', 3260), false)
   assert.deepEqual(args.parseAccounts('Account list:\n    u1\n    u2\n'), ['u1', 'u2'])
 })

@@ -16,12 +16,14 @@ export const reflinkProbeArgv = (from: string, to: string): string[] => ['cp', '
 export const convertArgv = (format: string, from: string, to: string): string[] => ['qemu-img', 'convert', '-q', '-f', format, '-O', 'raw', '-S', '4k', '--', from, to]
 export const imageInfoArgv = (format: string, path: string): string[] => ['qemu-img', 'info', '-f', format, '--output=json', '--', path]
 
-export const tgtdArgv = (ip: string, port: number): string[] => ['tgtd', '-f', '-C', String(TGT_CONTROL), '--iscsi', `portal=${ip.includes(':') ? `[${ip}]` : ip}:${port}`]
+const portal = (ip: string, port: number): string => `${ip.includes(':') ? `[${ip}]` : ip}:${port}`
+export const tgtdArgv = (ip: string, port: number): string[] => ['tgtd', '-f', '-C', String(TGT_CONTROL), '--iscsi', `portal=${portal(ip, port)}`]
 
 const tgtadm = (mode: string, op: string, ...rest: string[]): string[] => ['tgtadm', '-C', String(TGT_CONTROL), '--lld', 'iscsi', '--mode', mode, '--op', op, ...rest]
 
 export const systemShowArgv = (): string[] => tgtadm('system', 'show')
 export const systemStopArgv = (): string[] => tgtadm('system', 'delete')
+export const portalsShowArgv = (): string[] => tgtadm('portal', 'show')
 export const targetsShowArgv = (): string[] => tgtadm('target', 'show')
 export const targetNewArgv = (tid: number, iqn: string): string[] => tgtadm('target', 'new', '--tid', String(tid), '--targetname', iqn)
 export const targetDeleteArgv = (tid: number): string[] => tgtadm('target', 'delete', '--force', '--tid', String(tid))
@@ -85,6 +87,12 @@ function readLine(target: Target, section: string, text: string): void {
     const path = /^Backing store path: (.+)$/.exec(text)
     if (path !== null) last.path = path[1] ?? ''
   }
+}
+
+/** Does `tgtadm --mode portal --op show` say that tgtd listens there and nowhere else? */
+export const listensOnlyAt = (output: string, ip: string, port: number): boolean => {
+  const lines = output.split('\n').filter((line) => line.startsWith('Portal:'))
+  return lines.length === 1 && lines[0]?.startsWith(`Portal: ${portal(ip, port)},`) === true
 }
 
 /** Reads `tgtadm --mode account --op show`. */

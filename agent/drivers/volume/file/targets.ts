@@ -134,22 +134,8 @@ export class Targets {
   /** True where tgtd had to be started, and all recorded exports were made in it. */
   async #ensureRunning(): Promise<boolean> {
     if (await this.#answers()) return false
-    const { state_dir, portal_ip, portal_port, spawn } = this.#options
     this.#applied.clear()
-    const log = join(state_dir, 'tgtd.log')
-    const fd = openSync(log, 'w', 0o600)
-    try {
-      spawn(args.tgtdArgv(portal_ip, portal_port), { stdout_fd: fd, cwd: state_dir, env: args.TGT_ENV })
-    } finally {
-      closeSync(fd)
-    }
-    for (let waited = 0; !(await this.#answers()); waited += START_POLL_MS) {
-      if (waited >= START_TIMEOUT_MS) {
-        const said = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').at(-1) ?? ''
-        throw new Fault('unavailable', `the iSCSI target daemon did not start on ${portal_ip}:${portal_port}: ${said.slice(0, 300)}`)
-      }
-      await sleep(START_POLL_MS)
-    }
+    await this.#start()
     for (const record of await this.#records()) {
       // One volume that is gone must not keep the others from being served.
       await this.#apply(record).catch((error: unknown) => {
@@ -157,6 +143,30 @@ export class Targets {
       })
     }
     return true
+  }
+
+  async #start(): Promise<void> {
+    const { state_dir, portal_ip, portal_port, spawn } = this.#options
+    const log = join(state_dir, 'tgtd.log')
+    const fd = openSync(log, 'w', 0o600)
+    try {
+      spawn(args.tgtdArgv(portal_ip, portal_port), { stdout_fd: fd, cwd: state_dir, env: args.TGT_ENV })
+    } finally {
+      closeSync(fd)
+    }
+    const failed = async (): Promise<Fault> => {
+      const said = (await readFile(log, 'utf8').catch(() => '')).split('\n').find((line) => /unable|fail|error/i.test(line) && !line.includes('RDMA')) ?? ''
+      return new Fault('unavailable', `the iSCSI target daemon did not start on ${portal_ip}:${portal_port}: ${said.slice(0, 300)}`)
+    }
+    for (let waited = 0; !(await this.#answers()); waited += START_POLL_MS) {
+      if (waited >= START_TIMEOUT_MS) throw await failed()
+      await sleep(START_POLL_MS)
+    }
+    // Where tgtd cannot have its port it listens on every address at 3260 instead: never leave it like that.
+    const { stdout } = await this.#run(args.portalsShowArgv())
+    if (args.listensOnlyAt(stdout, portal_ip, portal_port)) return
+    await this.#run(args.systemStopArgv())
+    throw await failed()
   }
 
   async #apply({ id, spec }: ExportRecord): Promise<void> {

@@ -1,0 +1,105 @@
+/** Who has which roles where: groups, inheritance down the project tree, implied roles. Reads only; every rule about roles is here. */
+import { and, eq, inArray, or, sql } from 'drizzle-orm'
+import type { Db } from '../../../durable-objects/kernel/deps.ts'
+import { assignments, groupMembers, impliedRoles, projects, roles } from '../../../schema/identity/tables.ts'
+
+export const SYSTEM_TARGET = 'all'
+export type ProjectRow = typeof projects.$inferSelect
+export type RoleRow = typeof roles.$inferSelect
+export type AssignmentRow = typeof assignments.$inferSelect
+/** No chain of projects is longer; also ends a walk over damaged data. */
+const TREE_DEPTH_MAX = 64
+/** An object binds at most 100 parameters to a statement. */
+const BIND_CHUNK = 90
+
+export const projectById = (db: Db, id: string): ProjectRow | undefined => db.select().from(projects).where(eq(projects.id, id)).get()
+
+/** A query per chunk of ids, within the platform's bound on parameters. */
+export function byIds<T>(ids: Iterable<string>, query: (chunk: string[]) => T[]): T[] {
+  const all = [...new Set(ids)]
+  const out: T[] = []
+  for (let at = 0; at < all.length; at += BIND_CHUNK) out.push(...query(all.slice(at, at + BIND_CHUNK)))
+  return out
+}
+
+export const projectsByIds = (db: Db, ids: Iterable<string>): ProjectRow[] => byIds(ids, (chunk) => db.select().from(projects).where(inArray(projects.id, chunk)).all())
+export const rolesByIds = (db: Db, ids: Iterable<string>): RoleRow[] => byIds(ids, (chunk) => db.select().from(roles).where(inArray(roles.id, chunk)).all())
+
+/** Parents, nearest first; the last is the domain. */
+export function ancestorsOf(db: Db, project: ProjectRow): ProjectRow[] {
+  const chain: ProjectRow[] = []
+  let parent = project.parent_id
+  while (parent !== null && chain.length < TREE_DEPTH_MAX) {
+    const row = projectById(db, parent)
+    if (row === undefined) break
+    chain.push(row)
+    parent = row.parent_id
+  }
+  return chain
+}
+
+/** Every project below, at any depth. */
+export function descendantIds(db: Db, projectId: string): string[] {
+  const rows = db.all<{ id: string }>(sql`WITH RECURSIVE below(id) AS (SELECT id FROM projects WHERE parent_id = ${projectId} UNION SELECT p.id FROM projects p JOIN below b ON p.parent_id = b.id) SELECT id FROM below`)
+  return rows.map((row) => row.id)
+}
+
+export const projectIdsOfDomain = (db: Db, domainId: string): string[] => db.select({ id: projects.id }).from(projects).where(eq(projects.domain_id, domainId)).all().map((row) => row.id)
+export const groupIdsOf = (db: Db, userId: string): string[] => db.select({ id: groupMembers.group_id }).from(groupMembers).where(eq(groupMembers.user_id, userId)).all().map((row) => row.id)
+export const memberIdsOf = (db: Db, groupId: string): string[] => db.select({ id: groupMembers.user_id }).from(groupMembers).where(eq(groupMembers.group_id, groupId)).all().map((row) => row.id)
+
+const actorIs = (userId: string) => or(and(eq(assignments.actor_type, 'user'), eq(assignments.actor_id, userId)), and(eq(assignments.actor_type, 'group'), sql`${assignments.actor_id} IN (SELECT group_id FROM group_members WHERE user_id = ${userId})`))
+
+/** Assignments of a user, own and by group. */
+export const assignmentsOf = (db: Db, userId: string): AssignmentRow[] => db.select().from(assignments).where(actorIs(userId)).all()
+
+/** prior -> implied, all of it: a deployment has a handful. */
+export function impliedMap(db: Db): Map<string, string[]> {
+  const map = new Map<string, string[]>()
+  for (const row of db.select().from(impliedRoles).all()) map.set(row.prior_id, [...(map.get(row.prior_id) ?? []), row.implied_id])
+  return map
+}
+
+/** The roles and all they imply, cycles or not. */
+export function expand(implied: Map<string, string[]>, roleIds: Iterable<string>): Set<string> {
+  const out = new Set<string>()
+  const todo = [...roleIds]
+  for (let id = todo.pop(); id !== undefined; id = todo.pop()) {
+    if (out.has(id)) continue
+    out.add(id)
+    todo.push(...(implied.get(id) ?? []))
+  }
+  return out
+}
+
+/** Role ids assigned to a user on a target, inherited ones included, implied ones not. */
+export function assignedRoleIds(db: Db, userId: string, target: { type: 'project' | 'domain' | 'system'; id: string }, project?: ProjectRow): string[] {
+  const here = and(eq(assignments.target_type, target.type), eq(assignments.target_id, target.id), eq(assignments.inherited, false))
+  const above = project === undefined ? [] : ancestorsOf(db, project).map((row) => row.id)
+  const where = above.length === 0 ? here : or(here, and(inArray(assignments.target_id, above), eq(assignments.inherited, true)))
+  return [...new Set(db.select({ role_id: assignments.role_id }).from(assignments).where(and(actorIs(userId), where)).all().map((row) => row.role_id))]
+}
+
+/** What a token carries: implied roles expanded, roles of a domain left out (they only imply). Sorted by name. */
+export function tokenRoles(db: Db, roleIds: Iterable<string>): RoleRow[] {
+  const ids = [...roleIds]
+  if (ids.length === 0) return []
+  return rolesByIds(db, expand(impliedMap(db), ids)).filter((role) => role.domain_id === '').sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Every project where the user has a role, directly, by group or by inheritance. */
+export function projectIdsOfUser(db: Db, userId: string): Set<string> {
+  const out = new Set<string>()
+  for (const row of assignmentsOf(db, userId)) for (const id of projectIdsOfAssignment(db, row)) out.add(id)
+  return out
+}
+
+/** The projects that an assignment gives its role on. */
+export function projectIdsOfAssignment(db: Db, row: Pick<AssignmentRow, 'target_type' | 'target_id' | 'inherited'>): string[] {
+  if (row.target_type === 'project') return row.inherited ? descendantIds(db, row.target_id) : [row.target_id]
+  return row.target_type === 'domain' && row.inherited ? projectIdsOfDomain(db, row.target_id) : []
+}
+
+export function domainIdsOfUser(db: Db, userId: string): Set<string> {
+  return new Set(assignmentsOf(db, userId).filter((row) => row.target_type === 'domain' && !row.inherited).map((row) => row.target_id))
+}

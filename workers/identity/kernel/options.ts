@@ -1,0 +1,54 @@
+/** Settings of Identity: the `identity` part of env.OPTIONS (JSON) over these defaults. Names follow Keystone's security_compliance options. */
+export interface IdentityOptions {
+  token_life_ms: number
+  /** Service tokens may validate a token this long after its expiry (allow_expired). */
+  allow_expired_window_ms: number
+  /** How long one signing key is in use. */
+  key_life_ms: number
+  /** scrypt: log2 of N, block size, parallelism. */
+  scrypt: { ln: number; r: number; p: number }
+  lockout_failure_attempts: number
+  lockout_duration_ms: number
+  password_expires_days: number
+  minimum_password_age_days: number
+  unique_last_password_count: number
+  password_regex: string
+  password_regex_description: string
+  change_password_upon_first_use: boolean
+  disable_user_account_days_inactive: number
+  max_project_tree_depth: number
+  max_redelegation_count: number
+  user_app_cred_limit: number
+}
+
+export const DEFAULT_OPTIONS: IdentityOptions = {
+  token_life_ms: 3_600_000,
+  allow_expired_window_ms: 48 * 3_600_000,
+  key_life_ms: 30 * 24 * 3_600_000,
+  scrypt: { ln: 14, r: 8, p: 2 },
+  lockout_failure_attempts: 0,
+  lockout_duration_ms: 1_800_000,
+  password_expires_days: 0,
+  minimum_password_age_days: 0,
+  unique_last_password_count: 0,
+  password_regex: '',
+  password_regex_description: '',
+  change_password_upon_first_use: false,
+  disable_user_account_days_inactive: 0,
+  max_project_tree_depth: 5,
+  max_redelegation_count: 3,
+  user_app_cred_limit: 0,
+}
+
+const parsed = new Map<string, IdentityOptions>()
+
+export function identityOptions(env: { OPTIONS?: string }): IdentityOptions {
+  const text = env.OPTIONS ?? ''
+  let found = parsed.get(text)
+  if (found === undefined) {
+    const given = text === '' ? {} : ((JSON.parse(text) as { identity?: Partial<IdentityOptions> }).identity ?? {})
+    found = { ...DEFAULT_OPTIONS, ...given }
+    parsed.set(text, found)
+  }
+  return found
+}

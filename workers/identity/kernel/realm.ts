@@ -1,0 +1,25 @@
+/** What every store of the Identity object works with: database, options, signing keys, revocations. Built once per instance by the object. */
+import type { Db, Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
+import type { Caller } from '../../../schema/values/caller.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import type { SigningKeys } from '../keys/keys.ts'
+import type { Revoker } from '../revocations/revoker.ts'
+import type { IdentityOptions } from './options.ts'
+
+export interface Realm {
+  deps: Deps
+  db: Db
+  options: IdentityOptions
+  keys: SigningKeys
+  revoker: Revoker
+}
+
+/** A store's writes: change log entries know who acted. */
+export function commit<T>(realm: Realm, caller: Pick<Caller, 'request_id' | 'user_id'>, work: (tx: Tx) => T): T {
+  return realm.deps.commit(caller, work)
+}
+
+export const notFound = (kind: string, id: string): Fault => new Fault('not_found', `Could not find ${kind}: ${id}.`)
+export const duplicate = (kind: string, what: string): Fault => new Fault('conflict', `Conflict occurred attempting to store ${kind} - Duplicate entry found with ${what}.`)
+export const invalid = (message: string): Fault => new Fault('bad_request', message)
+export const forbidden = (message: string): Fault => new Fault('forbidden', message)

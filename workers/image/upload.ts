@@ -1,0 +1,60 @@
+/** An upload, from whoever sends it (a client's PUT, a host's snapshot): bytes to a store, then what was measured decides whether the image becomes active. */
+import type { Env } from '../../durable-objects/kernel/env.ts'
+import type { Remote } from '../../durable-objects/kernel/rpc.ts'
+import type { ObjectHead } from '../../schema/agent/protocol.ts'
+import type { ImageLocation, Measured } from '../../schema/project/image.ts'
+import { Fault, isFault } from '../../schema/values/fault.ts'
+import { matches } from '../../schema/values/image-format.ts'
+import { chooseLocation, deleteBytes, putBytes } from './bytes.ts'
+import type { ImagesStore } from './images/store.ts'
+
+export const ALIVE_INTERVAL_MS = 60_000
+
+/** Containers that wrap the disk: what is inspected then is the wrapping. */
+const WRAPPING = new Set(['ovf', 'ova', 'docker', 'compressed'])
+
+/** Measured -> kept, or the reason to refuse: the bytes must be what disk_format says, whole, and must not name other files. */
+export function judge(disk_format: string, container_format: string, head: ObjectHead): Measured {
+  if (head.sha512 === undefined || head.inspection === undefined) throw new Fault('internal', 'The store did not hash or inspect the image.')
+  const { format, problem, virtual_size_bytes } = head.inspection
+  if (problem !== null) throw new Fault('unsupported_media', `Image content is not safe to use: ${problem}`, { type: 'InvalidImageData' })
+  // root-tar is a plain stream of bytes to us, as raw is.
+  const claim = disk_format === 'root-tar' ? 'raw' : disk_format
+  if (!WRAPPING.has(container_format) && !matches(claim, format)) throw new Fault('unsupported_media', `Image content does not match disk_format: the image claims ${disk_format} and its content is ${format}.`, { type: 'ImportFormatMismatch' })
+  const plain = format === 'raw' || format === 'gpt'
+  return { size_bytes: head.size_bytes, checksum: head.etag, sha512: head.sha512, virtual_size_bytes: plain ? head.size_bytes : virtual_size_bytes }
+}
+
+export interface UploadTarget {
+  env: Env
+  store: Remote<ImagesStore>
+  image: { id: string; disk_format: string | null; container_format: string | null }
+  purpose: 'upload' | 'stage'
+  store_id: string
+  requestId: string
+  now_ms: number
+}
+
+/** Any failure leaves the image queued and no bytes behind. */
+export async function takeBytes(target: UploadTarget, body: ReadableStream<Uint8Array>, size_bytes: number | null): Promise<{ head: ObjectHead; location: ImageLocation }> {
+  const { env, store, image, purpose, now_ms } = target
+  const { upload_id } = await store.beginUpload(image.id, purpose)
+  const alive = setInterval(() => void store.uploadAlive(image.id, upload_id).catch(() => {}), ALIVE_INTERVAL_MS)
+  let location: ImageLocation | null = null
+  try {
+    location = await chooseLocation(env, target.store_id, `${image.id}-${upload_id.slice(0, 8)}`, target.requestId)
+    const head = await putBytes(env, location, body, size_bytes, now_ms)
+    if (size_bytes !== null && head.size_bytes !== size_bytes) throw new Fault('bad_request', `The body has ${head.size_bytes} bytes, not the ${size_bytes} announced.`)
+    const measured = judge(image.disk_format ?? 'raw', image.container_format ?? 'bare', head)
+    if (purpose === 'stage') await store.finishStage(image.id, upload_id, location, measured)
+    else await store.finishUpload(image.id, upload_id, location, measured)
+    return { head, location }
+  } catch (error) {
+    await store.failUpload(image.id, upload_id).catch(() => {})
+    if (location !== null) await deleteBytes(env, location, now_ms).catch(() => {})
+    if (isFault(error)) throw error
+    throw new Fault('unavailable', `Image ${image.id} could not be saved: ${String((error as Error)?.message ?? error)}`, { cause: error })
+  } finally {
+    clearInterval(alive)
+  }
+}
