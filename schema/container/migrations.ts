@@ -1,4 +1,21 @@
 /** Migrations of a Container object, in order. Append only. */
 import type { Migration } from '../../durable-objects/kernel/migrate.ts'
 
-export const migrations: Migration[] = []
+/**
+ * `container` is one row; it stays after a deletion (deleted = 1) to keep its times and its report's number. `objects` is the listing. A deleted
+ * object leaves a tombstone for a day: an upload that began before the deletion and ends after it must not come back.
+ */
+export const migrations: Migration[] = [
+  {
+    name: 'container/0001',
+    sql: `
+CREATE TABLE container (
+  id INTEGER PRIMARY KEY CHECK (id = 1), account TEXT NOT NULL, name TEXT NOT NULL, policy INTEGER NOT NULL, created_at TEXT NOT NULL, put_at TEXT NOT NULL, deleted INTEGER NOT NULL, metadata TEXT NOT NULL,
+  object_count INTEGER NOT NULL, bytes_used INTEGER NOT NULL, last_at TEXT NOT NULL, seq INTEGER NOT NULL, reported_seq INTEGER NOT NULL);
+CREATE TABLE objects (
+  name TEXT PRIMARY KEY, at TEXT NOT NULL, modified_at TEXT NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, content_type TEXT NOT NULL, delete_at INTEGER, slo_etag TEXT) WITHOUT ROWID;
+CREATE INDEX objects_delete_at ON objects (delete_at) WHERE delete_at IS NOT NULL;
+CREATE TABLE tombstones (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+`,
+  },
+]

@@ -4,6 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -11,6 +13,8 @@ import { externalNetwork, guestPort, labId, labMac, labRouter, networkConformanc
 import type { MetadataSource, NetworkView } from '../../agent/drivers/network/driver.ts'
 import { createOvsNetworkDriver, vethPeer } from '../../agent/drivers/network/ovs/index.ts'
 import type { OvsNetworkDriver, OvsNetworkOptions } from '../../agent/drivers/network/ovs/index.ts'
+import { listenInNamespace } from '../../agent/drivers/network/ovs/metadata-server.ts'
+import { namespacePath } from '../../agent/drivers/network/ovs/netns.ts'
 import { exec } from '../../agent/host/exec.ts'
 import type { Exec } from '../../agent/host/exec.ts'
 import { isFault } from '../../schema/values/fault.ts'
@@ -22,7 +26,7 @@ const skip = missing.length > 0 ? `needs ${missing.join(', ')}` : false
 
 const DHCP_SCRIPT = `#!/bin/sh
 case $1 in bound|renew)
-  ip addr flush dev $interface; ip addr add $ip/$mask dev $interface
+  ip -4 addr flush dev $interface; ip addr add $ip/$mask dev $interface
   [ -n "$mtu" ] && ip link set $interface mtu $mtu
   if [ -n "$staticroutes" ]; then set -- $staticroutes; while [ $# -ge 2 ]; do ip route replace $1 via $2 dev $interface; shift 2; done
   else for r in $router; do ip route replace default via $r; done; fi
@@ -43,7 +47,7 @@ class Lab {
   readonly prefix: string
   ran: string[][] = []
   #drivers: OvsNetworkDriver[] = []
-  #namespaces: string[] = []
+  #guests: Guest[] = []
 
   constructor(prefix: string) {
     this.prefix = prefix
@@ -73,10 +77,10 @@ class Lab {
   /** A guest behind a port: the other end of its device in a namespace, with the port's MAC. */
   async guest(portId: string, mac: string): Promise<Guest> {
     const name = `${this.prefix}-g-${portId.slice(0, 11)}`
-    this.#namespaces.push(name)
     await exec(['ip', 'netns', 'add', name])
     await this.exec(['ip', 'link', 'set', vethPeer(portId), 'netns', name, 'name', 'eth0', 'address', mac])
     const guest = new Guest(name, this.dir)
+    this.#guests.push(guest)
     await guest.run('sysctl', '-q', '-w', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.eth0.accept_dad=0')
     await guest.run('ethtool', '-K', 'eth0', 'tx', 'off')
     await guest.run('ip', 'link', 'set', 'lo', 'up')
@@ -88,6 +92,7 @@ class Lab {
 
   async end({ keep = false } = {}): Promise<void> {
     for (const driver of this.#drivers) driver.close()
+    for (const guest of this.#guests) guest.close()
     const files = ['ovs-vswitchd.pid', 'ovsdb-server.pid'].map((name) => join(this.dir, 'state', 'ovs', name)).filter((path) => existsSync(path))
     for (const path of files) process.kill(Number(readFileSync(path, 'utf8')), 'SIGTERM')
     const names = (await exec(['ip', 'netns', 'list'])).stdout.split('\n').map((line) => line.split(' ')[0] ?? '').filter((name) => name.startsWith(`${this.prefix}-`))
@@ -103,6 +108,7 @@ class Lab {
 class Guest {
   readonly namespace: string
   readonly dir: string
+  #servers: Server[] = []
   constructor(namespace: string, dir: string) {
     this.namespace = namespace
     this.dir = dir
@@ -116,7 +122,12 @@ class Guest {
   /** One TCP connection that says hello and reads the answer. */
   connect = (address: string, port: number): Promise<string> => this.run('timeout', '3', 'busybox', 'nc', '-w', '2', address, String(port)).catch(() => '')
   serve(port: number, text: string): void {
-    exec(['ip', 'netns', 'exec', this.namespace, 'busybox', 'nc', '-lk', '-p', String(port), '-e', 'echo', text], { timeout_ms: 120_000 }).catch(() => {})
+    const server = createServer((socket) => void socket.on('error', () => {}).end(text))
+    server.listen({ fd: listenInNamespace(namespacePath(this.namespace), '0.0.0.0', port) })
+    this.#servers.push(server)
+  }
+  close(): void {
+    for (const server of this.#servers) server.close()
   }
 }
 
@@ -219,8 +230,7 @@ if (skip === false) {
       assert.equal(await a1.ping('10.77.1.12'), true)
       a2.serve(8001, 'in-range')
       a2.serve(8010, 'out-of-range')
-      await new Promise((resolve) => setTimeout(resolve, 300))
-      assert.equal(await a1.connect('10.77.1.12', 8001), 'in-range\n')
+      assert.equal(await a1.connect('10.77.1.12', 8001), 'in-range')
       assert.equal(await a1.connect('10.77.1.12', 8010), '')
     })
 
@@ -298,10 +308,9 @@ if (skip === false) {
     it('a floating address leads to its guest, from the host and from a neighbour', async () => {
       assert.equal(await lab.onHost('ping', '-n', '-c', '2', '-W', '2', '172.29.77.50').then(() => true, () => false), true)
       c1.serve(8002, 'floating')
-      await new Promise((resolve) => setTimeout(resolve, 300))
-      assert.equal(await a2.connect('172.29.77.51', 8002), 'floating\n')
-      assert.equal(await lab.onHost('timeout', '3', 'busybox', 'nc', '-w', '2', '172.29.77.51', '8002'), 'floating\n')
-      assert.equal(await a1.connect('172.29.77.50', 8001), 'in-range\n', 'hairpin within one subnet')
+      assert.equal(await a2.connect('172.29.77.51', 8002), 'floating')
+      assert.equal(await lab.onHost('timeout', '3', 'busybox', 'nc', '-w', '2', '172.29.77.51', '8002'), 'floating')
+      assert.equal(await a1.connect('172.29.77.50', 8001), 'in-range', 'hairpin within one subnet')
     })
 
     it('a floating address that goes away stops at once, and fixed ones are not routed from outside', async () => {
@@ -324,7 +333,7 @@ if (skip === false) {
       assert.ok(port)
       port.rules = [rule('egress'), rule('ingress', 'tcp', { port_range_min: 8001, port_range_max: 8006, remote_cidrs: [...Array.from({ length: 60 }, (_, index) => `10.88.0.${index}/32`), '10.77.1.11/32'] })]
       await driver.ensurePort(A2, large)
-      assert.equal(await a1.connect('10.77.1.12', 8001), 'in-range\n')
+      assert.equal(await a1.connect('10.77.1.12', 8001), 'in-range')
       assert.equal(await a1.connect('10.77.1.12', 8010), '')
       await driver.ensurePort(A2, view)
     })

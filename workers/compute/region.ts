@@ -3,6 +3,11 @@ import { RpcTarget } from 'cloudflare:workers'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Tasks } from '../../durable-objects/kernel/outbox.ts'
 import type { Caller } from '../../schema/values/caller.ts'
+import { Aggregates } from './aggregates/store.ts'
+import { Flavors, seedFlavors } from './flavors/store.ts'
+import { ComputeHosts } from './hosts/store.ts'
+import { Keypairs } from './keypairs/store.ts'
+import { Scheduler } from './scheduler/store.ts'
 
 /** One getter per resource. */
 export class ComputeRegionStores extends RpcTarget {
@@ -13,9 +18,32 @@ export class ComputeRegionStores extends RpcTarget {
     this.#deps = deps
     this.#caller = caller
   }
+
+  get flavors() {
+    return new Flavors(this.#deps, this.#caller)
+  }
+
+  get keypairs() {
+    return new Keypairs(this.#deps, this.#caller)
+  }
+
+  get aggregates() {
+    return new Aggregates(this.#deps, this.#caller)
+  }
+
+  get hosts() {
+    return new ComputeHosts(this.#deps, this.#caller)
+  }
+
+  get scheduler() {
+    return new Scheduler(this.#deps, this.#caller)
+  }
 }
 
 export const computeRegionStores = (deps: Deps, caller: Caller): ComputeRegionStores => new ComputeRegionStores(deps, caller)
 export const computeRegionTasks: Tasks<Deps> = {}
+
 /** First boot: default rows. Idempotent. */
-export function seedCompute(_deps: Deps): void {}
+export function seedCompute(deps: Deps): void {
+  seedFlavors(deps)
+}

@@ -39,3 +39,5 @@ export const metadata = v.record(v.pipe(v.string(), v.regex(/^[a-zA-Z0-9-_:. ]{1
 export const none = v.nullable(v.union([v.strictObject({}), v.literal('')]))
 /** The whole body is one object with one key. */
 export const wrap = <K extends string, S extends v.GenericSchema>(key: K, schema: S) => v.strictObject({ [key]: schema } as { [P in K]: S })
+/** A schema whose fields depend on the microversion, typed by what it gives. */
+export type Body<T> = v.GenericSchema<unknown, T>

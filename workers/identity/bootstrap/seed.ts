@@ -50,7 +50,7 @@ function seedModel(deps: Deps, now_ms: number): void {
   const idOf = (name: string) => roleIds.get(name) ?? ''
   for (const [at, name] of ROLE_CHAIN.slice(0, -1).entries()) db.insert(impliedRoles).values({ prior_id: idOf(name), implied_id: idOf(ROLE_CHAIN[at + 1] ?? '') }).run()
   const admin = ids.hex()
-  db.insert(users).values({ id: admin, name: 'admin', domain_id: DEFAULT_DOMAIN_ID, enabled: true, default_project_id: null, options: { ignore_lockout_failure_attempts: true, ignore_password_expiry: true }, extra: {}, created_ms: now_ms, failed_ms: null, active_ms: null }).run()
+  db.insert(users).values({ id: admin, name: 'admin', domain_id: DEFAULT_DOMAIN_ID, enabled: true, default_project_id: null, options: {}, extra: {}, created_ms: now_ms, failed_ms: null, active_ms: null }).run()
   const grant = { actor_type: 'user' as const, actor_id: admin, role_id: idOf('admin'), inherited: false }
   db.insert(assignments).values({ ...grant, target_type: 'project', target_id: adminProject }).run()
   db.insert(assignments).values({ ...grant, target_type: 'system', target_id: 'all' }).run()

@@ -2,6 +2,7 @@
 import type { Db, Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
+import type { Catalog } from '../catalog/catalog.ts'
 import type { SigningKeys } from '../keys/keys.ts'
 import type { Revoker } from '../revocations/revoker.ts'
 import type { IdentityOptions } from './options.ts'
@@ -11,6 +12,7 @@ export interface Realm {
   db: Db
   options: IdentityOptions
   keys: SigningKeys
+  catalog: Catalog
   revoker: Revoker
 }
 

@@ -1,6 +1,6 @@
 /** Images of one project: rows, their statuses and what others are told of them. Runs in the Project object; bytes never pass here. */
 import { RpcTarget } from 'cloudflare:workers'
-import { eq, sql } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { peersOf } from '../../../durable-objects/project/peers.ts'
 import { type ImageLocation, type ImageMember, type ImageRow, type ImageTask, images, type Measured, type MemberStatus, type Visibility } from '../../../schema/project/image.ts'
@@ -10,7 +10,7 @@ import { projectTag, tagOf } from '../../../schema/values/ids.ts'
 import { publishImage } from '../publish.ts'
 import { applyPatch, type PatchOp } from './patch.ts'
 import { MEMBERS_MAX, TAGS_MAX } from './requests.ts'
-import { transition } from './states.ts'
+import { TRANSIENT, transition } from './states.ts'
 import type { ImageData } from './views.ts'
 
 /** An upload whose sender is silent for this long is over. */
@@ -196,8 +196,7 @@ export class ImagesStore extends RpcTarget {
   }
 
   uploadAlive(id: string, upload_id: string): boolean {
-    const { changes } = this.#deps.db.run(sql`UPDATE images SET upload_seen_ms = ${this.#deps.clock.now_ms()} WHERE id = ${id} AND upload_id = ${upload_id} RETURNING id AS changes`) as unknown as { changes?: unknown }
-    return changes !== undefined
+    return this.#deps.db.update(images).set({ upload_seen_ms: this.#deps.clock.now_ms() }).where(and(eq(images.id, id), eq(images.upload_id, upload_id))).returning({ id: images.id }).all().length > 0
   }
 
   /** The bytes are there and were found good. Fault gone where this upload is over (deleted, or its lease ended): the sender then deletes the bytes. */
@@ -246,7 +245,7 @@ export class ImagesStore extends RpcTarget {
   /** For an admin's change of owner: the row, to be taken in by the new owner's project before it is dropped here. */
   release(id: string): ImageRow {
     const row = readImage(this.#deps, id)
-    if (row.status === 'saving' || row.status === 'importing') throw new Fault('conflict', `Image ${id} is ${row.status}; its owner can't be changed now.`)
+    if (TRANSIENT.has(row.status)) throw new Fault('conflict', `Image ${id} is ${row.status}; its owner can't be changed now.`)
     return row
   }
 

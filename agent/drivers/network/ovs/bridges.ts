@@ -42,7 +42,9 @@ const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema'
 function alive(pidFile: string, program: string): boolean {
   try {
     const pid = readFileSync(pidFile, 'utf8').trim()
-    return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === program.slice(0, 15)
+    // 'pid (name) state': a killed process that nobody has waited for is still listed, as Z.
+    const found = /^\d+ \((.*)\) (\w)/.exec(/^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/stat`, 'utf8') : '')
+    return found?.[1] === program.slice(0, 15) && found[2] !== 'Z'
   } catch {
     return false
   }

@@ -1,0 +1,51 @@
+/** What every object driver refuses in the same words, and how the metadata of a POST lies over that of its PUT. Pure. */
+import type { ObjectArgs } from '../../../schema/agent/protocol.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+
+/** Far above what the API lets through; a limit all the same, since one record is held in memory. */
+export const METADATA_BYTES_MAX = 1024 * 1024
+
+const TIMESTAMP = /^\d{10}\.\d{5}(_[0-9a-f]{16})?$/
+
+/** Timestamps of this form order as text. */
+export const isTimestamp = (text: string): boolean => TIMESTAMP.test(text)
+
+export function checkArgs(args: ObjectArgs): ObjectArgs {
+  const bad = (field: string) => new Fault('bad_request', `the object's ${field} is not usable`)
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(args.device)) throw bad('device')
+  if (!Number.isInteger(args.policy) || args.policy < 0) throw bad('policy')
+  if (!Number.isInteger(args.partition) || args.partition < 0) throw bad('partition')
+  if (!/^[0-9a-f]{32}$/.test(args.hash)) throw bad('hash')
+  if (!isTimestamp(args.timestamp)) throw bad('timestamp')
+  if (args.metadata !== undefined && JSON.stringify(args.metadata).length > METADATA_BYTES_MAX) throw bad('metadata')
+  return args
+}
+
+export const checkRange = (range: [number, number] | null | undefined, size: number): [number, number] | null => {
+  if (range === null || range === undefined) return size === 0 ? null : [0, size - 1]
+  const [first, last] = range
+  if (!Number.isInteger(first) || !Number.isInteger(last) || first < 0 || first > last || last >= size) {
+    throw new Fault('range_not_satisfiable', `bytes ${first}-${last} are not within ${size}`)
+  }
+  return [first, last]
+}
+
+/**
+ * A POST replaces what the user may set; what describes the data stays with the data (swift/obj/diskfile.py keeps the same). The
+ * content type is the data's until a POST names another.
+ */
+export function mergeMetadata(data: Record<string, string>, post: Record<string, string> | null): Record<string, string> {
+  if (post === null) return data
+  const given = new Set(Object.keys(post).map((name) => name.toLowerCase()))
+  const merged = { ...post }
+  for (const [name, value] of Object.entries(data)) {
+    const lower = name.toLowerCase()
+    const ofData = lower === 'x-static-large-object' || lower.startsWith('x-object-sysmeta-')
+    if (ofData && given.has(lower)) for (const key of Object.keys(merged)) if (key.toLowerCase() === lower) delete merged[key]
+    if (ofData || (lower === 'content-type' && !given.has(lower))) merged[name] = value
+  }
+  return merged
+}
+
+export const noSuchObject = (timestamp: string | null): Fault => new Fault('not_found', 'no such object', { details: { timestamp } })
+export const tooOld = (timestamp: string): Fault => new Fault('conflict', `there is a version of ${timestamp}`, { details: { timestamp } })

@@ -1,0 +1,78 @@
+/**
+ * Where a replica lies and what a folder of versions means; pure.
+ *
+ *   <device>/objects[-policy]/<partition>/<last 3 of hash>/<hash>/<timestamp>[#m].{data,meta,ts}
+ *   <device>/tmp/<unique>
+ *
+ * `.data` is a PUT, `.meta` the user metadata of a later POST, `.ts` a tombstone. `#m` marks a file whose metadata stands at its
+ * end instead of in extended attributes (commit.ts). The newest timestamp wins, whatever the order of arrival.
+ */
+import { join } from 'node:path'
+import type { ObjectArgs } from '../../../../schema/agent/protocol.ts'
+import { isTimestamp } from '../args.ts'
+
+export const devicePath = (devicesDir: string, device: string): string => join(devicesDir, device)
+export const tmpPath = (devicesDir: string, device: string): string => join(devicesDir, device, 'tmp')
+
+export function hashPath(devicesDir: string, args: Pick<ObjectArgs, 'device' | 'policy' | 'partition' | 'hash'>): string {
+  const objects = args.policy === 0 ? 'objects' : `objects-${args.policy}`
+  return join(devicesDir, args.device, objects, String(args.partition), args.hash.slice(-3), args.hash)
+}
+
+export type VersionKind = 'data' | 'meta' | 'ts'
+
+export interface Version {
+  file: string
+  timestamp: string
+  kind: VersionKind
+  /** Metadata at the end of the file. */
+  trailer: boolean
+}
+
+export const versionFile = (timestamp: string, kind: VersionKind, trailer: boolean): string => `${timestamp}${trailer ? '#m' : ''}.${kind}`
+
+/** Null for what is no version of ours: it is left alone. */
+export function parseVersion(file: string): Version | null {
+  const match = /^([^#]+?)(#m)?\.(data|meta|ts)$/.exec(file)
+  const timestamp = match?.[1] ?? ''
+  if (match === null || !isTimestamp(timestamp)) return null
+  return { file, timestamp, kind: match[3] as VersionKind, trailer: match[2] !== undefined }
+}
+
+export interface Resolved {
+  data: Version | null
+  /** A POST newer than the data. */
+  meta: Version | null
+  tombstone: Version | null
+  /** Superseded, safe to remove. */
+  obsolete: Version[]
+  /** Timestamp of the newest PUT or DELETE. */
+  base: string | null
+  /** Timestamp of the newest POST, of whatever it lies over. */
+  posted: string | null
+}
+
+export function resolve(files: readonly string[]): Resolved {
+  const versions = files.map(parseVersion).filter((version) => version !== null)
+  const newest = (kind: VersionKind): Version | null =>
+    versions.filter((version) => version.kind === kind).reduce<Version | null>((best, one) => (best === null || one.timestamp > best.timestamp ? one : best), null)
+  const newestData = newest('data')
+  const newestTombstone = newest('ts')
+  const newestMeta = newest('meta')
+  // At the same time a tombstone wins: every replica decides the same.
+  const dead = newestTombstone !== null && (newestData === null || newestTombstone.timestamp >= newestData.timestamp)
+  const data = dead ? null : newestData
+  const tombstone = dead ? newestTombstone : null
+  const base = (data ?? tombstone)?.timestamp ?? null
+  // A POST newer than a tombstone is kept: it may belong to a PUT still on its way from another replica.
+  const liveMeta = newestMeta !== null && (base === null || newestMeta.timestamp > base) ? newestMeta : null
+  const kept = new Set([data, tombstone, liveMeta])
+  return {
+    data,
+    tombstone,
+    meta: data === null ? null : liveMeta,
+    obsolete: versions.filter((version) => !kept.has(version)),
+    base,
+    posted: liveMeta?.timestamp ?? null,
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * The shell of objects that anyone may name (an account or container in an anonymous URL): it writes nothing until something is stored, so that a
+ * guessed name leaves no database behind.
+ */
+import { DurableObject } from 'cloudflare:workers'
+import { type Deps, buildDeps } from '../kernel/deps.ts'
+import type { Env } from '../kernel/env.ts'
+import type { Migration } from '../kernel/migrate.ts'
+
+export abstract class LazyObject extends DurableObject<Env> {
+  #state: DurableObjectState
+  #env: Env
+  #migrations: readonly Migration[]
+  #deps: Deps | null = null
+
+  constructor(state: DurableObjectState, env: Env, migrations: readonly Migration[]) {
+    super(state as never, env)
+    this.#state = state
+    this.#env = env
+    this.#migrations = migrations
+  }
+
+  /** Called once, when the tables are there. */
+  protected abstract boot(deps: Deps): void
+
+  /** Null where nothing was ever written. */
+  protected get existing(): Deps | null {
+    if (this.#deps !== null) return this.#deps
+    const known = this.#state.storage.sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = '_migrations'").toArray()
+    return known.length === 0 ? null : this.deps
+  }
+
+  protected get deps(): Deps {
+    if (this.#deps === null) {
+      this.#deps = buildDeps(this.#state, this.#env, this.#migrations, {})
+      this.boot(this.#deps)
+    }
+    return this.#deps
+  }
+
+  override async alarm(): Promise<void> {
+    await this.existing?.alarms.fire()
+  }
+
+  pendingSteps(): { task: string; key: string; attempts: number; deadline_ms: number; error: string | null }[] {
+    return this.existing?.outbox.pending() ?? []
+  }
+}

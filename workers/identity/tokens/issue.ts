@@ -1,0 +1,212 @@
+/**
+ * Makes and re-reads tokens from state. Every rule about who may be scoped where is here: used by all auth methods, and again when a token is
+ * validated, so that a validated token shows today's roles. Runs in the Identity object.
+ */
+import { and, eq } from 'drizzle-orm'
+import { accessRules, applicationCredentials, projects, trusts, users } from '../../../schema/identity/tables.ts'
+import type { Caller } from '../../../schema/values/caller.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import { signToken } from '../../../schema/values/token.ts'
+import { type ProjectRow, SYSTEM_TARGET, assignedRoleIds, expand, impliedMap, projectById, tokenRoles } from '../assignments/effective.ts'
+import type { Realm } from '../kernel/realm.ts'
+import { currentPassword } from '../passwords/rules.ts'
+import type { IssueRequest, Issued, NameRef, Named, ScopeRequest, TokenRecord } from './scope.ts'
+
+type UserRow = typeof users.$inferSelect
+type TrustRow = typeof trusts.$inferSelect
+type AppCredRow = typeof applicationCredentials.$inferSelect
+
+const refused = (message: string): Fault => new Fault('unauthorized', message)
+
+/** What a token is about, resolved: rows, not names. */
+interface Subject {
+  user: UserRow
+  project: ProjectRow | null
+  domain: ProjectRow | null
+  system: boolean
+  roleIds: string[]
+  trust: TrustRow | null
+  appCred: AppCredRow | null
+}
+
+const bare = (user: UserRow): Subject => ({ user, project: null, domain: null, system: false, roleIds: [], trust: null, appCred: null })
+
+export class Issuer {
+  #realm: Realm
+  constructor(realm: Realm) {
+    this.#realm = realm
+  }
+
+  async issue(request: IssueRequest): Promise<Issued> {
+    const { deps, options, keys, revoker } = this.#realm
+    const user = this.liveUser(request.user_id)
+    const subject = request.app_cred_id === null ? this.#scope(user, request.scope) : this.#ofAppCred(user, request.app_cred_id)
+    const now = deps.clock.now_ms()
+    const own = Buffer.from(deps.random.bytes(16)).toString('base64url')
+    const chain = request.parent?.audit_ids.at(-1)
+    const limits = [request.parent?.expires_ms ?? now + options.token_life_ms, subject.trust?.expires_ms ?? Number.POSITIVE_INFINITY, subject.appCred?.expires_ms ?? Number.POSITIVE_INFINITY]
+    const methods = [...new Set([...request.methods, ...(request.parent?.methods ?? [])])]
+    const caller = this.#caller(subject, { audit_ids: chain === undefined ? [own] : [own, chain], methods, issued_ms: now, expires_ms: Math.min(...limits), request_id: request.request_id })
+    // A token made in the same millisecond as a revocation comes after it.
+    for (const event of revoker.matching(caller)) caller.issued_ms = Math.max(caller.issued_ms, event.before_ms + 1)
+    const signer = await keys.signer()
+    return { token: await signToken(caller, signer.kid, signer.key), record: this.#record(subject, caller) }
+  }
+
+  /** A verified token, read again from state; 404 where it no longer holds. */
+  reread(claims: Caller, allowExpired: boolean): TokenRecord {
+    const gone = () => new Fault('not_found', 'Could not find token.')
+    const { deps, options, revoker } = this.#realm
+    const now = deps.clock.now_ms()
+    if (claims.expires_ms + (allowExpired ? options.allow_expired_window_ms : 0) <= now) throw gone()
+    if (revoker.matching(claims).length > 0) throw gone()
+    try {
+      const user = this.liveUser(claims.user_id)
+      let subject: Subject
+      if (claims.app_cred_id) subject = this.#ofAppCred(user, claims.app_cred_id)
+      else if (claims.trust_id) subject = this.#ofTrust(this.#trusteeOf(claims.trust_id), claims.trust_id)
+      else if (claims.project_id !== null) subject = this.#scope(user, { kind: 'project', project: { id: claims.project_id } })
+      else if (claims.domain_id !== null) subject = this.#scope(user, { kind: 'domain', domain: { id: claims.domain_id } })
+      else subject = this.#scope(user, { kind: claims.system ? 'system' : 'unscoped' })
+      return this.#record(subject, claims)
+    } catch {
+      throw gone()
+    }
+  }
+
+  /** Enabled, in an enabled domain. The message never says which. */
+  liveUser(id: string): UserRow {
+    const user = this.#realm.db.select().from(users).where(eq(users.id, id)).get()
+    if (user === undefined || !user.enabled || projectById(this.#realm.db, user.domain_id)?.enabled !== true) throw refused('The request you have made requires authentication.')
+    return user
+  }
+
+  #scope(user: UserRow, scope: ScopeRequest): Subject {
+    switch (scope.kind) {
+      case 'unscoped':
+        return bare(user)
+      case 'default':
+        return this.#defaultScope(user)
+      case 'system': {
+        const roleIds = assignedRoleIds(this.#realm.db, user.id, { type: 'system', id: SYSTEM_TARGET })
+        if (roleIds.length === 0) throw refused(`User ${user.id} has no access to the system`)
+        return { ...bare(user), system: true, roleIds }
+      }
+      case 'domain': {
+        const domain = this.findDomain(scope.domain)
+        if (domain === undefined) throw refused(`Could not find domain: ${scope.domain.id ?? scope.domain.name}.`)
+        if (!domain.enabled) throw refused(`Domain is disabled: ${domain.id}`)
+        const roleIds = assignedRoleIds(this.#realm.db, user.id, { type: 'domain', id: domain.id })
+        if (tokenRoles(this.#realm.db, roleIds).length === 0) throw refused(`User ${user.id} has no access to domain ${domain.id}`)
+        return { ...bare(user), domain, roleIds }
+      }
+      case 'project': {
+        const project = this.findProject(scope.project)
+        if (project === undefined) throw refused(`Could not find project: ${scope.project.id ?? scope.project.name}.`)
+        return this.#onProject(user, project)
+      }
+      case 'trust':
+        return this.#ofTrust(user, scope.trust_id)
+      default:
+        return scope satisfies never
+    }
+  }
+
+  /** The user's default project, where it can be used; else no scope. */
+  #defaultScope(user: UserRow): Subject {
+    const project = user.default_project_id === null ? undefined : projectById(this.#realm.db, user.default_project_id)
+    if (project === undefined) return bare(user)
+    try {
+      return this.#onProject(user, project)
+    } catch {
+      return bare(user)
+    }
+  }
+
+  #onProject(user: UserRow, project: ProjectRow): Subject {
+    const { db } = this.#realm
+    if (!project.enabled) throw refused(`Project is disabled: ${project.id}`)
+    const domain = project.is_domain ? project : projectById(db, project.domain_id)
+    if (domain?.enabled !== true) throw refused(`Domain is disabled: ${project.domain_id}`)
+    const roleIds = project.is_domain ? assignedRoleIds(db, user.id, { type: 'domain', id: project.id }) : assignedRoleIds(db, user.id, { type: 'project', id: project.id }, project)
+    if (tokenRoles(db, roleIds).length === 0) throw refused(`User ${user.id} has no access to project ${project.id}`)
+    return { ...bare(user), project, roleIds }
+  }
+
+  #ofAppCred(user: UserRow, id: string): Subject {
+    const { db, deps } = this.#realm
+    const appCred = db.select().from(applicationCredentials).where(eq(applicationCredentials.id, id)).get()
+    if (appCred === undefined || appCred.user_id !== user.id || (appCred.expires_ms !== null && appCred.expires_ms <= deps.clock.now_ms())) throw refused('The request you have made requires authentication.')
+    const project = projectById(db, appCred.project_id)
+    if (project === undefined) throw refused('The request you have made requires authentication.')
+    const held = new Set(this.#onProject(user, project).roleIds)
+    const all = expand(impliedMap(db), held)
+    const roleIds = appCred.role_ids.filter((role) => all.has(role))
+    if (tokenRoles(db, roleIds).length === 0) throw refused(`User ${user.id} has no access to project ${project.id}`)
+    return { ...bare(user), project, roleIds, appCred }
+  }
+
+  #trusteeOf(trustId: string): UserRow {
+    const trust = this.#realm.db.select().from(trusts).where(eq(trusts.id, trustId)).get()
+    return this.liveUser(trust?.trustee_user_id ?? '')
+  }
+
+  /** The trustee acts with the trustor's roles, each of which the trustor must still hold. */
+  #ofTrust(trustee: UserRow, trustId: string): Subject {
+    const { db, deps } = this.#realm
+    const trust = db.select().from(trusts).where(eq(trusts.id, trustId)).get()
+    if (trust === undefined || trust.deleted_ms !== null || (trust.expires_ms !== null && trust.expires_ms <= deps.clock.now_ms())) throw refused(`Could not find trust: ${trustId}.`)
+    if (trust.trustee_user_id !== trustee.id) throw new Fault('forbidden', 'User is not a trustee.')
+    const trustor = this.liveUser(trust.trustor_user_id)
+    const user = trust.impersonation ? trustor : trustee
+    if (trust.project_id === null) return { ...bare(user), trust }
+    const project = projectById(db, trust.project_id)
+    if (project === undefined) throw refused(`Could not find project: ${trust.project_id}.`)
+    const held = expand(impliedMap(db), this.#onProject(trustor, project).roleIds)
+    if (trust.role_ids.some((role) => !held.has(role))) throw new Fault('forbidden', 'Trustor no longer has the roles of this trust.')
+    return { ...bare(user), project, roleIds: trust.role_ids, trust }
+  }
+
+  findDomain(ref: { id?: string; name?: string }): ProjectRow | undefined {
+    const { db } = this.#realm
+    if (ref.id !== undefined) return db.select().from(projects).where(and(eq(projects.id, ref.id), eq(projects.is_domain, true))).get()
+    return db.select().from(projects).where(and(eq(projects.domain_id, ''), eq(projects.name, ref.name ?? ''))).get()
+  }
+
+  findProject(ref: NameRef): ProjectRow | undefined {
+    const { db } = this.#realm
+    if (ref.id !== undefined) return projectById(db, ref.id)
+    const domain = this.findDomain(ref.domain ?? {})
+    if (domain === undefined) return undefined
+    return db.select().from(projects).where(and(eq(projects.domain_id, domain.id), eq(projects.name, ref.name ?? ''))).get()
+  }
+
+  #named(id: string): Named {
+    return { id, name: projectById(this.#realm.db, id)?.name ?? '' }
+  }
+
+  #caller(subject: Subject, rest: Pick<Caller, 'audit_ids' | 'methods' | 'issued_ms' | 'expires_ms' | 'request_id'>): Caller {
+    const { user, project, domain, system } = subject
+    return {
+      user_id: user.id, user_name: user.name, user_domain_id: user.domain_id, project_id: project?.id ?? null, project_name: project?.name ?? null,
+      project_domain_id: project === null ? null : project.is_domain ? project.id : project.domain_id, domain_id: domain?.id ?? null, system,
+      roles: tokenRoles(this.#realm.db, subject.roleIds).map((role) => role.name), ...rest, app_cred_id: subject.appCred?.id ?? null, trust_id: subject.trust?.id ?? null,
+    }
+  }
+
+  #record(subject: Subject, caller: Caller): TokenRecord {
+    const { db, catalog } = this.#realm
+    const { user, project, domain, trust, appCred } = subject
+    const rules = appCred?.access_rule_ids?.flatMap((id) => db.select({ id: accessRules.id, service: accessRules.service, method: accessRules.method, path: accessRules.path }).from(accessRules).where(eq(accessRules.id, id)).all()) ?? null
+    return {
+      caller,
+      user: { id: user.id, name: user.name, domain: this.#named(user.domain_id), password_expires_ms: currentPassword(db, user.id)?.expires_ms ?? null },
+      project: project === null ? null : { id: project.id, name: project.name, domain: project.is_domain ? { id: project.id, name: project.name } : this.#named(project.domain_id), is_domain: project.is_domain },
+      domain: domain === null ? null : { id: domain.id, name: domain.name },
+      roles: tokenRoles(db, subject.roleIds).map(({ id, name }) => ({ id, name })),
+      catalog: project === null && domain === null && !subject.system ? [] : catalog.of(project?.id ?? null),
+      trust: trust === null ? null : { id: trust.id, impersonation: trust.impersonation, trustor_user_id: trust.trustor_user_id, trustee_user_id: trust.trustee_user_id },
+      application_credential: appCred === null ? null : { id: appCred.id, name: appCred.name, restricted: !appCred.unrestricted, access_rules: rules },
+    }
+  }
+}

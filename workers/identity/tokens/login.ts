@@ -1,0 +1,108 @@
+/**
+ * The way in: what the Worker asks the Identity object while it authenticates somebody who has no token yet. Hashes are checked in the Worker (or the
+ * hasher process), never here; unknown, locked and disabled users look like a wrong password to whoever asks.
+ */
+import { RpcTarget } from 'cloudflare:workers'
+import { and, eq } from 'drizzle-orm'
+import { applicationCredentials, passwords, seeded, users } from '../../../schema/identity/tables.ts'
+import { systemCaller } from '../../../schema/values/caller.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import { bootstrapAdminId } from '../bootstrap/seed.ts'
+import { type Realm, commit } from '../kernel/realm.ts'
+import { decoyHash } from '../passwords/hash.ts'
+import { currentPassword, isInactive, isLocked } from '../passwords/rules.ts'
+import { Issuer } from './issue.ts'
+import type { IssueRequest, Issued, NameRef } from './scope.ts'
+
+export interface Challenge {
+  /** null: nobody. The hash below then matches nothing, at the same cost. */
+  user_id: string | null
+  hash: string
+  /** The password may be right and still not let in. */
+  barred: boolean
+  /** Said only to those who know the password. */
+  expired: boolean
+  /** The first admin has no password yet: hash the deployment's secret and hand it in with `bootstrap`. */
+  bootstrap: boolean
+}
+
+export class Login extends RpcTarget {
+  #realm: Realm
+  #issuer: Issuer
+  constructor(realm: Realm) {
+    super()
+    this.#realm = realm
+    this.#issuer = new Issuer(realm)
+  }
+
+  passwordChallenge(ref: NameRef): Challenge {
+    const { db, deps, options } = this.#realm
+    const user = this.#findUser(ref)
+    const now = deps.clock.now_ms()
+    const current = user === undefined ? undefined : currentPassword(db, user.id)
+    const bootstrap = user !== undefined && current === undefined && bootstrapAdminId(deps) === user.id
+    if (user === undefined || current === undefined) return { user_id: null, hash: decoyHash(options.scrypt), barred: true, expired: false, bootstrap }
+    const barred = isLocked(user, options, now) || isInactive(user, options, now)
+    const expired = current.expires_ms !== null && current.expires_ms <= now && user.options.ignore_password_expiry !== true
+    return { user_id: user.id, hash: current.hash, barred, expired, bootstrap: false }
+  }
+
+  /** Once: the first admin's password, as a hash. */
+  bootstrap(hash: string, request_id: string): void {
+    const { db, deps } = this.#realm
+    const admin = bootstrapAdminId(deps)
+    if (admin === null || currentPassword(db, admin) !== undefined) return
+    commit(this.#realm, systemCaller(request_id), (tx) => {
+      db.insert(passwords).values({ user_id: admin, hash, created_ms: tx.now_ms, expires_ms: null, self_service: false }).run()
+      db.delete(seeded).where(eq(seeded.name, `admin/${admin}`)).run()
+      tx.change('user', admin, 'update', null, { password: 'set' })
+    })
+  }
+
+  passwordFailed(user_id: string): void {
+    const { db, deps, options } = this.#realm
+    const user = db.select().from(users).where(eq(users.id, user_id)).get()
+    if (user === undefined || options.lockout_failure_attempts <= 0) return
+    const now = deps.clock.now_ms()
+    if (isLocked(user, options, now)) return
+    const stale = user.failed_ms !== null && user.failed_count >= options.lockout_failure_attempts
+    db.update(users).set({ failed_count: stale ? 1 : user.failed_count + 1, failed_ms: now }).where(eq(users.id, user_id)).run()
+  }
+
+  appCredChallenge(ref: { id?: string; name?: string; user?: NameRef }): { user_id: string | null; app_cred_id: string; hash: string } {
+    const { db, options } = this.#realm
+    const nobody = { user_id: null, app_cred_id: '', hash: decoyHash(options.scrypt) }
+    const owner = ref.id === undefined ? this.#findUser(ref.user ?? {}) : undefined
+    if (ref.id === undefined && owner === undefined) return nobody
+    const where = ref.id !== undefined ? eq(applicationCredentials.id, ref.id) : and(eq(applicationCredentials.user_id, owner?.id ?? ''), eq(applicationCredentials.name, ref.name ?? ''))
+    const row = db.select().from(applicationCredentials).where(where).get()
+    return row === undefined ? nobody : { user_id: row.user_id, app_cred_id: row.id, hash: row.secret_hash }
+  }
+
+  async issue(request: IssueRequest): Promise<Issued> {
+    const { db, deps, options, revoker } = this.#realm
+    const { parent } = request
+    if (parent !== null) {
+      if (parent.expires_ms <= deps.clock.now_ms() || revoker.matching(parent).length > 0) throw new Fault('not_found', 'Could not find token.')
+      if (parent.trust_id) throw new Fault('forbidden', "Using method 'token' is not permitted with a trust-scoped token.")
+      if (parent.app_cred_id) throw new Fault('forbidden', "Using method 'token' is not permitted with an application credential token.")
+    }
+    const issued = await this.#issuer.issue(request)
+    const user = db.select().from(users).where(eq(users.id, request.user_id)).get()
+    if (user !== undefined && request.methods.includes('password')) {
+      if (user.failed_count > 0) db.update(users).set({ failed_count: 0, failed_ms: null }).where(eq(users.id, user.id)).run()
+      const current = currentPassword(db, user.id)
+      if (request.upgraded_hash !== null && current !== undefined) db.update(passwords).set({ hash: request.upgraded_hash }).where(eq(passwords.seq, current.seq)).run()
+    }
+    if (user !== undefined && options.disable_user_account_days_inactive > 0) db.update(users).set({ active_ms: deps.clock.now_ms() }).where(eq(users.id, user.id)).run()
+    return issued
+  }
+
+  #findUser(ref: NameRef) {
+    const { db } = this.#realm
+    if (ref.id !== undefined) return db.select().from(users).where(eq(users.id, ref.id)).get()
+    const domain = this.#issuer.findDomain(ref.domain ?? {})
+    if (domain === undefined) return undefined
+    return db.select().from(users).where(and(eq(users.domain_id, domain.id), eq(users.name, ref.name ?? ''))).get()
+  }
+}

@@ -1,0 +1,51 @@
+/** What a token is asked for and what it got. Shapes only: they cross RPC. */
+import type { Caller } from '../../../schema/values/caller.ts'
+import type { CatalogService } from '../catalog/catalog.ts'
+
+export interface NameRef {
+  id?: string
+  name?: string
+  domain?: { id?: string; name?: string }
+}
+
+export type ScopeRequest =
+  | { kind: 'default' }
+  | { kind: 'unscoped' }
+  | { kind: 'system' }
+  | { kind: 'project'; project: NameRef }
+  | { kind: 'domain'; domain: { id?: string; name?: string } }
+  | { kind: 'trust'; trust_id: string }
+
+export interface Named {
+  id: string
+  name: string
+}
+
+/** All that a token's body is rendered from. */
+export interface TokenRecord {
+  caller: Caller
+  user: Named & { domain: Named; password_expires_ms: number | null }
+  project: (Named & { domain: Named; is_domain: boolean }) | null
+  domain: Named | null
+  roles: Named[]
+  catalog: CatalogService[]
+  trust: { id: string; impersonation: boolean; trustor_user_id: string; trustee_user_id: string } | null
+  application_credential: (Named & { restricted: boolean; access_rules: { id: string; service: string; method: string; path: string }[] | null }) | null
+}
+
+export interface IssueRequest {
+  user_id: string
+  methods: string[]
+  scope: ScopeRequest
+  /** The token that this one is made from: its expiry and audit chain go on. */
+  parent: Caller | null
+  app_cred_id: string | null
+  /** A hash under today's parameters, where the password was checked against an older one. */
+  upgraded_hash: string | null
+  request_id: string
+}
+
+export interface Issued {
+  token: string
+  record: TokenRecord
+}

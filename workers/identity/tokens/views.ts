@@ -1,0 +1,34 @@
+/** Token -> JSON, as GET and POST /v3/auth/tokens answer it (keystone/common/render_token.py). */
+import { isoMicros } from '../../../schema/values/time.ts'
+import { catalogView } from '../catalog/views.ts'
+import type { TokenRecord } from './scope.ts'
+
+export function tokenView(record: TokenRecord, options: { origin: string; catalog: boolean }): { token: Record<string, unknown> } {
+  const { caller, user } = record
+  const token: Record<string, unknown> = {
+    methods: caller.methods,
+    user: { domain: user.domain, id: user.id, name: user.name, password_expires_at: user.password_expires_ms === null ? null : isoMicros(user.password_expires_ms).slice(0, -1) },
+    audit_ids: caller.audit_ids,
+    expires_at: isoMicros(caller.expires_ms),
+    issued_at: isoMicros(caller.issued_ms),
+  }
+  if (record.project !== null) {
+    const { domain, id, name, is_domain } = record.project
+    token.project = { domain, id, name }
+    token.is_domain = is_domain
+  }
+  if (record.domain !== null) token.domain = record.domain
+  if (caller.system) token.system = { all: true }
+  const scoped = record.project !== null || record.domain !== null || caller.system
+  if (scoped) token.roles = record.roles
+  if (scoped && options.catalog) token.catalog = catalogView(record.catalog, { origin: options.origin, project_id: caller.project_id, user_id: caller.user_id })
+  if (record.trust !== null) {
+    const { id, impersonation, trustor_user_id, trustee_user_id } = record.trust
+    token['OS-TRUST:trust'] = { id, impersonation, trustor_user: { id: trustor_user_id }, trustee_user: { id: trustee_user_id } }
+  }
+  if (record.application_credential !== null) {
+    const { id, name, restricted, access_rules } = record.application_credential
+    token.application_credential = { id, name, restricted, ...(access_rules === null ? {} : { access_rules }) }
+  }
+  return { token }
+}
