@@ -136,7 +136,11 @@ export class Agent {
       case 'reset': return this.streams.reset(message.stream, message.error)
       case 'observed_ack': return this.reporter.ack(message.seq)
       case 'desired': return this.enqueue(() => this.desired(message))
-      case 'echo': return this.enqueue(async () => this.connection.send({ type: 'echo_reply', nonce: message.nonce }))
+      case 'echo': return this.enqueue(async () => {
+        const { version } = this.deps.state
+        if (message.version !== undefined && message.version > version) return this.connection.restart(`the plane is at ${message.version}, this host at ${version}`)
+        this.connection.send({ type: 'echo_reply', nonce: message.nonce })
+      })
       case 'command': return this.enqueue(async () => {
         // Not awaited: what follows must not wait for a long copy.
         void this.commands.run(message).then((result) => this.connection.send(result))

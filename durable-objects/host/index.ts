@@ -194,7 +194,7 @@ export class HostObject extends SkyObject {
     const now = this.deps.clock.now_ms()
     const live = this.#link.connected && this.#live().length > 0
     if (live && now - this.#seen_ms <= HOST_DOWN_AFTER_MS) {
-      this.#link.send({ type: 'echo', nonce: String(now) })
+      this.#link.send({ type: 'echo', nonce: String(now), version: this.#desired.version() })
       if (this.#row().up !== 1) this.#report(true)
       this.deps.alarms.at('echo', now + ECHO_INTERVAL_MS)
       return

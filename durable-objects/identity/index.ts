@@ -1,15 +1,56 @@
 /** Identity: Keystone's state, one object per deployment. A shell; the logic is in workers/identity/. */
 import { migrations } from '../../schema/identity/migrations.ts'
+import type { Caller } from '../../schema/values/caller.ts'
 import type { PublicKey } from '../../schema/values/token.ts'
+import { seed } from '../../workers/identity/bootstrap/seed.ts'
+import { Catalog } from '../../workers/identity/catalog/catalog.ts'
+import { identityOptions } from '../../workers/identity/kernel/options.ts'
+import type { Realm } from '../../workers/identity/kernel/realm.ts'
+import { SigningKeys } from '../../workers/identity/keys/keys.ts'
+import { type RevocationPage, Revoker } from '../../workers/identity/revocations/revoker.ts'
+import { Login } from '../../workers/identity/tokens/login.ts'
+import { SERVICES } from '../../workers/services.ts'
 import type { Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
+import { IdentitySession } from './session.ts'
+
+/** Catalog names that differ from the service's own. */
+const CATALOG_NAMES: Record<string, string> = { volumev3: 'cinderv3' }
 
 export class IdentityObject extends SkyObject {
+  #realm: Realm
+
   constructor(state: DurableObjectState, env: Env) {
     super(state, env, migrations, {})
+    const { deps } = this
+    const options = identityOptions(env)
+    this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)) }
+    seed(deps, SERVICES.flatMap(({ type, name, endpoint }) => (endpoint === null ? [] : [{ type, name: CATALOG_NAMES[type] ?? name, endpoint }])))
   }
 
-  publicKeys(): PublicKey[] {
-    return []
+  /** A caller's session: refused where the token was revoked. */
+  open(caller: Caller): IdentitySession {
+    this.admit(caller)
+    return new IdentitySession(this.#realm, caller)
+  }
+
+  /** For those who have no token yet. */
+  login(): Login {
+    return new Login(this.#realm)
+  }
+
+  /** Keys that verify tokens: every one that may have signed a live token, and the next. */
+  publicKeys(): Promise<PublicKey[]> {
+    return this.#realm.keys.published()
+  }
+
+  /** The next key signs from now on; tokens of the key before hold until they expire. */
+  rotateKeys(): Promise<void> {
+    return this.#realm.keys.rotate()
+  }
+
+  /** Revocations after `cursor` (0: all that still matter): for readers whose requests end in no object of a project. */
+  revocations(cursor: number): RevocationPage {
+    return this.#realm.revoker.since(cursor)
   }
 }

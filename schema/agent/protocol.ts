@@ -54,7 +54,8 @@ export type PlaneMessage =
   | { type: 'desired'; from: number; to: number; items: DesiredItem[] }
   | { type: 'observed_ack'; seq: number }
   | ({ type: 'command' } & Command)
-  | { type: 'echo'; nonce: string }
+  /** `version`: of the host's desired state. An agent that is behind asks anew: a lost change is found without waiting for the next one. */
+  | { type: 'echo'; nonce: string; version?: number }
   | { type: 'open'; stream: number; op: StreamOp; args: ObjectArgs }
   | { type: 'credit'; stream: number; frames: number }
   | { type: 'reset'; stream: number; error: string }

@@ -1,135 +1,22 @@
 /**
- * The Open vSwitch driver with real packets: a "host" in a network namespace of its own (own switch, own nftables), guests in others.
- * Nothing of a cloud that runs on the machine is touched. Needs root, Open vSwitch, dnsmasq, nftables, busybox.
+ * The Open vSwitch driver with real packets (see network-lab.ts). Needs root, Open vSwitch, dnsmasq, nftables, busybox; left out by name without.
  */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { Server } from 'node:net'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { externalNetwork, guestPort, labId, labMac, labRouter, networkConformance, rule, tenantNetwork } from '../../agent/drivers/network/conformance.ts'
-import type { MetadataSource, NetworkView } from '../../agent/drivers/network/driver.ts'
-import { createOvsNetworkDriver, vethPeer } from '../../agent/drivers/network/ovs/index.ts'
-import type { OvsNetworkDriver, OvsNetworkOptions } from '../../agent/drivers/network/ovs/index.ts'
-import { listenInNamespace } from '../../agent/drivers/network/ovs/metadata-server.ts'
-import { namespacePath } from '../../agent/drivers/network/ovs/netns.ts'
+import type { NetworkView } from '../../agent/drivers/network/driver.ts'
+import type { OvsNetworkDriver } from '../../agent/drivers/network/ovs/index.ts'
 import { exec } from '../../agent/host/exec.ts'
-import type { Exec } from '../../agent/host/exec.ts'
-import { isFault } from '../../schema/values/fault.ts'
 import { tapName } from '../../schema/agent/desired.ts'
+import { isFault } from '../../schema/values/fault.ts'
+import { Lab } from './network-lab.ts'
+import type { Guest } from './network-lab.ts'
 
 const PROGRAMS = ['/usr/bin/ovs-vsctl', '/usr/sbin/ovs-vswitchd', '/usr/sbin/dnsmasq', '/usr/sbin/nft', '/usr/bin/busybox', '/usr/sbin/ethtool']
 const missing = process.getuid?.() === 0 ? PROGRAMS.filter((path) => !existsSync(path)) : ['root']
 const skip = missing.length > 0 ? `needs ${missing.join(', ')}` : false
-
-const DHCP_SCRIPT = `#!/bin/sh
-case $1 in bound|renew)
-  ip -4 addr flush dev $interface; ip addr add $ip/$mask dev $interface
-  [ -n "$mtu" ] && ip link set $interface mtu $mtu
-  if [ -n "$staticroutes" ]; then set -- $staticroutes; while [ $# -ge 2 ]; do ip route replace $1 via $2 dev $interface; shift 2; done
-  else for r in $router; do ip route replace default via $r; done; fi
-  echo "ip=$ip dns=$dns mtu=$mtu hostname=$hostname routes=$staticroutes"
-esac
-`
-
-/** The metadata of these tests: which network and address a request came from. */
-const metadata: MetadataSource = {
-  find: (networkId, sourceIp) => `${networkId}/${sourceIp}`,
-  answer: async (serverId, request) => ({ status: 200, headers: { 'content-type': 'text/plain' }, body: `${serverId} ${request.path} ${request.headers['x-forwarded-for'] ?? '-'}` }),
-}
-
-class Lab {
-  readonly host: string
-  readonly dir = mkdtempSync(join(tmpdir(), 'skyhook-net-'))
-  readonly exec: Exec
-  readonly prefix: string
-  ran: string[][] = []
-  #drivers: OvsNetworkDriver[] = []
-  #guests: Guest[] = []
-
-  constructor(prefix: string) {
-    this.prefix = prefix
-    this.host = `${prefix}-host`
-    this.exec = (argv, options) => {
-      this.ran.push([...argv])
-      return exec(['nsenter', `--net=/run/netns/${this.host}`, ...argv], options)
-    }
-  }
-
-  async start(): Promise<this> {
-    await this.end({ keep: true })
-    await exec(['ip', 'netns', 'add', this.host])
-    await exec(['ip', '-n', this.host, 'link', 'set', 'lo', 'up'])
-    writeFileSync(join(this.dir, 'dhcp.sh'), DHCP_SCRIPT, { mode: 0o755 })
-    await exec(['chmod', '755', this.dir])
-    return this
-  }
-
-  driver(options: OvsNetworkOptions = {}): OvsNetworkDriver {
-    for (const driver of this.#drivers) driver.close()
-    const driver = createOvsNetworkDriver({ exec: this.exec, state_dir: join(this.dir, 'state'), metadata, options: { prefix: this.prefix, ovs: 'own', port_backend: 'veth', run_dir: join(this.dir, 'run'), ...options } })
-    this.#drivers.push(driver)
-    return driver
-  }
-
-  /** A guest behind a port: the other end of its device in a namespace, with the port's MAC. */
-  async guest(portId: string, mac: string): Promise<Guest> {
-    const name = `${this.prefix}-g-${portId.slice(0, 11)}`
-    await exec(['ip', 'netns', 'add', name])
-    await this.exec(['ip', 'link', 'set', vethPeer(portId), 'netns', name, 'name', 'eth0', 'address', mac])
-    const guest = new Guest(name, this.dir)
-    this.#guests.push(guest)
-    await guest.run('sysctl', '-q', '-w', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.eth0.accept_dad=0')
-    await guest.run('ethtool', '-K', 'eth0', 'tx', 'off')
-    await guest.run('ip', 'link', 'set', 'lo', 'up')
-    await guest.run('ip', 'link', 'set', 'eth0', 'up')
-    return guest
-  }
-
-  onHost = async (...argv: string[]): Promise<string> => (await this.exec(argv)).stdout
-
-  async end({ keep = false } = {}): Promise<void> {
-    for (const driver of this.#drivers) driver.close()
-    for (const guest of this.#guests) guest.close()
-    const files = ['ovs-vswitchd.pid', 'ovsdb-server.pid'].map((name) => join(this.dir, 'state', 'ovs', name)).filter((path) => existsSync(path))
-    for (const path of files) process.kill(Number(readFileSync(path, 'utf8')), 'SIGTERM')
-    const names = (await exec(['ip', 'netns', 'list'])).stdout.split('\n').map((line) => line.split(' ')[0] ?? '').filter((name) => name.startsWith(`${this.prefix}-`))
-    for (const name of names) {
-      const pids = (await exec(['ip', 'netns', 'pids', name])).stdout.split('\n').filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
-      for (const pid of pids) process.kill(Number(pid), 'SIGKILL')
-      await exec(['ip', 'netns', 'del', name])
-    }
-    if (!keep) rmSync(this.dir, { recursive: true, force: true })
-  }
-}
-
-class Guest {
-  readonly namespace: string
-  readonly dir: string
-  #servers: Server[] = []
-  constructor(namespace: string, dir: string) {
-    this.namespace = namespace
-    this.dir = dir
-  }
-  run = async (...argv: string[]): Promise<string> => (await exec(['ip', 'netns', 'exec', this.namespace, ...argv], { timeout_ms: 30_000 })).stdout
-  ok = (...argv: string[]): Promise<boolean> => this.run(...argv).then(() => true, () => false)
-  dhcp = (): Promise<string> => this.run('busybox', 'udhcpc', '-i', 'eth0', '-n', '-q', '-f', '-t', '10', '-T', '1', '-O', 'staticroutes', '-O', 'mtu', '-O', 'hostname', '-s', join(this.dir, 'dhcp.sh'))
-  ping = (address: string, count = 1, ...more: string[]): Promise<boolean> => this.ok('ping', '-n', '-c', String(count), '-i', '0.2', '-W', '2', ...more, address)
-  /** No answer expected: a short wait is enough. */
-  silent = async (address: string, ...more: string[]): Promise<boolean> => !(await this.ok('ping', '-n', '-c', '2', '-i', '0.2', '-W', '1', ...more, address))
-  /** One TCP connection that says hello and reads the answer. */
-  connect = (address: string, port: number): Promise<string> => this.run('timeout', '3', 'busybox', 'nc', '-w', '2', address, String(port)).catch(() => '')
-  serve(port: number, text: string): void {
-    const server = createServer((socket) => void socket.on('error', () => {}).end(text))
-    server.listen({ fd: listenInNamespace(namespacePath(this.namespace), '0.0.0.0', port) })
-    this.#servers.push(server)
-  }
-  close(): void {
-    for (const server of this.#servers) server.close()
-  }
-}
 
 if (skip !== false) it(`the Open vSwitch driver (left out: ${skip})`, { skip }, () => {})
 
@@ -381,6 +268,52 @@ if (skip === false) {
       assert.doesNotMatch(links, /tap|tstd|tstr|tst-ex/)
       assert.doesNotMatch((await exec(['ip', 'netns', 'list'])).stdout, /tst-dhcp|tst-r-/)
       assert.doesNotMatch(await lab.onHost('nft', 'list', 'ruleset'), /masquerade|g_/)
+    })
+  })
+  describe('two hosts of one overlay network', () => {
+    const labs = [new Lab('tsa'), new Lab('tsb')] as const
+    const tunnels = ['10.99.7.1', '10.99.7.2']
+    const view: NetworkView = { networks: { [A]: tenantNetwork(7001, '10.77.9') }, ports: {}, routers: {} }
+    const ports = [labId(2, 31), labId(2, 32)]
+    const guests: Guest[] = []
+
+    before(async () => {
+      for (const lab of labs) await lab.start()
+      await exec(['ip', 'link', 'add', 'under', 'netns', labs[0].host, 'type', 'veth', 'peer', 'name', 'under', 'netns', labs[1].host])
+      for (const [index, lab] of labs.entries()) {
+        await lab.onHost('ip', 'addr', 'add', `${tunnels[index]}/24`, 'dev', 'under')
+        await lab.onHost('ip', 'link', 'set', 'under', 'up', 'mtu', '1600')
+        const id = ports[index] ?? ''
+        const here = structuredClone(view)
+        here.ports[id] = guestPort(A, 31 + index, `10.77.9.${31 + index}`, 'subnet-7001')
+        const network = here.networks[A]
+        assert.ok(network)
+        network.peers = [{ host_id: `host-${1 - index}`, tunnel_ip: tunnels[1 - index] ?? '' }]
+        const driver = lab.driver({ tunnel_ip: tunnels[index] ?? null })
+        await driver.ensureNetwork(A, here)
+        await driver.ensurePort(id, here)
+        guests.push(await lab.guest(id, labMac(31 + index)))
+      }
+    })
+    after(async () => {
+      for (const lab of labs) await lab.end()
+    })
+
+    it('each host leases its own guests, and they reach each other through the tunnel', async () => {
+      const [first, second] = guests
+      assert.ok(first && second)
+      assert.match(await first.dhcp(), /ip=10\.77\.9\.31/)
+      assert.match(await second.dhcp(), /ip=10\.77\.9\.32/)
+      assert.equal(await first.ping('10.77.9.32', 2), true)
+      assert.equal(await second.ping('10.77.9.31', 2, '-s', '1400', '-M', 'do'), true, 'full frames of the overlay MTU')
+    })
+
+    it('frames of a stranger on the underlay do not enter the segment', async () => {
+      const [first] = guests
+      assert.ok(first)
+      await labs[1].onHost('ip', 'addr', 'add', '10.99.7.66/24', 'dev', 'under')
+      await labs[1].onHost('ip', 'link', 'add', 'rogue', 'type', 'vxlan', 'id', '7001', 'local', '10.99.7.66', 'remote', '10.99.7.1', 'dstport', '4789').catch(() => {})
+      assert.match(await labs[0].onHost('nft', 'list', 'chain', 'inet', 'tsahook', 'input'), /@th,96,24 0x1b59 ip saddr != 10\.99\.7\.2 drop/)
     })
   })
 }

@@ -16,6 +16,7 @@ export interface ClusterOptions {
   vars?: Record<string, string>
   clock?: Clock
   random?: Random
+  timers?: { after(delay_ms: number, work: () => void): () => void }
   log?: (event: string, fields: Record<string, unknown>) => void
   /** Called before each call between objects (and its answer): the simulator delays, drops or crashes here. */
   hop?: (where: string) => Promise<void>
@@ -31,6 +32,9 @@ interface Slot {
   timer: ReturnType<typeof setTimeout> | null
 }
 
+/** The platform retries a failed alarm after about this long. */
+const ALARM_RETRY_MS = 2_000
+
 export interface SimSocketState {
   tags: string[]
   socket: unknown
@@ -42,12 +46,13 @@ export class Cluster {
   #slots = new Map<string, Slot>()
   #clock: Clock
   /** False in the simulator, which fires alarms itself. */
-  realTimers = true
+  realTimers: boolean
 
   constructor(options: ClusterOptions) {
     this.#options = options
+    this.realTimers = options.timers === undefined
     this.#clock = options.clock ?? systemClock
-    this.env = { ...options.vars, SIM: { clock: this.#clock, random: options.random ?? systemRandom, log: options.log ?? (() => {}) } }
+    this.env = { ...options.vars, SIM: { clock: this.#clock, random: options.random ?? systemRandom, ...(options.timers ? { timers: options.timers } : {}), log: options.log ?? (() => {}) } }
     if (options.hasher) this.env.HASHER = { fetch: options.hasher }
     for (const name of Object.keys(options.classes)) this.env[name] = { getByName: (id: string) => this.#stub(name, id) }
   }
@@ -100,17 +105,11 @@ export class Cluster {
     if (slot !== undefined) slot.sockets = slot.sockets.filter((entry) => entry.socket !== socket)
   }
 
-  /** Fires what is due; returns how many alarms ran. */
+  /** Fires what is due, side by side; answers how many alarms ran. */
   async fireAlarms(): Promise<number> {
-    let fired = 0
-    for (const [key, slot] of this.#slots) {
-      if (slot.disk.alarm_ms === null || slot.disk.alarm_ms > this.#clock.now_ms()) continue
-      slot.disk.alarm_ms = null
-      fired++
-      const at = key.indexOf('/')
-      await this.instance(key.slice(0, at), key.slice(at + 1)).alarm?.()
-    }
-    return fired
+    const due = [...this.#slots].filter(([, slot]) => slot.disk.alarm_ms !== null && slot.disk.alarm_ms <= this.#clock.now_ms())
+    await Promise.all(due.map(([key, slot]) => this.#fire(key, slot)))
+    return due.length
   }
 
   nextAlarm_ms(): number | null {
@@ -118,7 +117,10 @@ export class Cluster {
     return times.length === 0 ? null : Math.min(...times)
   }
 
+  closed = false
+
   close(): void {
+    this.closed = true
     this.realTimers = false
     for (const slot of this.#slots.values()) {
       if (slot.timer !== null) clearTimeout(slot.timer)
@@ -129,18 +131,25 @@ export class Cluster {
   #arm(key: string, slot: Slot): void {
     if (!this.realTimers || slot.disk.alarm_ms === null) return
     if (slot.timer !== null) clearTimeout(slot.timer)
-    slot.timer = setTimeout(() => void this.#fire(key, slot), Math.max(0, slot.disk.alarm_ms - this.#clock.now_ms()))
+    slot.timer = setTimeout(() => void (this.closed || this.#fire(key, slot)), Math.max(0, slot.disk.alarm_ms - this.#clock.now_ms()))
     slot.timer.unref?.()
   }
 
+  /** An alarm runs at least once: one whose handler failed, or whose object was reset meanwhile, fires again. */
   async #fire(key: string, slot: Slot): Promise<void> {
-    if (!this.realTimers) return
     slot.disk.alarm_ms = null
     const at = key.indexOf('/')
+    const instance = this.instance(key.slice(0, at), key.slice(at + 1))
+    let failed = false
     try {
-      await this.instance(key.slice(0, at), key.slice(at + 1)).alarm?.()
-    } catch (error) {
-      console.error('alarm failed', key, error)
+      await instance.alarm?.()
+    } catch {
+      failed = true
+    }
+    if ((failed || slot.instance !== instance) && !this.closed) {
+      const again = this.#clock.now_ms() + ALARM_RETRY_MS
+      slot.disk.alarm_ms = slot.disk.alarm_ms === null ? again : Math.min(slot.disk.alarm_ms, again)
+      this.#arm(key, slot)
     }
   }
 

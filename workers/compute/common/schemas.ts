@@ -41,3 +41,7 @@ export const none = v.nullable(v.union([v.strictObject({}), v.literal('')]))
 export const wrap = <K extends string, S extends v.GenericSchema>(key: K, schema: S) => v.strictObject({ [key]: schema } as { [P in K]: S })
 /** A schema whose fields depend on the microversion, typed by what it gives. */
 export type Body<T> = v.GenericSchema<unknown, T>
+
+type Fields = Record<string, v.GenericSchema | v.OptionalSchema<v.GenericSchema, undefined>>
+/** A closed object whose fields depend on the microversion, typed by what it gives. */
+export const shape = <T>(...fields: (Fields | false)[]): Body<T> => v.strictObject(Object.assign({}, ...fields.filter(Boolean)) as Fields) as unknown as Body<T>

@@ -1,6 +1,6 @@
 /** Bodies of flavors. */
 import * as v from 'valibot'
-import { type Body, bool, integer, name, text, wrap } from '../common/schemas.ts'
+import { bool, integer, name, shape, text, wrap } from '../common/schemas.ts'
 
 const flavorId = v.nullable(
   v.pipe(v.union([v.string(), v.number()]), v.transform(String), v.minLength(1), v.maxLength(255), v.regex(/^(?! )[a-zA-Z0-9. _-]+(?<! )$/, 'may have letters, digits, spaces, dots, dashes and underscores')),
@@ -13,8 +13,8 @@ const fields = {
   id: v.optional(flavorId), swap: v.optional(integer(0)), 'OS-FLV-EXT-DATA:ephemeral': v.optional(integer(0)), rxtx_factor: v.optional(rxtx), 'os-flavor-access:is_public': v.optional(bool),
 }
 
-type CreateFlavor = { flavor: v.InferOutput<v.StrictObjectSchema<typeof fields, undefined>> & { description?: string | null } }
-export const createFlavor = (minor: number) => wrap('flavor', v.strictObject({ ...fields, ...(minor >= 55 ? { description: v.optional(describe) } : {}) })) as unknown as Body<CreateFlavor>
+type CreateFlavor = v.InferOutput<v.StrictObjectSchema<typeof fields, undefined>> & { description?: string | null }
+export const createFlavor = (minor: number) => wrap('flavor', shape<CreateFlavor>(fields, minor >= 55 && { description: v.optional(describe) }))
 export const updateFlavor = wrap('flavor', v.strictObject({ description: describe }))
 
 const KEY = /^[a-zA-Z0-9-_:. ]{1,255}$/

@@ -1,22 +1,25 @@
 /** Bodies of key pairs, by microversion. */
 import * as v from 'valibot'
-import { type Body, text, wrap } from '../common/schemas.ts'
+import { shape, text, wrap } from '../common/schemas.ts'
 
 const NAME_CLASSIC = /^(?! )[a-zA-Z0-9_\- ]+(?<! )$/
 const NAME_292 = /^(?! )[a-zA-Z0-9@._\- ]+(?<! )$/
 
-export interface CreateKeypair {
-  keypair: { name: string; public_key?: string; type?: 'ssh' | 'x509'; user_id?: string }
+interface CreateKeypair {
+  name: string
+  public_key?: string
+  type?: 'ssh' | 'x509'
+  user_id?: string
 }
 
-export function createKeypair(minor: number): Body<CreateKeypair> {
+export function createKeypair(minor: number) {
+  const name = v.pipe(text(255, 1), v.regex(minor >= 92 ? NAME_292 : NAME_CLASSIC, 'Keypair name contains unsafe characters'))
   return wrap(
     'keypair',
-    v.strictObject({
-      name: v.pipe(text(255, 1), v.regex(minor >= 92 ? NAME_292 : NAME_CLASSIC, 'Keypair name contains unsafe characters')),
-      public_key: minor >= 92 ? text(65_535) : v.optional(text(65_535)),
-      ...(minor >= 2 ? { type: v.optional(v.picklist(['ssh', 'x509'])) } : {}),
-      ...(minor >= 10 ? { user_id: v.optional(text(255, 1)) } : {}),
-    }),
-  ) as unknown as Body<CreateKeypair>
+    shape<CreateKeypair>(
+      { name, public_key: minor >= 92 ? text(65_535) : v.optional(text(65_535)) },
+      minor >= 2 && { type: v.optional(v.picklist(['ssh', 'x509'])) },
+      minor >= 10 && { user_id: v.optional(text(255, 1)) },
+    ),
+  )
 }

@@ -87,14 +87,15 @@ export class Login extends RpcTarget {
       if (parent.trust_id) throw new Fault('forbidden', "Using method 'token' is not permitted with a trust-scoped token.")
       if (parent.app_cred_id) throw new Fault('forbidden', "Using method 'token' is not permitted with an application credential token.")
     }
+    const user = this.#issuer.liveUser(request.user_id)
+    const current = currentPassword(db, user.id)
+    if (request.password !== null && current?.hash !== request.password.hash) throw new Fault('unauthorized', 'The request you have made requires authentication.')
     const issued = await this.#issuer.issue(request)
-    const user = db.select().from(users).where(eq(users.id, request.user_id)).get()
-    if (user !== undefined && request.methods.includes('password')) {
+    if (request.password !== null) {
       if (user.failed_count > 0) db.update(users).set({ failed_count: 0, failed_ms: null }).where(eq(users.id, user.id)).run()
-      const current = currentPassword(db, user.id)
-      if (request.upgraded_hash !== null && current !== undefined) db.update(passwords).set({ hash: request.upgraded_hash }).where(eq(passwords.seq, current.seq)).run()
+      if (request.password.upgraded !== null) db.update(passwords).set({ hash: request.password.upgraded }).where(and(eq(passwords.user_id, user.id), eq(passwords.hash, request.password.hash))).run()
     }
-    if (user !== undefined && options.disable_user_account_days_inactive > 0) db.update(users).set({ active_ms: deps.clock.now_ms() }).where(eq(users.id, user.id)).run()
+    if (options.disable_user_account_days_inactive > 0) db.update(users).set({ active_ms: deps.clock.now_ms() }).where(eq(users.id, user.id)).run()
     return issued
   }
 

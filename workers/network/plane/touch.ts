@@ -1,7 +1,7 @@
 /** Marks what hosts must hear of: an item is dirty until it was compiled and sent (plane/sync.ts). One outbox entry per transaction carries all of them. */
 import { and, eq, inArray, like, ne, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../../durable-objects/kernel/deps.ts'
-import { items, networks, ports, routers, securityGroupRules } from '../../../schema/project/network.ts'
+import { carriers, hosted, items, networks, ports, routers, securityGroupRules } from '../../../schema/project/network.ts'
 import { chunked } from './known.ts'
 
 export type ItemKind = 'network' | 'port' | 'router'
@@ -9,10 +9,19 @@ export type ItemKind = 'network' | 'port' | 'router'
 const promised = new WeakSet<Tx>()
 
 export function touch(tx: Tx, kind: ItemKind, id: string): void {
+  if (!concernsHosts(tx.db, kind, id)) return
   tx.db.insert(items).values({ kind, id, generation: 0, dirty: 1 }).onConflictDoUpdate({ target: [items.kind, items.id], set: { dirty: sql`dirty + 1` } }).run()
   if (promised.has(tx)) return
   promised.add(tx)
   tx.outbox('network-sync', {}, { key: 'network-sync' })
+}
+
+/** Where no host has it or should have it, nothing is written. */
+function concernsHosts(db: Db, kind: ItemKind, id: string): boolean {
+  if (db.select({ id: hosted.id }).from(hosted).where(and(eq(hosted.kind, kind), eq(hosted.id, id))).limit(1).all().length > 0) return true
+  if (kind === 'port') return db.select({ id: ports.id }).from(ports).where(and(bound, eq(ports.id, id))).all().length > 0
+  if (kind === 'router') return db.select({ host_id: routers.host_id }).from(routers).where(eq(routers.id, id)).get()?.host_id != null
+  return hostsUsing(db, id).length > 0 || db.select({ id: carriers.network_id }).from(carriers).where(eq(carriers.network_id, id)).limit(1).all().length > 0
 }
 
 /** A network's hosts or content changed: told to its hosts here, or to its owner. */

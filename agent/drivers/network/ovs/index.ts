@@ -10,7 +10,7 @@ import { tapName } from '../../../../schema/agent/desired.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
 import type { Exec } from '../../../host/exec.ts'
 import type { MetadataSource, NetworkDriver, NetworkView } from '../driver.ts'
-import { cidr, mac } from './addr.ts'
+import { cidr, ip, mac } from './addr.ts'
 import { createOvs } from './bridges.ts'
 import type { OvsInterface } from './bridges.ts'
 import { METADATA_IP, createDhcp, dhcpFiles, servedSubnets } from './dhcp.ts'
@@ -98,10 +98,17 @@ export function createOvsNetworkDriver(deps: OvsNetworkDeps): OvsNetworkDriver {
     return found
   }
 
+  let bridged = false
   async function up(): Promise<void> {
-    await ovs.up()
-    await ovs.ensureBridge(bridge, { secure: true })
-    await ovs.setFlows(bridge, 'base', compileBase())
+    if ((await ovs.up()) || !bridged) await ovs.ensureBridge(bridge, { secure: true })
+    try {
+      await ovs.setFlows(bridge, 'base', compileBase())
+    } catch {
+      // Someone took the bridge away under us.
+      await ovs.ensureBridge(bridge, { secure: true })
+      await ovs.setFlows(bridge, 'base', compileBase())
+    }
+    bridged = true
   }
 
   /** The network's own flows from what is plugged in now: broadcast lists follow each port. */
@@ -129,7 +136,7 @@ export function createOvsNetworkDriver(deps: OvsNetworkDeps): OvsNetworkDriver {
     const namespace = names.dhcpNamespace(id)
     const fresh = !(await netns.names()).includes(namespace)
     await netns.ensure(namespace)
-    const addresses = servedSubnets(network).map((subnet) => `${subnet.dhcp_ip}/${cidr(subnet.cidr).length}`)
+    const addresses = servedSubnets(network).map((subnet) => `${ip(subnet.dhcp_ip)}/${cidr(subnet.cidr).length}`)
     const inside = { name: DHCP_INTERFACE, mac: mac(dhcpMac), mtu: network.mtu, addresses: [...addresses, `${METADATA_IP}/32`] }
     const { made } = await netns.ensureVeth({ host: names.dhcpPort(id), namespace, inside, plain: ovs.userspace() })
     if (ovs.userspace()) await guardDevice(exec, names.table, names.dhcpPort(id), made)
@@ -151,7 +158,7 @@ export function createOvsNetworkDriver(deps: OvsNetworkDeps): OvsNetworkDriver {
     const record = planNetwork(id, network, segment)
     await up()
     const before = await networks.get(id)
-    if (before?.uplink && JSON.stringify(before.uplink) !== JSON.stringify(record.uplink)) await removeUplink(before.uplink, segment)
+    if (before?.uplink && JSON.stringify(before.uplink) !== JSON.stringify(record.uplink)) await removeUplink(before, segment)
     await networks.put(record)
     await ensureHostTable(segment)
     await ensureUplink(record, network, segment, tags('uplink', id, id))
@@ -169,7 +176,7 @@ export function createOvsNetworkDriver(deps: OvsNetworkDeps): OvsNetworkDriver {
     const record = (await networks.get(checked(id))) ?? (await networks.all()).find((candidate) => shortId(candidate.id) === id) ?? null
     const full = record?.id ?? id
     await removeDhcp(full)
-    if (record) await removeUplink(record.uplink, segment)
+    if (record) await removeUplink(record, segment)
     await ovs.removeFlows(bridge, `network ${full}`)
     await networks.remove(full)
     await ensureHostTable(segment)

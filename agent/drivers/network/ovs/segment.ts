@@ -90,14 +90,18 @@ async function forwarding(exec: Exec): Promise<void> {
   if (stdout.trim() !== '1') await exec(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1'])
 }
 
-export async function removeUplink(uplink: NetworkRecord['uplink'], deps: SegmentDeps): Promise<void> {
-  const { exec, ovs, netns, names } = deps
+export async function removeUplink(record: NetworkRecord, deps: SegmentDeps): Promise<void> {
+  const { exec, ovs, netns, names, networks } = deps
+  const { uplink } = record
   if (uplink?.type === 'vxlan') {
     await ovs.removePort(names.integration, uplink.device)
     await netns.removeLink(uplink.device)
     await unguardDevice(exec, names.table, uplink.device)
   }
   if (uplink?.type === 'patch') {
+    // Two networks on one physical network share its bridge.
+    const others = (await networks.all()).filter((other) => other.id !== record.id && other.uplink?.type === 'patch' && other.uplink.bridge === uplink.bridge)
+    if (others.length > 0) return
     await ovs.removePort(names.integration, uplink.name)
     await ovs.removeBridge(uplink.bridge)
   }

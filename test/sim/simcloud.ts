@@ -1,0 +1,171 @@
+/** A whole cloud under virtual time: the real Worker and objects, N real agents with fake drivers, and a network between them that can be made bad. */
+import { createIdentity } from '../../agent/identity.ts'
+import type { PlaneHttp } from '../../agent/plane.ts'
+import { SimHost } from '../../agent/sim/index.ts'
+import { createFakeObjectDriver } from '../../agent/drivers/object/fake.ts'
+import { imageBytes, receiveImage } from '../../workers/image/internal.ts'
+import { getInternal, putInternal } from '../../workers/object/internal.ts'
+import { generateKeyPairSync } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { Cluster } from '../support/platform/cluster.ts'
+import { type Answer, type TestCloud, mintedCloud } from '../support/cloud.ts'
+import { NO_LINK_FAULTS, SimNet } from './link.ts'
+import { World } from './world.ts'
+
+export const TENANTS = ['project-a', 'project-b', 'project-c']
+
+export interface ObjectFaults {
+  /** One call in so many crashes the object it goes to: before the work, or after it with the answer lost. 0 is never. */
+  crash_one_in: number
+  delay_max_ms: number
+}
+
+export class SimCloud {
+  readonly world: World
+  readonly hosts: SimHost[] = []
+  hostIds: string[] = []
+  net!: SimNet
+  #cloud!: TestCloud
+  objectFaults: ObjectFaults = { crash_one_in: 0, delay_max_ms: 2 }
+  readonly tokens = new Map<string, string>()
+  readonly log: string[] = []
+
+  constructor(seed: number) {
+    this.world = new World(seed)
+  }
+
+  static async start(seed: number, hosts: number): Promise<SimCloud> {
+    const sim = new SimCloud(seed)
+    await sim.#start(hosts)
+    return sim
+  }
+
+  get cluster(): Cluster {
+    return this.#cloud.cluster
+  }
+
+  async #start(count: number): Promise<void> {
+    const { world } = this
+    const log = (event: string, fields: Record<string, unknown> = {}) => {
+      if (this.log.length < 5_000) this.log.push(`${((world.clock.now_ms() - START_MS) / 1000).toFixed(3)} ${event} ${JSON.stringify(fields).slice(0, 300)}`)
+    }
+    this.#cloud = await mintedCloud({ clock: world.clock, random: world.random, timers: world.timers, log, hop: (where) => this.#hop(where), vars: { BOOTSTRAP_JOIN_TOKEN: 'sim', REGION_NAME: 'RegionOne' } })
+    this.net = new SimNet(world, this.cluster)
+    for (let n = 0; n < count; n++) {
+      const row = this.cluster.instance('REGION', 'region').join('sim', `key-${n}`.padEnd(43, 'A'), `sim-${n}`) as { id: string }
+      this.hostIds.push(row.id)
+      const identity = createIdentity(row.id, generateKeyPairSync('ed25519').privateKey, world.clock)
+      const object = createFakeObjectDriver({ devices: ['d1', 'images'] } as never)
+      this.hosts.push(new SimHost({ name: `sim-${n}`, identity, clock: world.clock, timers: world.timers, random: world.random, transport: this.net.transport(() => row.id), http: this.#http(row.id), object, log }))
+    }
+    for (const tenant of TENANTS) this.tokens.set(tenant, await this.#cloud.token({ role: 'member', project_id: tenant, user_id: `user-of-${tenant}`, expires_ms: START_MS + 30 * 86_400_000 }))
+    this.tokens.set('admin', await this.#cloud.token({ role: 'admin', project_id: 'project-admin', user_id: 'admin', expires_ms: START_MS + 30 * 86_400_000 }))
+    // Signatures are checked in real time: done once here, so that virtual time never waits for them.
+    for (const token of this.tokens.values()) await this.#cloud.call('GET', '/compute/v2.1/flavors', { token })
+    await Promise.all(this.hosts.map((host) => host.start()))
+    await this.run(10_000)
+  }
+
+  /** An API call as a tenant; its answer comes in virtual time. */
+  async call(tenant: string, method: string, path: string, json?: unknown, options: { body?: BodyInit; headers?: Record<string, string> } = {}): Promise<Answer> {
+    return await this.#cloud.call(method, path, { token: this.tokens.get(tenant), json, ...options })
+  }
+
+  /** Runs a call to its end while virtual time goes on. */
+  async finish<T>(work: Promise<T>, limit_ms = 600_000): Promise<T> {
+    let done = false
+    const watched = work.finally(() => {
+      done = true
+    })
+    watched.catch(() => {})
+    if (!(await this.run(limit_ms, () => done))) throw new Error(`a call did not end within ${limit_ms} ms of virtual time`)
+    return await watched
+  }
+
+  /** Lets virtual time pass, alarms included. */
+  async run(limit_ms: number, until: () => boolean = () => false, each: () => void = () => {}): Promise<boolean> {
+    const end = this.world.clock.now_ms() + limit_ms
+    for (;;) {
+      this.#armAlarm()
+      const left = end - this.world.clock.now_ms()
+      if (left <= 0) return until()
+      const step = Math.min(left, ALARM_STEP_MS)
+      if (await this.world.run(step, until, () => {
+        this.#armAlarm()
+        each()
+      })) return true
+    }
+  }
+
+  #alarm: { at_ms: number; cancel: () => void } | null = null
+  #armAlarm(): void {
+    const next = this.cluster.nextAlarm_ms()
+    if (next === null || (this.#alarm !== null && this.#alarm.at_ms <= next)) return
+    this.#alarm?.cancel()
+    const cancel = this.world.after(next - this.world.clock.now_ms(), () => {
+      this.#alarm = null
+      void this.cluster.fireAlarms().catch(() => {}).finally(() => this.#armAlarm())
+    })
+    this.#alarm = { at_ms: next, cancel }
+  }
+
+  /** No more trouble from now on; what is down comes up. */
+  async heal(): Promise<void> {
+    this.net.faults = NO_LINK_FAULTS
+    this.objectFaults = { crash_one_in: 0, delay_max_ms: 2 }
+    for (const id of [...this.net.cut]) this.net.mend(id)
+    for (const host of this.hosts) {
+      host.faults.clear()
+      if (host.agent === null) await host.start()
+    }
+  }
+
+  close(): void {
+    for (const host of this.hosts) host.crash()
+    this.#cloud.close()
+  }
+
+  async #hop(where: string): Promise<void> {
+    const { world, objectFaults } = this
+    const [kind = '', rest = ''] = where.replace(/^!/, '').split('/')
+    const crash = objectFaults.crash_one_in > 0 && world.oneIn(objectFaults.crash_one_in)
+    await world.sleep(world.random.below(objectFaults.delay_max_ms + 1))
+    if (!crash || kind === 'IDENTITY') return
+    const id = rest.split('.')[0] ?? ''
+    this.log.push(`${((world.clock.now_ms() - START_MS) / 1000).toFixed(3)} crash ${kind}/${id} at ${where}`)
+    this.cluster.crash(kind, id)
+    throw new Error(`${kind}/${id} was reset`)
+  }
+
+  /** What agents fetch and send by HTTP, without the signature: the handlers behind it. */
+  #http(hostId: string): PlaneHttp {
+    const { env } = this.#cloud
+    return {
+      get: async (path) => {
+        await this.world.sleep(5)
+        if (this.net.cut.has(hostId)) throw new Error('no route')
+        const url = new URL(path, 'http://plane')
+        const image = /^\/agents\/v1\/images\/([^/]+)\/file$/.exec(url.pathname)
+        if (image !== null) {
+          const { body, size_bytes } = await imageBytes(env, url.searchParams.get('owner') ?? '', image[1] ?? '')
+          return { size_bytes, body: body as unknown as AsyncIterable<Uint8Array> }
+        }
+        const transfer = await env.HOST.getByName(hostId).transfer(url.pathname.split('/').at(-1) ?? '')
+        if (transfer.kind !== 'object') throw new Error('not readable')
+        const { head, body } = await getInternal(env, transfer.account, transfer.container, transfer.object)
+        return { size_bytes: head.size_bytes, body: body as unknown as AsyncIterable<Uint8Array> }
+      },
+      put: async (path, body, size_bytes) => {
+        await this.world.sleep(5)
+        if (this.net.cut.has(hostId)) throw new Error('no route')
+        const transfer = await env.HOST.getByName(hostId).transfer(path.split('/').at(-1) ?? '')
+        const stream = Readable.toWeb(Readable.from(body, { objectMode: false })) as never
+        if (transfer.kind === 'image') await receiveImage(env, transfer.project_id, transfer.image_id, stream, size_bytes)
+        else await putInternal(env, transfer.account, transfer.container, transfer.object, stream, { size_bytes, want: { sha512: true } })
+      },
+    }
+  }
+}
+
+const ALARM_STEP_MS = 1_000
+export const START_MS = Date.UTC(2026, 0, 1)

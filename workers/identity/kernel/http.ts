@@ -1,0 +1,47 @@
+/** What identity's routes share: the caller's session on the Identity object, targets of foreign rows, links, lists. */
+import { IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
+import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
+import type { IdentitySession } from '../../../durable-objects/identity/session.ts'
+import { isFault } from '../../../schema/values/fault.ts'
+import type { Context } from '../../http/context.ts'
+import type { Target } from '../../http/policy.ts'
+
+const sessions = new WeakMap<Context, Remote<IdentitySession>>()
+
+/** One session per request: the object admits the caller once. */
+export function realmOf(ctx: Context): Remote<IdentitySession> {
+  let session = sessions.get(ctx)
+  if (session === undefined) {
+    session = ctx.env.IDENTITY.getByName(IDENTITY_NAME).open(ctx.caller)
+    sessions.set(ctx, session)
+  }
+  return session
+}
+
+/** Loads a row and authorizes on it. Who may see nothing of the kind gets 403 whether it exists or not (as upstream); who may gets the 404. */
+export async function authorized<T>(ctx: Context, rule: string, load: Promise<T>, target: (row: T) => Target): Promise<T> {
+  let row: T
+  try {
+    row = await load
+  } catch (error) {
+    if (isFault(error, 'not_found')) ctx.authorize(rule, {})
+    throw error
+  }
+  ctx.authorize(rule, target(row))
+  return row
+}
+
+export const rootUrl = (ctx: Context): string => `${ctx.origin}/identity/v3`
+
+/** { <name>: rows, links }: every list of Keystone. */
+export function listView(ctx: Context, name: string, rows: unknown[], extra: Record<string, unknown> = {}): Record<string, unknown> {
+  return { [name]: rows, links: { next: null, self: `${ctx.origin}${ctx.url.pathname}${ctx.url.search}`, previous: null }, ...extra }
+}
+
+export const param = (ctx: Context, name: string): string => decodeURIComponent(ctx.params[name] ?? '')
+
+/** Keystone's query booleans: absent value, 'true', '1', 'yes'... are true; '0', 'false' are false. */
+export function flag(query: URLSearchParams, name: string): boolean {
+  const text = query.get(name)
+  return text !== null && !['0', 'false', 'no', 'off'].includes(text.toLowerCase())
+}

@@ -1,0 +1,103 @@
+/**
+ * Auth methods, in the Worker: each proves who is there; all that are named must name the same user. Methods are a table, so that others (TOTP,
+ * OpenID Connect) are a line each.
+ */
+import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
+import type { Caller } from '../../../schema/values/caller.ts'
+import { Fault, isFault } from '../../../schema/values/fault.ts'
+import { callerOfToken } from '../../http/auth.ts'
+import type { Context } from '../../http/context.ts'
+import { identityOptions } from '../kernel/options.ts'
+import { sameParams } from '../passwords/hash.ts'
+import { hasherOf } from '../passwords/hasher.ts'
+import type { Login } from './login.ts'
+import type { AuthRequest } from './requests.ts'
+import type { Issued, NameRef, ScopeRequest } from './scope.ts'
+
+export interface Proof {
+  user_id: string
+  parent?: Caller
+  app_cred_id?: string
+  password?: { hash: string; upgraded: string | null }
+}
+
+type Method = (ctx: Context, login: Remote<Login>, identity: AuthRequest['identity']) => Promise<Proof>
+
+const denied = () => new Fault('unauthorized', 'The request you have made requires authentication.')
+const missing = (method: string) => new Fault('bad_request', `Expecting to find ${method} in identity. The server could not comply with the request since it is either malformed or otherwise incorrect.`)
+
+const METHODS: Record<string, Method> = {
+  password: async (ctx, login, identity) => {
+    if (identity.password === undefined) throw missing('password')
+    const { user } = identity.password
+    const hasher = hasherOf(ctx.env)
+    const params = identityOptions(ctx.env).scrypt
+    const password = user.password ?? ''
+    let challenge = await login.passwordChallenge(user as NameRef)
+    if (challenge.bootstrap && ctx.env.BOOTSTRAP_ADMIN_PASSWORD) {
+      await login.bootstrap(await hasher.hash(ctx.env.BOOTSTRAP_ADMIN_PASSWORD, params), ctx.requestId)
+      challenge = await login.passwordChallenge(user as NameRef)
+    }
+    const right = await hasher.verify(password, challenge.hash)
+    if (challenge.user_id === null || challenge.barred) throw denied()
+    if (!right) {
+      await login.passwordFailed(challenge.user_id)
+      throw denied()
+    }
+    if (challenge.expired) throw new Fault('unauthorized', `The password is expired and needs to be changed for user: ${challenge.user_id}.`)
+    return { user_id: challenge.user_id, password: { hash: challenge.hash, upgraded: sameParams(challenge.hash, params) ? null : await hasher.hash(password, params) } }
+  },
+  token: async (ctx, _login, identity) => {
+    if (identity.token === undefined) throw missing('token')
+    const parent = await subjectOf(ctx, identity.token.id)
+    return { user_id: parent.user_id, parent }
+  },
+  application_credential: async (ctx, login, identity) => {
+    if (identity.application_credential === undefined) throw missing('application_credential')
+    const { id, name, user, secret } = identity.application_credential
+    if (id === undefined && (name === undefined || user === undefined)) throw missing('id, or name and user,')
+    const challenge = await login.appCredChallenge({ id, name, user: user as NameRef | undefined })
+    const right = await hasherOf(ctx.env).verify(secret, challenge.hash)
+    if (!right || challenge.user_id === null) throw denied()
+    return { user_id: challenge.user_id, app_cred_id: challenge.app_cred_id }
+  },
+}
+
+/** The claims of a token named in a request; 404 for anything that is none, or has expired. */
+export async function subjectOf(ctx: Context, token: string): Promise<Caller> {
+  try {
+    return await callerOfToken(ctx.env, token, ctx.requestId, ctx.now_ms)
+  } catch (error) {
+    if (isFault(error, 'unauthorized')) throw new Fault('not_found', 'Could not find token.')
+    throw error
+  }
+}
+
+export function scopeOf(scope: AuthRequest['scope']): ScopeRequest {
+  if (scope === undefined) return { kind: 'default' }
+  if (scope === 'unscoped') return { kind: 'unscoped' }
+  const asked: ScopeRequest[] = []
+  if (scope.project !== undefined) asked.push({ kind: 'project', project: scope.project as NameRef })
+  if (scope.domain !== undefined) asked.push({ kind: 'domain', domain: scope.domain as { id?: string; name?: string } })
+  if (scope.system?.all === true) asked.push({ kind: 'system' })
+  if (scope['OS-TRUST:trust'] !== undefined) asked.push({ kind: 'trust', trust_id: scope['OS-TRUST:trust'].id })
+  const [first] = asked
+  if (first === undefined || asked.length > 1) throw new Fault('bad_request', 'Expecting to find exactly one of project, domain, system or OS-TRUST:trust in scope.')
+  return first
+}
+
+export async function authenticateAndIssue(ctx: Context, login: Remote<Login>, auth: AuthRequest): Promise<Issued> {
+  const scope = scopeOf(auth.scope)
+  const proofs: Proof[] = []
+  for (const name of new Set(auth.identity.methods)) {
+    const method = METHODS[name]
+    if (method === undefined) throw new Fault('unauthorized', `Attempted to authenticate with an unsupported method.`)
+    proofs.push(await method(ctx, login, auth.identity))
+  }
+  const all = Object.assign({}, ...proofs) as Proof
+  if (proofs.some((proof) => proof.user_id !== all.user_id)) throw denied()
+  if (all.app_cred_id !== undefined && auth.scope !== undefined) throw new Fault('unauthorized', 'Application credentials cannot request a scope.')
+  return await login.issue({
+    user_id: all.user_id, methods: [...new Set(auth.identity.methods)], scope, parent: all.parent ?? null, app_cred_id: all.app_cred_id ?? null, password: all.password ?? null, request_id: ctx.requestId,
+  })
+}

@@ -1,0 +1,66 @@
+/** /v3/auth/tokens, and what the holder of a token may be scoped to. */
+import { IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
+import type { Caller } from '../../../schema/values/caller.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import type { Context } from '../../http/context.ts'
+import { type Route, reply, route } from '../../http/route.ts'
+import { catalogView } from '../catalog/views.ts'
+import { domainView } from '../domains/views.ts'
+import { flag, listView, realmOf, rootUrl } from '../kernel/http.ts'
+import { projectView } from '../projects/views.ts'
+import { authenticateAndIssue, subjectOf } from './authenticate.ts'
+import { authRequest } from './requests.ts'
+import { tokenView } from './views.ts'
+
+const VARY = { vary: 'X-Auth-Token' }
+
+/** The claims of X-Subject-Token, after the policy said that the caller may ask about it. */
+async function subject(ctx: Context, rule: string): Promise<Caller> {
+  const token = ctx.request.headers.get('x-subject-token')
+  if (token === null || token === '') throw new Fault('bad_request', 'X-Subject-Token is required.')
+  const expiredToo = flag(ctx.url.searchParams, 'allow_expired') && ctx.caller.roles.some((role) => role === 'service' || role === 'admin')
+  const claims = expiredToo ? await realmOf(ctx).tokens.claimsOf(token) : await subjectOf(ctx, token)
+  ctx.authorize(rule, { 'target.token.user_id': claims.user_id })
+  return claims
+}
+
+async function validated(ctx: Context, rule: string) {
+  const claims = await subject(ctx, rule)
+  return await realmOf(ctx).tokens.validate(claims, flag(ctx.url.searchParams, 'allow_expired'))
+}
+
+export const tokenRoutes: Route[] = [
+  route({
+    method: 'POST', path: '/v3/auth/tokens', policy: 'public', body: authRequest, status: 201,
+    handle: async (ctx) => {
+      const login = ctx.env.IDENTITY.getByName(IDENTITY_NAME).login()
+      const { token, record } = await authenticateAndIssue(ctx, login, ctx.body.auth)
+      return reply({ status: 201, headers: { 'x-subject-token': token, ...VARY }, body: tokenView(record, { origin: ctx.origin, catalog: !flag(ctx.url.searchParams, 'nocatalog') }) })
+    },
+  }),
+  route({
+    method: 'GET', path: '/v3/auth/tokens', policy: 'token',
+    handle: async (ctx) => {
+      const record = await validated(ctx, 'identity:validate_token')
+      return reply({ headers: { 'x-subject-token': ctx.request.headers.get('x-subject-token') ?? '', ...VARY }, body: tokenView(record, { origin: ctx.origin, catalog: !flag(ctx.url.searchParams, 'nocatalog') }) })
+    },
+  }),
+  route({
+    method: 'HEAD', path: '/v3/auth/tokens', policy: 'token',
+    handle: async (ctx) => {
+      await validated(ctx, 'identity:check_token')
+      return reply({ status: 200, headers: { 'x-subject-token': ctx.request.headers.get('x-subject-token') ?? '', ...VARY } })
+    },
+  }),
+  route({ method: 'DELETE', path: '/v3/auth/tokens', policy: 'token', handle: async (ctx) => await realmOf(ctx).tokens.revoke(await subject(ctx, 'identity:revoke_token')) }),
+  route({
+    method: 'GET', path: '/v3/auth/catalog', policy: 'token',
+    handle: async (ctx) => {
+      if (ctx.caller.project_id === null && ctx.caller.domain_id === null && !ctx.caller.system) throw new Fault('forbidden', 'A project-scoped or domain-scoped token is required to produce a service catalog.')
+      return listView(ctx, 'catalog', catalogView(await realmOf(ctx).tokens.catalog(), { origin: ctx.origin, project_id: ctx.caller.project_id, user_id: ctx.caller.user_id }))
+    },
+  }),
+  route({ method: 'GET', path: '/v3/auth/projects', policy: 'token', handle: async (ctx) => listView(ctx, 'projects', (await realmOf(ctx).tokens.myProjects()).map((row) => projectView(row, rootUrl(ctx)))) }),
+  route({ method: 'GET', path: '/v3/auth/domains', policy: 'token', handle: async (ctx) => listView(ctx, 'domains', (await realmOf(ctx).tokens.myDomains()).map((row) => domainView(row, rootUrl(ctx)))) }),
+  route({ method: 'GET', path: '/v3/auth/system', policy: 'token', handle: async (ctx) => ({ system: await realmOf(ctx).tokens.mySystem(), links: { self: `${rootUrl(ctx)}/auth/system` } }) }),
+]

@@ -1,0 +1,65 @@
+/** Where an object lies: the policy's ring, kept per isolate and asked for a newer version now and then, and the devices of one name. */
+import type { Env } from '../../durable-objects/kernel/env.ts'
+import { swiftFault } from './errors.ts'
+import { type ObjectName, hashOf, objectPath, partitionOf } from './names.ts'
+import { type RingDevice, handoffs } from './ring.ts'
+import type { RingView } from './ring-store.ts'
+
+/** How long a ring is used before its version is asked for. A ring that is a little old still reads: handoffs and the other replicas answer. */
+export const RING_CHECK_MS = 2_000
+/** A ring without devices asks the region for hosts, at most this often. */
+export const RING_EMPTY_REFRESH_MS = 1_000
+
+interface Cached {
+  ring: RingView
+  byId: Map<number, RingDevice>
+  checked_ms: number
+}
+
+const caches = new WeakMap<object, Map<number, Cached>>()
+
+export interface Located {
+  policy: number
+  partition: number
+  hash: string
+  name: string
+  primaries: RingDevice[]
+  handoffs(): RingDevice[]
+}
+
+async function ringOf(env: Env, policy: number, now_ms: number): Promise<Cached> {
+  let cache = caches.get(env)
+  if (cache === undefined) {
+    cache = new Map()
+    caches.set(env, cache)
+  }
+  const found = cache.get(policy)
+  if (found !== undefined && now_ms - found.checked_ms < (found.ring.devices.length === 0 ? 0 : RING_CHECK_MS)) return found
+  const object = env.RING.getByName(String(policy))
+  let ring = (await object.current(found?.ring.version ?? -1)) ?? found?.ring
+  if (ring !== undefined && ring.devices.length === 0 && (found === undefined || now_ms - found.checked_ms >= RING_EMPTY_REFRESH_MS)) {
+    await object.refresh()
+    ring = (await object.current(ring.version)) ?? ring
+  }
+  if (ring === undefined) throw swiftFault(503)
+  const fresh: Cached = { ring, byId: new Map(ring.devices.map((device) => [device.id, device])), checked_ms: now_ms }
+  cache.set(policy, fresh)
+  return fresh
+}
+
+/** Forgets the ring, after a device answered that it is not there. */
+export function forgetRing(env: Env, policy: number): void {
+  caches.get(env)?.delete(policy)
+}
+
+export async function locate(env: Env, name: ObjectName, policy: number, now_ms: number): Promise<Located> {
+  const { ring, byId } = await ringOf(env, policy, now_ms)
+  if (ring.assignment.length === 0) throw swiftFault(503)
+  const hash = hashOf(name, ring.hash_prefix, ring.hash_suffix)
+  const partition = partitionOf(hash, ring.part_power)
+  const primaries = ring.assignment.map((row) => byId.get(row[partition] ?? -1)).filter((device): device is RingDevice => device !== undefined)
+  // Replicas start at different places, so that one host does not answer all reads first.
+  const turn = Number.parseInt(hash.slice(-2), 16) % Math.max(1, primaries.length)
+  const ordered = [...primaries.slice(turn), ...primaries.slice(0, turn)]
+  return { policy, partition, hash, name: objectPath(name), primaries: ordered, handoffs: () => handoffs(ring.devices, primaries, partition) }
+}
