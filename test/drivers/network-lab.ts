@@ -81,17 +81,38 @@ export class Lab {
 
   onHost = async (...argv: string[]): Promise<string> => (await this.exec(argv)).stdout
 
-  async end({ keep = false } = {}): Promise<void> {
+  ovs = (...argv: string[]): Promise<string> => {
+    const run = join(this.dir, 'state', 'ovs')
+    return this.exec(argv[0] === 'ovs-vsctl' ? ['ovs-vsctl', `--db=unix:${join(run, 'db.sock')}`, ...argv.slice(1)] : argv, { env: { OVS_RUNDIR: run } }).then((result) => result.stdout)
+  }
+
+  /** What a host loses in a reboot: processes, namespaces, devices, rules. The files stay, but those of run_dir. */
+  async reboot(): Promise<void> {
+    await this.#stop()
+    rmSync(join(this.dir, 'run'), { recursive: true, force: true })
+    await exec(['ip', 'netns', 'add', this.host])
+    await exec(['ip', '-n', this.host, 'link', 'set', 'lo', 'up'])
+  }
+
+  async #stop(): Promise<void> {
     for (const driver of this.#drivers) driver.close()
     for (const guest of this.#guests) guest.close()
     const files = ['ovs-vswitchd.pid', 'ovsdb-server.pid'].map((name) => join(this.dir, 'state', 'ovs', name)).filter((path) => existsSync(path))
-    for (const path of files) process.kill(Number(readFileSync(path, 'utf8')), 'SIGTERM')
+    for (const path of files) {
+      const pid = Number(readFileSync(path, 'utf8'))
+      // Killed, not asked: an orderly end would remove the pid files that a power cut leaves behind.
+      if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL')
+    }
     const names = (await exec(['ip', 'netns', 'list'])).stdout.split('\n').map((line) => line.split(' ')[0] ?? '').filter((name) => name.startsWith(`${this.prefix}-`))
     for (const name of names) {
       const pids = (await exec(['ip', 'netns', 'pids', name])).stdout.split('\n').filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
       for (const pid of pids) process.kill(Number(pid), 'SIGKILL')
       await exec(['ip', 'netns', 'del', name])
     }
+  }
+
+  async end({ keep = false } = {}): Promise<void> {
+    await this.#stop()
     if (!keep) rmSync(this.dir, { recursive: true, force: true })
   }
 }

@@ -10,6 +10,7 @@ import type { Metadata } from './headers.ts'
 import type { ObjectName } from './names.ts'
 import { type Located, forgetRing, locate } from './placement.ts'
 import type { RingDevice } from './ring.ts'
+import { timestampOf } from './timestamp.ts'
 
 /** Bodies up to this size are held in memory, so that a failed replica can be written elsewhere from the start. */
 export const BUFFER_BYTES_MAX = 1024 * 1024
@@ -216,7 +217,7 @@ type Answer = { device: RingDevice; head: ObjectHead | null; body?: ReadableStre
 
 async function ask(env: Env, at: Located, device: RingDevice, withBody: boolean, now_ms: number): Promise<Answer> {
   const outcome = await attempt(env, device, now_ms, async () => {
-    const args = argsOf(at, device, '')
+    const args = argsOf(at, device, timestampOf(now_ms))
     return withBody ? await hostOf(env, device).objectGet(args) : { head: await hostOf(env, device).objectHead(args), body: undefined }
   })
   if (outcome.ok) return { device, head: outcome.value.head, gone: null, lost: false, ...(outcome.value.body === undefined ? {} : { body: outcome.value.body }) }
@@ -288,7 +289,7 @@ export async function getReplicas(env: Env, name: ObjectName, policy: number, no
 export async function openRange(env: Env, found: Found, range: [number, number] | null, now_ms: number): Promise<ReadableStream<Uint8Array>> {
   let last: unknown = null
   for (const device of found.devices) {
-    const outcome = await attempt(env, device, now_ms, () => hostOf(env, device).objectGet(argsOf(found.at, device, '', { range })))
+    const outcome = await attempt(env, device, now_ms, () => hostOf(env, device).objectGet(argsOf(found.at, device, timestampOf(now_ms), { range })))
     if (outcome.ok && outcome.value.head.etag === found.head.etag) return outcome.value.body
     if (outcome.ok) void outcome.value.body.cancel().catch(() => {})
     else last = outcome.error

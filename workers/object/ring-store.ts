@@ -42,7 +42,7 @@ export class RingStore {
 
   constructor(deps: Deps) {
     this.#deps = deps
-    deps.alarms.handle('rebalance', () => this.rebalance())
+    deps.alarms.handle('rebalance', () => void this.rebalance())
   }
 
   /** The ring, or null where the caller has this version already. */

@@ -22,8 +22,13 @@ import { guardDevice, unguardDevice } from './nft.ts'
 import { createRecords } from './records.ts'
 import type { NetworkRecord, RouterRecord } from './records.ts'
 import { ensureRouterNamespace, planRouter } from './router.ts'
-import { ensureHostTable, ensureUplink, planNetwork, removeUplink } from './segment.ts'
+import { DEFAULT_EXTERNAL, ensureHostTable, ensureUplink, planNetwork, removeUplink } from './segment.ts'
 import type { ExternalNetwork, SegmentDeps } from './segment.ts'
+
+export { networkFacts } from './facts.ts'
+export type { NetworkFacts } from './facts.ts'
+export { DEFAULT_EXTERNAL }
+export type { ExternalNetwork }
 
 export interface OvsNetworkOptions {
   /** Three letters that begin each name on the host. */
@@ -52,9 +57,6 @@ export interface OvsNetworkDriver extends NetworkDriver {
   /** Stops answering metadata; everything else goes on without us. */
   close(): void
 }
-
-/** Where the machine is its own provider: the deployment's `public` network lives on a bridge of this host. */
-export const DEFAULT_EXTERNAL: Record<string, ExternalNetwork> = { public: { interface: null, host_gateway: true } }
 
 /** The other end of a port's device with the veth backend. */
 export const vethPeer = (portId: string): string => `peer${shortId(portId)}`

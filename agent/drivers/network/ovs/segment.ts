@@ -23,6 +23,9 @@ export interface ExternalNetwork {
   host_gateway: boolean
 }
 
+/** Where the machine is its own provider: the deployment's `public` network lives on a bridge of this host. */
+export const DEFAULT_EXTERNAL: Record<string, ExternalNetwork> = { public: { interface: null, host_gateway: true } }
+
 export interface SegmentDeps {
   exec: Exec
   ovs: Ovs

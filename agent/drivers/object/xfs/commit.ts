@@ -116,21 +116,16 @@ export async function draft<F>(fs: ObjectFs<F>, path: string, kind: VersionKind,
 export const discard = (fs: ObjectFs, path: string): Promise<void> => fs.unlink(path).catch(() => {})
 
 /** Puts the draft in its folder. After it returns the version is there for good. */
-export async function place(fs: ObjectFs, made: Draft, folder: string): Promise<string> {
-  const file = versionFile(made.stored.timestamp, made.kind, made.trailer)
-  await makeFolder(fs, folder)
-  await fs.rename(made.path, join(folder, file))
-  await fs.syncFolder(folder)
-  return file
+export async function place(fs: ObjectFs, made: Draft, device: string, folder: string): Promise<void> {
+  await fs.mkdir(folder)
+  await fs.rename(made.path, join(folder, versionFile(made.stored.timestamp, made.kind, made.trailer)))
+  await settle(fs, device, folder)
 }
 
-/** A new folder is only there for good once the one above it is synced, up to the first that existed. */
-async function makeFolder(fs: ObjectFs, path: string): Promise<void> {
-  const topmost = await fs.mkdir(path)
-  if (topmost === null) return
-  const until = dirname(topmost)
-  for (let folder = dirname(path); folder.length >= until.length; folder = dirname(folder)) {
-    await fs.syncFolder(folder)
-    if (folder === dirname(folder)) return
-  }
+/**
+ * Makes sure of what the folder shows. Needed where a version is found in place too: an earlier process may have died between its
+ * rename and its sync, or after making the folders above. Where nothing changed it costs next to nothing.
+ */
+export async function settle(fs: ObjectFs, device: string, folder: string): Promise<void> {
+  for (let path = folder; path.length >= device.length; path = dirname(path)) await fs.syncFolder(path)
 }

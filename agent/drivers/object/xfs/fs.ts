@@ -7,8 +7,8 @@ export interface ObjectFs<F = unknown> {
   /** Errors have the system's `code` (ENOENT, ENOSPC...). */
   readdir(path: string): Promise<string[]>
   subfolders(path: string): Promise<string[]>
-  /** With all parents; the topmost folder it had to make, or null. */
-  mkdir(path: string): Promise<string | null>
+  /** With all parents; one that exists is a success. */
+  mkdir(path: string): Promise<void>
   /** A folder, and where asked the root of its own mount. */
   isDevice(path: string, mounted: boolean): Promise<boolean>
   room(path: string): Promise<{ total_bytes: number; free_bytes: number }>
@@ -37,7 +37,7 @@ export function createNodeFs(xattr: Xattr | null): ObjectFs<FileHandle> {
   return {
     readdir: (path) => readdir(path),
     subfolders: async (path) => (await readdir(path, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map((entry) => entry.name),
-    mkdir: async (path) => (await mkdir(path, { recursive: true, mode: 0o700 })) ?? null,
+    mkdir: async (path) => void (await mkdir(path, { recursive: true, mode: 0o700 })),
     isDevice: async (path, mounted) => {
       const found = await stat(path)
       return found.isDirectory() && (!mounted || found.dev !== (await stat(dirname(path))).dev)

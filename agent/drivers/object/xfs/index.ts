@@ -15,7 +15,7 @@ import { KeyedLock } from '../../volume/keyed-lock.ts'
 import { checkArgs, checkRange, mergeMetadata, noSuchObject, tooOld } from '../args.ts'
 import type { ObjectDriver } from '../driver.ts'
 import { createIntake } from '../intake.ts'
-import { type Draft, discard, draft, place, readMetadata, type Stored } from './commit.ts'
+import { type Draft, discard, draft, place, readMetadata, settle, type Stored } from './commit.ts'
 import { createNodeFs, type ObjectFs } from './fs.ts'
 import { devicePath, hashPath, type Resolved, resolve, tmpPath } from './paths.ts'
 import { loadXattr } from './xattr.ts'
@@ -83,12 +83,13 @@ class XfsObjects implements ObjectDriver {
         }
         return { name: args.name, timestamp: args.timestamp, metadata: args.metadata ?? {}, ...intake.finish() }
       })
-      return this.#settle(made, folder, async (resolved) => {
+      return this.#placeIf(args, made, folder, async (resolved) => {
         this.#refuseOlder(args, resolved)
         if (resolved.data?.timestamp !== args.timestamp) return true
         // The same PUT again, its first answer lost. Another body at the same instant would make replicas differ for good.
         const { data } = await this.#read(args, folder)
         if (data.etag !== made.stored.etag) throw tooOld(args.timestamp)
+        await this.#settleFolder(args, folder)
         return false
       }).then(() => this.#head(args, folder))
     })
@@ -126,10 +127,11 @@ class XfsObjects implements ObjectDriver {
         const stored: Stored = { name: args.name, timestamp: args.timestamp, metadata }
         if (post?.timestamp === args.timestamp) {
           if (JSON.stringify(post.metadata) !== JSON.stringify(metadata)) throw tooOld(args.timestamp)
+          await this.#settleFolder(args, folder)
           return headOf({ resolved, data, post })
         }
         const made = await draft(this.#fs, this.#tmp(args), 'meta', async () => stored)
-        await this.#place(made, folder)
+        await this.#place(args, made, folder)
         return headOf({ resolved, data, post: stored })
       })
     })
@@ -141,16 +143,19 @@ class XfsObjects implements ObjectDriver {
       return this.#lock.hold(folder, async () => {
         const resolved = resolve(await this.#files(folder))
         if (resolved.base !== null && args.timestamp < resolved.base) throw tooOld(resolved.base)
-        if (resolved.tombstone?.timestamp === args.timestamp) return { timestamp: args.timestamp, existed: false }
+        if (resolved.tombstone?.timestamp === args.timestamp) {
+          await this.#settleFolder(args, folder)
+          return { timestamp: args.timestamp, existed: false }
+        }
         const made = await draft(this.#fs, this.#tmp(args), 'ts', async () => ({ name: args.name, timestamp: args.timestamp }))
-        await this.#place(made, folder)
+        await this.#place(args, made, folder)
         return { timestamp: args.timestamp, existed: resolved.data !== null }
       })
     })
   }
 
   /** Under the object's lock: asks once more whether the draft is wanted, then places it or throws it away. */
-  #settle(made: Draft, folder: string, wanted: (resolved: Resolved) => Promise<boolean>): Promise<void> {
+  #placeIf(args: ObjectArgs, made: Draft, folder: string, wanted: (resolved: Resolved) => Promise<boolean>): Promise<void> {
     return this.#lock.hold(folder, async () => {
       let keep = false
       try {
@@ -158,19 +163,23 @@ class XfsObjects implements ObjectDriver {
       } finally {
         if (!keep) await discard(this.#fs, made.path)
       }
-      if (keep) await this.#place(made, folder)
+      if (keep) await this.#place(args, made, folder)
     })
   }
 
-  async #place(made: Draft, folder: string): Promise<void> {
+  async #place(args: ObjectArgs, made: Draft, folder: string): Promise<void> {
     try {
-      await place(this.#fs, made, folder)
+      await place(this.#fs, made, devicePath(this.#dir, args.device), folder)
     } catch (error) {
       await discard(this.#fs, made.path)
       throw error
     }
     // What stays now goes with the next version.
     for (const { file } of resolve(await this.#files(folder)).obsolete) await discard(this.#fs, join(folder, file))
+  }
+
+  #settleFolder(args: ObjectArgs, folder: string): Promise<void> {
+    return settle(this.#fs, devicePath(this.#dir, args.device), folder)
   }
 
   #refuseOlder(args: ObjectArgs, { base, tombstone }: Resolved): void {

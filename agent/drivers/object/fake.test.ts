@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import type { ObjectArgs } from '../../../schema/agent/protocol.ts'
+import { at, bodyOf, md5, objectConformance } from './conformance.ts'
+import { createFakeObjectDisk, createFakeObjectDriver } from './fake.ts'
+
+for (const [name, options] of [['fake', {}], ['fake, attributes as on ext4', { xattr_bytes: 4096 }]] as const) {
+  objectConformance(name, async () => {
+    const disk = createFakeObjectDisk(options)
+    return {
+      driver: () => createFakeObjectDriver({ disk, devices: ['d1'] }),
+      device: 'd1',
+      unmount: async () => disk.unmount('d1'),
+      mount: async () => disk.mount('d1'),
+      end: async () => {},
+    }
+  })
+}
+
+const args: ObjectArgs = { device: 'd1', policy: 0, partition: 1, hash: md5('x'), name: '/a/c/o', timestamp: at(1) }
+
+it('fails as scripted: before the effect, or after it', async () => {
+  const disk = createFakeObjectDisk()
+  const failing = (when: 'before' | 'after') =>
+    createFakeObjectDriver({
+      disk,
+      faults: (now, step) => {
+        if (now === when && step === 'put') throw new Error(when)
+      },
+    })
+  await assert.rejects(failing('before').put(args, bodyOf('x')), /before/)
+  await assert.rejects(createFakeObjectDriver({ disk }).head(args), { kind: 'not_found' })
+  await assert.rejects(failing('after').put(args, bodyOf('x')), /after/)
+  assert.equal((await createFakeObjectDriver({ disk }).head(args)).size_bytes, 1)
+})
+
+it('keeps what it acknowledged over a power cut', async () => {
+  const disk = createFakeObjectDisk()
+  await createFakeObjectDriver({ disk }).put(args, bodyOf('x'))
+  disk.cutPower()
+  assert.equal((await createFakeObjectDriver({ disk }).head(args)).size_bytes, 1)
+})
+
+it('is full where its device is', async () => {
+  const disk = createFakeObjectDisk({ device_bytes: 100 })
+  await assert.rejects(createFakeObjectDriver({ disk }).put(args, bodyOf(new Uint8Array(101))), { kind: 'insufficient_storage' })
+})

@@ -1,0 +1,136 @@
+/** What a crash leaves, at every step; and newest wins against a model. Both on the disk in memory, which knows what was synced. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { ObjectArgs } from '../../../../schema/agent/protocol.ts'
+import { isFault } from '../../../../schema/values/fault.ts'
+import { at, bodyOf, md5, textOf } from '../conformance.ts'
+import type { ObjectDriver } from '../driver.ts'
+import { MemoryFs } from '../memory-fs.ts'
+import type { ObjectFs } from './fs.ts'
+import { createXfsObjectDriver } from './index.ts'
+import { parseVersion, resolve } from './paths.ts'
+
+const args = (n: number, extra: Partial<ObjectArgs> = {}): ObjectArgs => ({ device: 'd', policy: 0, partition: 3, hash: md5('o'), name: '/a/c/o', timestamp: at(n), ...extra })
+
+let ids = 0
+const driverOn = (fs: ObjectFs): ObjectDriver => createXfsObjectDriver({ devices_dir: '/dev', fs, ids: { hex: () => `id${ids++}` } })
+
+/** Works for `calls` calls, then never again: as a process that died. The last call may have had its effect, or not. */
+function dying(fs: MemoryFs, calls: number, effect: boolean): { fs: ObjectFs; died: () => boolean } {
+  let left = calls
+  const proxy = new Proxy(fs, {
+    get: (target, name) => {
+      const method = Reflect.get(target, name, target) as (...rest: unknown[]) => Promise<unknown>
+      return async (...rest: unknown[]) => {
+        left--
+        if (left > 0) return method.apply(target, rest)
+        if (left === 0 && effect) await method.apply(target, rest)
+        throw new Error('died')
+      }
+    },
+  })
+  return { fs: proxy as unknown as ObjectFs, died: () => left <= 0 }
+}
+
+/** What is there: body and metadata, or null. */
+async function stateOf(fs: MemoryFs): Promise<string | null> {
+  try {
+    const { head, body } = await driverOn(fs).get(args(99))
+    return `${await textOf(body)} ${head.metadata.v ?? ''}`
+  } catch (error) {
+    if (isFault(error, 'not_found')) return null
+    throw error
+  }
+}
+
+type Deed = (driver: ObjectDriver) => Promise<unknown>
+const big = 'x'.repeat(5000)
+const deeds: [name: string, deed: Deed, before: string | null, after: string | null][] = [
+  ['PUT over another', (driver) => driver.put(args(2, { metadata: { v: '2' } }), bodyOf('new ', 'body')), 'old 1', 'new body 2'],
+  ['PUT with metadata too large for attributes', (driver) => driver.put(args(2, { metadata: { v: big } }), bodyOf('new')), 'old 1', `new ${big}`],
+  ['POST', (driver) => driver.post(args(2, { metadata: { v: '2' } })), 'old 1', 'old 2'],
+  ['DELETE', (driver) => driver.delete(args(2)), 'old 1', null],
+  ['first PUT', (driver) => driver.put(args(2, { metadata: { v: '2' } }), bodyOf('first')), null, 'first 2'],
+]
+
+describe('a commit cut off at any call', () => {
+  for (const [name, deed, before, after] of deeds) {
+    for (const effect of [false, true]) {
+      for (const power of [false, true]) {
+        it(`${name}: old or new, never half${effect ? ', the last call done' : ''}${power ? ', power cut' : ''}`, async () => {
+          const seen = new Set<string | null>()
+          for (let calls = 1; ; calls++) {
+            const fs = new MemoryFs({ xattr_bytes: 4096 })
+            await fs.makeDevice('/dev/d')
+            if (before !== null) await driverOn(fs).put(args(1, { metadata: { v: '1' } }), bodyOf('old'))
+            const cut = dying(fs, calls, effect)
+            const done = await deed(driverOn(cut.fs)).then(() => true, () => false)
+            if (power) fs.cutPower()
+            const state = await stateOf(fs)
+            assert.ok(state === before || state === after, `after ${calls} calls: ${state}`)
+            if (done) assert.equal(state, after, `acknowledged after ${calls} calls`)
+            seen.add(state)
+            assert.deepEqual(await fs.readdir('/dev/d/tmp'), [], 'the next process tidies up')
+            // Whatever was left, the same again succeeds and is for good.
+            await deed(driverOn(fs))
+            fs.cutPower()
+            assert.equal(await stateOf(fs), after)
+            if (!cut.died()) break
+          }
+          assert.deepEqual(seen, new Set([before, after]))
+        })
+      }
+    }
+  }
+})
+
+describe('versions', () => {
+  it('reads file names, and leaves others alone', () => {
+    assert.deepEqual(parseVersion('1700000000.00000.data'), { file: '1700000000.00000.data', timestamp: '1700000000.00000', kind: 'data', trailer: false })
+    assert.deepEqual(parseVersion('1700000000.00000_00000000000000ff#m.meta'), { file: '1700000000.00000_00000000000000ff#m.meta', timestamp: '1700000000.00000_00000000000000ff', kind: 'meta', trailer: true })
+    for (const other of ['x.data', '1700000000.00000.durable', '1700000000.00000#1.data', '', 'hashes.pkl']) assert.equal(parseVersion(other), null)
+    assert.deepEqual(resolve(['notes.txt', `${at(2)}.ts`, `${at(1)}.data`]).obsolete.map(({ file }) => file), [`${at(1)}.data`])
+  })
+
+  it('ends the same for every order of arrival: the newest wins', async () => {
+    const operation = fc.record({ kind: fc.constantFrom('put', 'post', 'delete'), n: fc.integer({ min: 1, max: 12 }), restart: fc.boolean() })
+    await fc.assert(
+      fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => {
+        const fs = new MemoryFs()
+        await fs.makeDevice('/dev/d')
+        let driver = driverOn(fs)
+        // The model: what was accepted, each at its time.
+        const base = new Map<string, 'put' | 'delete'>()
+        const posts = new Set<string>()
+        const newest = (): string => [...base.keys()].sort().at(-1) ?? ''
+        for (const { kind, n, restart } of operations) {
+          const timestamp = at(n)
+          if (restart) driver = driverOn(fs)
+          const done = await driver[kind as 'put'](args(n, { metadata: { v: timestamp } }), bodyOf(timestamp)).then(() => true, (error: unknown) => {
+            if (isFault(error, 'conflict') || isFault(error, 'not_found')) return false
+            throw error
+          })
+          const last = newest()
+          const live = base.get(last) === 'put'
+          const newestPost = [...posts].sort().at(-1) ?? ''
+          if (kind === 'put') assert.equal(done, timestamp > last || (timestamp === last && live))
+          if (kind === 'delete') assert.equal(done, timestamp >= last)
+          if (kind === 'post') assert.equal(done, live && timestamp > last && timestamp >= newestPost)
+          if (!done) continue
+          if (kind === 'post') posts.add(timestamp)
+          else if (!(kind === 'put' && base.get(timestamp) === 'delete')) base.set(timestamp, kind as 'put' | 'delete')
+          if (kind !== 'post') for (const post of posts) if (post <= timestamp) posts.delete(post)
+        }
+        const last = newest()
+        const post = [...posts].sort().at(-1)
+        const expected = base.get(last) === 'put' ? `${last} ${post !== undefined && post > last ? post : last}` : null
+        const folder = `/dev/d/objects/3/${md5('o').slice(-3)}/${md5('o')}`
+        if (base.size > 0) assert.ok((await fs.readdir(folder)).length <= 2, 'superseded files are gone')
+        fs.cutPower()
+        assert.equal(await stateOf(fs), expected)
+      }),
+      { numRuns: 300 },
+    )
+  })
+})

@@ -1,0 +1,84 @@
+/** What must always hold (DESIGN): checked after each step on the objects and on the hosts' disks; and what must hold once everything has healed. */
+import type { Violation } from '../../durable-objects/kernel/violation.ts'
+import { hostViolations } from '../../workers/agents/verify/verify.ts'
+import { type Model, pathOf } from './operations.ts'
+import type { SimCloud } from './simcloud.ts'
+
+/** Safety: never, not even for a moment. */
+export function safety(sim: SimCloud): Violation[] {
+  const out: Violation[] = []
+  const runs = new Map<string, string[]>()
+  const attached = new Map<string, string[]>()
+  for (const host of sim.hosts) {
+    for (const [id, machine] of host.disk.hypervisor) {
+      if (machine.state.power !== 'running') continue
+      runs.set(id, [...(runs.get(id) ?? []), host.name])
+      for (const disk of machine.state.disks) {
+        if (disk.id === 'root') continue
+        attached.set(disk.id, [...(attached.get(disk.id) ?? []), id])
+        if (disk.serial !== disk.id) out.push({ invariant: 'volume-serial', project_id: null, resource: `volume ${disk.id}`, message: `server ${id} sees it with serial ${disk.serial}` })
+      }
+    }
+  }
+  for (const [id, hosts] of runs) if (hosts.length > 1) out.push({ invariant: 'server-on-one-host', project_id: null, resource: `server ${id}`, message: `it runs on ${hosts.join(' and ')}` })
+  for (const [id, servers] of attached) if (servers.length > 1) out.push({ invariant: 'volume-one-attachment', project_id: null, resource: `volume ${id}`, message: `it is in ${servers.join(' and ')}` })
+  for (const { kind, id } of sim.cluster.objects()) if (kind === 'PROJECT') out.push(...(sim.cluster.instance('PROJECT', id).verify() as Violation[]))
+  return out
+}
+
+/** Nothing left to do: every outbox empty, every agent up and idle. */
+export function quiet(sim: SimCloud): boolean {
+  if (!sim.hosts.every((host) => host.agent?.up && host.agent.idle)) return false
+  for (const { kind, id } of sim.cluster.objects()) {
+    if ((sim.cluster.instance(kind, id).pendingSteps() as { deadline_ms: number }[]).length > 0) return false
+  }
+  return converged(sim).length === 0
+}
+
+export function converged(sim: SimCloud): Violation[] {
+  const rows = sim.cluster.instance('REGION', 'region').system('sim').hosts.list()
+  return hostViolations(rows.map((host: { id: string }) => ({ host, ...sim.cluster.instance('HOST', host.id).inspect() })))
+}
+
+const SETTLED: Record<string, string[]> = {
+  server: ['ACTIVE', 'SHUTOFF', 'PAUSED', 'SUSPENDED', 'ERROR'],
+  volume: ['available', 'in-use', 'error', 'error_deleting'],
+}
+
+/** After healing: acknowledged things are there and settled, deleted ones gone, hosts run exactly what the tenants have, objects read right. */
+export async function afterHealing(sim: SimCloud, model: Model): Promise<Violation[]> {
+  const out = [...safety(sim), ...converged(sim)]
+  for (const thing of model.things.values()) {
+    const resource = `${thing.kind} ${thing.id}`
+    const say = (invariant: string, message: string) => out.push({ invariant, project_id: thing.tenant, resource, message })
+    const answer = await sim.finish(sim.call(thing.tenant, 'GET', pathOf(thing)))
+    const status = answer.body?.[thing.kind]?.status as string | undefined
+    if (thing.deleted) {
+      if (answer.status !== 404) say('acknowledged-delete', `a deleted one is ${status ?? answer.status}`)
+    } else if (answer.status === 404) {
+      if (!thing.unsure) say('acknowledged-create', 'an acknowledged one is gone')
+    } else if (answer.status !== 200) say('acknowledged-create', `it answers ${answer.status}`)
+    else if (SETTLED[thing.kind] !== undefined && !SETTLED[thing.kind]?.includes(status ?? '')) say('no-stuck-state', `it is ${status} after healing`)
+  }
+  out.push(...(await leftovers(sim, model)))
+  for (const [path, { tenant, allowed }] of model.objects) {
+    const answer = await sim.finish(sim.call(tenant, 'GET', path))
+    const content = answer.status === 404 ? null : answer.text
+    if (answer.status !== 404 && answer.status !== 200) out.push({ invariant: 'object-readable', project_id: tenant, resource: path, message: `it answers ${answer.status}` })
+    else if (!allowed.includes(content)) out.push({ invariant: 'object-readable', project_id: tenant, resource: path, message: `it reads '${content}', acknowledged was one of ${JSON.stringify(allowed)}` })
+  }
+  return out
+}
+
+async function leftovers(sim: SimCloud, model: Model): Promise<Violation[]> {
+  const out: Violation[] = []
+  for (const host of sim.hosts) {
+    for (const [kind, ids] of [['server', host.disk.hypervisor.keys()], ['volume', host.disk.volume.volumes.keys()]] as const) {
+      for (const id of ids) {
+        const thing = model.things.get(id)
+        if (thing?.deleted) out.push({ invariant: 'nothing-left-behind', project_id: thing.tenant, resource: `${kind} ${id}`, message: `it was deleted and is still on ${host.name}` })
+      }
+    }
+  }
+  return out
+}

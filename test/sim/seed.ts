@@ -1,0 +1,98 @@
+/** One seed: a cloud of a few hosts, a storm of operations and faults, healing, and the check. `node --import ./test/support/register.ts test/sim/seed.ts SEED` replays it. */
+import type { Violation } from '../../durable-objects/kernel/violation.ts'
+import { afterHealing, quiet, safety } from './invariants.ts'
+import { Model, operate, prepare } from './operations.ts'
+import { SimCloud } from './simcloud.ts'
+
+export const HOSTS = 3
+export const OPERATIONS = 40
+export const HEAL_LIMIT_MS = 40 * 60_000
+/** Steps between looks at the safety invariants: each look reads every project. */
+export const CHECK_EVERY = 25
+
+export interface SeedResult {
+  seed: number
+  violations: Violation[]
+  operations: number
+  refusals: Record<string, number>
+  log: string[]
+}
+
+export const replayCommand = (seed: number): string => `node --import ./test/support/register.ts test/sim/seed.ts ${seed}`
+
+export async function runSeed(seed: number): Promise<SeedResult> {
+  const sim = await SimCloud.start(seed, HOSTS)
+  const model = new Model()
+  const found: Violation[] = []
+  try {
+    await prepare(sim, model)
+    await storm(sim, model, found)
+    await sim.heal()
+    const settled = found.length > 0 || (await sim.run(HEAL_LIMIT_MS, () => quiet(sim)))
+    if (!settled) found.push(...stuck(sim))
+    if (found.length === 0) found.push(...(await afterHealing(sim, model)))
+    return { seed, violations: found, operations: model.answers, refusals: Object.fromEntries(model.refusals), log: sim.log }
+  } finally {
+    sim.close()
+  }
+}
+
+async function storm(sim: SimCloud, model: Model, found: Violation[]): Promise<void> {
+  const { world } = sim
+  sim.net.faults = { drop_one_in: 40 + world.random.below(100), double_one_in: 20, swap_one_in: 40, cut_one_in: 60 + world.random.below(200), delay_max_ms: 30 }
+  sim.objectFaults = { crash_one_in: 80 + world.random.below(200), delay_max_ms: 10 }
+  let running = 0
+  for (let n = 0; n < OPERATIONS; n++) {
+    world.after(world.random.below(60_000), () => {
+      running++
+      void operate(sim, model).catch(() => {}).finally(() => running--)
+    })
+  }
+  trouble(sim, 60_000)
+  let steps = 0
+  await sim.run(90_000, () => found.length > 0, () => {
+    if (++steps % CHECK_EVERY === 0) found.push(...safety(sim))
+  })
+  if (found.length === 0) await sim.run(300_000, () => running === 0)
+}
+
+/** Agents die and come back, hosts lose power, links are severed, drivers fail: each at random times of the storm. */
+function trouble(sim: SimCloud, length_ms: number): void {
+  const { world } = sim
+  const at = (work: () => void) => world.after(world.random.below(length_ms), work)
+  for (const host of sim.hosts) {
+    if (world.oneIn(2)) at(() => {
+      host.crash()
+      world.after(500 + world.random.below(20_000), () => void host.start().catch(() => {}))
+    })
+    if (world.oneIn(2)) at(() => host.faults.fail('*', { times: 1 + world.random.below(3), when: world.oneIn(2) ? 'before' : 'after' }))
+    if (world.oneIn(3)) at(() => {
+      const id = sim.hostIds[sim.hosts.indexOf(host)] ?? ''
+      sim.net.sever(id)
+      world.after(1_000 + world.random.below(120_000), () => sim.net.mend(id))
+    })
+    if (world.oneIn(6)) at(() => {
+      host.powerFailure()
+      world.after(5_000 + world.random.below(30_000), () => void host.start().catch(() => {}))
+    })
+  }
+}
+
+function stuck(sim: SimCloud): Violation[] {
+  const out: Violation[] = []
+  for (const { kind, id } of sim.cluster.objects()) {
+    for (const step of sim.cluster.instance(kind, id).pendingSteps()) out.push({ invariant: 'converges', project_id: null, resource: `${kind}/${id}`, message: `still to do after healing: ${JSON.stringify(step)}` })
+  }
+  for (const host of sim.hosts) if (!host.agent?.up || !host.agent.idle) out.push({ invariant: 'converges', project_id: null, resource: `host ${host.name}`, message: `its agent is ${host.agent?.up ? 'busy' : 'not connected'} after healing` })
+  return out.length > 0 ? out : [{ invariant: 'converges', project_id: null, resource: 'cloud', message: 'hosts did not reach what is desired' }]
+}
+
+if (import.meta.main) {
+  const seed = Number(process.argv[2] ?? 1)
+  const started = performance.now()
+  const result = await runSeed(seed)
+  if (process.argv.includes('--log')) for (const line of result.log) console.log(line)
+  for (const violation of result.violations) console.log('VIOLATION', violation)
+  console.log(`seed ${seed}: ${result.operations} operations, refused ${JSON.stringify(result.refusals)}, ${result.violations.length} violations, ${Math.round(performance.now() - started)} ms`)
+  process.exit(result.violations.length === 0 ? 0 : 1)
+}
