@@ -161,14 +161,14 @@ if (skip === false) {
       const from = `in_port=${number},dl_src=${labMac(1)},dl_dst=ff:ff:ff:ff:ff:ff`
       const v6 = 'ipv6_src=fe80::f816:3eff:fe00:1,ipv6_dst=ff02::1'
       const forbidden = [
-        `udp,${from},nw_src=10.77.1.11,nw_dst=10.77.1.12,udp_src=67,udp_dst=68`, `icmp6,${from},${v6},icmp_type=134`, `icmp6,${from},${v6},icmp_type=137`,
-        `icmp6,${from},${v6},icmp_type=136,nd_target=fe80::1`, `icmp6,${from},${v6},icmp_type=135,nd_target=fe80::1,nd_sll=fa:16:3e:00:00:99`, `udp6,${from},${v6},udp_src=547,udp_dst=546`,
+        `udp,${from},nw_src=10.77.1.11,nw_dst=10.77.1.12,udp_src=67,udp_dst=68`, `icmp6,${from},${v6},icmpv6_type=134`, `icmp6,${from},${v6},icmpv6_type=137`,
+        `icmp6,${from},${v6},icmpv6_type=136,nd_target=fe80::1`, `icmp6,${from},${v6},icmpv6_type=135,nd_target=fe80::1,nd_sll=fa:16:3e:00:00:99`, `udp6,${from},${v6},udp_src=547,udp_dst=546`,
         `arp,${from},arp_op=2,arp_sha=${labMac(1)},arp_spa=10.77.1.1`, `arp,${from},arp_op=2,arp_sha=fa:16:3e:00:00:99,arp_spa=10.77.1.11`,
         `ip,${from},nw_src=10.77.1.12`, `arp,${from},vlan_tci=0x1001,arp_sha=${labMac(1)},arp_spa=10.77.1.11`, `in_port=${number},dl_src=${labMac(1)},dl_type=0x88cc`,
       ]
       const trace = (frame: string) => lab.ovs('ovs-appctl', '-t', join(lab.dir, 'state', 'ovs', 'vswitchd.ctl'), 'ofproto/trace', 'tst-int', frame)
       for (const frame of forbidden) assert.match(await trace(frame), /Datapath actions: drop/, frame)
-      for (const frame of [`arp,${from},arp_op=2,arp_sha=${labMac(1)},arp_spa=10.77.1.11`, `icmp6,${from},${v6},icmp_type=136,nd_target=fe80::f816:3eff:fe00:1,nd_tll=${labMac(1)}`]) {
+      for (const frame of [`arp,${from},arp_op=2,arp_sha=${labMac(1)},arp_spa=10.77.1.11`, `icmp6,${from},${v6},icmpv6_type=136,nd_target=fe80::f816:3eff:fe00:1,nd_tll=${labMac(1)}`]) {
         assert.doesNotMatch(await trace(frame), /Datapath actions: drop/, frame)
       }
     })

@@ -11,7 +11,11 @@ class MemoryFile {
   synced: { chunks: Uint8Array[]; size: number; xattrs: Map<string, Uint8Array> } = { chunks: [], size: 0, xattrs: new Map() }
 
   bytes(): Uint8Array {
-    if (this.chunks.length !== 1) this.chunks = [Buffer.concat(this.chunks)]
+    if (this.chunks.length !== 1) {
+      this.chunks = [Buffer.concat(this.chunks)]
+      // Nothing was written since the sync: no need to keep the pieces as well.
+      if (this.synced.size === this.size) this.synced.chunks = [...this.chunks]
+    }
     return this.chunks[0] ?? new Uint8Array(0)
   }
 }

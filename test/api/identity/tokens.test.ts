@@ -78,7 +78,7 @@ test('validate, check and revoke; a revoked token is refused everywhere at once'
   assert.equal((await cloud.call('GET', '/identity/v3/auth/projects', { token: other.token })).status, 401)
   assert.equal((await cloud.login({ token: other.token })).status, 404)
   assert.equal((await cloud.call('GET', '/identity/v3/auth/projects', { token: admin })).status, 200)
-  const { project_id } = await cloud.env.IDENTITY.getByName('identity').open(JSON.parse(Buffer.from(admin.split('.')[1] ?? '', 'base64url').toString()) as never).then(() => ({ project_id: shown.body.token.project.id }))
+  const project_id = shown.body.token.project.id
   const caller = { user_id: 'u', audit_ids: other.body.token.audit_ids, expires_ms: Date.now() + 60_000, issued_ms: 0, project_id } as never
   await assert.rejects(async () => await cloud.env.PROJECT.getByName(project_id).open(caller), /requires authentication/)
   await assert.rejects(async () => await cloud.env.REGION.getByName('region').open(caller), /requires authentication/)

@@ -45,9 +45,7 @@ export async function showNetwork(ctx: Context, id: string): Promise<View> {
 async function create(ctx: Context, wanted: Wanted<typeof networkAttributes>[]): Promise<View[]> {
   const views: View[] = []
   for (const [project_id, group] of byProject(wanted)) {
-    const project = ctx.projectById(project_id)
-    const records = await project.network.networks.createMany(group.map((one) => one.given))
-    await Promise.all(records.filter(({ row }) => row.shared || row.external || row.network_type === 'flat').map(({ row }) => project.network.networks.settle(row.id)))
+    const records = await ctx.projectById(project_id).network.networks.createMany(group.map((one) => one.given))
     views.push(...records.map((record) => networkView(record, project_id)))
   }
   return views
@@ -66,18 +64,10 @@ export const networkRoutes = collection({
   show: showNetwork,
   create,
   update: async (ctx, id, given, revision) => {
-    const { project_id, row } = await findOne(ctx, id, async (project) => {
-      const record = await project.network.networks.update(id, given, revision)
-      await project.network.networks.settle(id)
-      return record
-    })
+    const { project_id, row } = await findOne(ctx, id, (project) => project.network.networks.update(id, given, revision))
     return networkView(row, project_id)
   },
   remove: async (ctx, id, revision) => {
-    await findOne(ctx, id, async (project) => {
-      const { row } = await project.network.networks.get(id)
-      await project.network.networks.remove(id, revision)
-      if (row.shared || row.external) await project.network.networks.settle(id)
-    })
+    await findOne(ctx, id, (project) => project.network.networks.remove(id, revision))
   },
 })

@@ -10,7 +10,7 @@ import { conflict, invalidInput, networkInUse, notFound, overQuota } from '../fa
 import { forgetSubnet, releaseHolder } from '../plane/addresses.ts'
 import { DHCP_OWNER, type PublishedNetwork, chunked, subnetsOf } from '../plane/known.ts'
 import { touch, touchUsers } from '../plane/touch.ts'
-import { describe, settle } from './publish.ts'
+import { describe, isPublic, settle } from './publish.ts'
 import { type NetworkGiven, PROVIDER_MTU, TENANT_MTU } from './requests.ts'
 import type { NetworkRecord } from './views.ts'
 
@@ -47,17 +47,20 @@ export class Networks extends RpcTarget {
     return found
   }
 
-  createMany(wanted: NetworkGiven[]): NetworkRecord[] {
+  /** Answers once those that others may see are published. */
+  async createMany(wanted: NetworkGiven[]): Promise<NetworkRecord[]> {
     const { db } = this.#deps
     const ids = this.#deps.commit(this.#caller, (tx) => {
       peersOf(this.#deps).quotas.claim('network', db, { network: wanted.length }, (over) => overQuota(over.map((one) => one.resource)))
       return wanted.map((given) => this.#insert(tx, given))
     })
-    return ids.map((id) => this.get(id))
+    const made = ids.map((id) => this.get(id))
+    await Promise.all(made.filter(({ row }) => row.shared || row.external).map(({ row }) => this.#settle(row.id)))
+    return made
   }
 
-  update(id: string, given: NetworkGiven, revision: number | null): NetworkRecord {
-    this.#deps.commit(this.#caller, (tx) => {
+  async update(id: string, given: NetworkGiven, revision: number | null): Promise<NetworkRecord> {
+    const known = this.#deps.commit(this.#caller, (tx) => {
       const row = this.#row(id)
       checkRevision('network', row, revision)
       const { shared, 'router:external': external, ...rest } = given
@@ -66,20 +69,24 @@ export class Networks extends RpcTarget {
       if (external !== undefined && external !== row.external) next.external = this.#grant(tx, row, 'access_as_external', external)
       tx.db.update(networks).set(next).where(eq(networks.id, id)).run()
       tx.change('network', id, 'update', row, { ...row, ...next })
-      tx.outbox('network-settle', { network_id: id }, { key: `settle:${id}` })
       touch(tx, 'network', id)
       touchUsers(tx, id)
+      const known = isPublic(tx.db, id) || row.shared || row.external
+      if (known) tx.outbox('network-settle', { network_id: id }, { key: `settle:${id}` })
+      return known
     })
+    if (known) await this.#settle(id)
     return this.get(id)
   }
 
-  remove(id: string, revision: number | null): void {
-    this.#deps.commit(this.#caller, (tx) => {
+  async remove(id: string, revision: number | null): Promise<void> {
+    const known = this.#deps.commit(this.#caller, (tx) => {
       const row = this.#row(id)
       checkRevision('network', row, revision)
       const attached = tx.db.select().from(ports).where(eq(ports.network_id, id)).all()
       const held = tx.db.select({ id: claims.holder_id }).from(claims).where(eq(claims.network_id, id)).limit(1).all().length > 0
       if (held || attached.some((port) => port.device_owner !== DHCP_OWNER)) throw networkInUse(id)
+      const known = isPublic(tx.db, id)
       const index = new Map(subnetsOf(tx.db, id).map((subnet) => [subnet.id, subnet]))
       for (const port of attached) {
         releaseHolder(tx, index, port.id)
@@ -96,12 +103,13 @@ export class Networks extends RpcTarget {
       tx.change('network', id, 'delete', row, null)
       touch(tx, 'network', id)
       tx.outbox('network-settle', { network_id: id }, { key: `settle:${id}` })
+      return known
     })
+    if (known) await this.#settle(id)
   }
 
-  /** Segment and publication, now: what a handler waits for before it says that others can see it. */
-  async settle(id: string): Promise<void> {
-    await settle(this.#deps, id, this.#caller.request_id)
+  #settle(id: string): Promise<void> {
+    return settle(this.#deps, id, this.#caller.request_id)
   }
 
   #insert(tx: Tx, given: NetworkGiven): string {

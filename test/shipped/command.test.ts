@@ -1,0 +1,106 @@
+/** The contract of the command, on simulated hosts: detach, twice, status, verify, refusals, stop, and state that outlives all of it. */
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { type Shipped, freePort, readLog, shipped } from '../support/shipped.ts'
+
+let cloud: Shipped
+before(async () => {
+  cloud = await shipped('sim:3', { SKYHOOK_BODY_BYTES_MAX: String(100 * 1024 * 1024) })
+}, { timeout: 120_000 })
+after(() => cloud.remove())
+
+test('start --detach answers with its hosts up, in private files, with a generated password', async () => {
+  assert.equal((await cloud.api.healthy())?.version, '0.1.0')
+  assert.equal(cloud.state().hosts.length, 3)
+  assert.ok((cloud.state().answering_ms ?? 1e9) < 30_000, `answering after ${cloud.state().answering_ms} ms`)
+  assert.match(cloud.password, /^[\w-]{20,}$/)
+  for (const name of ['clouds.yaml', 'openrc', 'secrets.json']) assert.equal(statSync(join(cloud.home, name)).mode & 0o077, 0, `${name} is readable by others`)
+  assert.ok(readFileSync(join(cloud.home, 'clouds.yaml'), 'utf8').includes('skyhook:'))
+})
+
+test('starting it twice is harmless', () => {
+  const pid = cloud.state().pid
+  const again = cloud.start()
+  assert.equal(again.status, 0)
+  assert.match(again.stdout, /is running already/)
+  assert.equal(cloud.state().pid, pid)
+})
+
+test('status shows processes, hosts and services; verify finds nothing', () => {
+  const status = cloud.cli(['status'])
+  assert.equal(status.status, 0, status.stderr)
+  for (const word of ['workerd', 'hasher', 'sim-', 'compute', 'object-store', 'network']) assert.ok(status.stdout.includes(word), `${word} is not in: ${status.stdout}`)
+  const verify = cloud.cli(['verify'])
+  assert.equal(verify.status, 0, verify.stdout)
+  assert.match(verify.stdout, /all invariants hold/)
+})
+
+test('a port in use, a wrong flag and a wrong host word are one sentence and a non-zero exit', async () => {
+  const port = await freePort()
+  const server = createServer().listen(port, '127.0.0.1')
+  const other = { SKYHOOK_HOME: join(cloud.home, 'other') }
+  const busy = cloud.cli(['start', '--detach', '--hosts', 'sim:1', '--listen', `127.0.0.1:${port}`], other)
+  assert.equal(busy.status, 1)
+  assert.match(busy.stderr, /^skyhook: 127\.0\.0\.1:\d+ is in use by another program\..*\n$/)
+  server.close()
+  assert.match(cloud.cli(['start', '--hosts', 'moon'], other).stderr, /^skyhook: --hosts takes .*\n$/)
+  assert.match(cloud.cli(['start', '--listen', 'nonsense'], other).stderr, /^skyhook: --listen takes .*\n$/)
+  assert.equal(existsSync(join(cloud.home, 'other', 'run')), false, 'a refused start leaves nothing behind')
+})
+
+test('bad input: password, tokens, bodies, join tokens', async () => {
+  const auth = (password: string) => ({ auth: { identity: { methods: ['password'], password: { user: { name: 'admin', domain: { id: 'default' }, password } } }, scope: { project: { name: 'admin', domain: { id: 'default' } } } } })
+  assert.equal((await cloud.call('POST', '/identity/v3/auth/tokens', { json: auth('wrong') })).status, 401)
+  const login = await cloud.call('POST', '/identity/v3/auth/tokens', { json: auth(cloud.password) })
+  assert.equal(login.status, 201)
+  const token = login.headers.get('x-subject-token') ?? ''
+  const [head = '', payload = '', signature = ''] = token.split('.')
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString())
+  const forged = [head, Buffer.from(JSON.stringify({ ...claims, rl: ['admin'], exp: claims.exp + 1 })).toString('base64url'), signature].join('.')
+  for (const bad of [forged, 'nonsense', `${token}x`]) assert.equal((await cloud.call('GET', '/compute/v2.1/servers', { token: bad })).status, 401, bad.slice(0, 20))
+  assert.equal((await cloud.call('GET', '/compute/v2.1/servers')).status, 401)
+  assert.equal((await cloud.call('DELETE', '/identity/v3/auth/tokens', { token, headers: { 'x-subject-token': token } })).status, 204)
+  assert.equal((await cloud.call('GET', '/compute/v2.1/servers', { token })).status, 401, 'a revoked token is refused at once')
+
+  const key = (n: number) => Buffer.alloc(32, n).toString('base64url')
+  assert.equal((await cloud.call('POST', '/agents/v1/join', { json: { token: 'join-unknown', public_key: key(1), hostname: 'evil' } })).status, 401)
+  const { join_token } = (await cloud.api.call('POST', '/agents/v1/join-tokens', {})) as { join_token: { token: string } }
+  assert.equal((await cloud.call('POST', '/agents/v1/join', { json: { token: join_token.token, public_key: key(2), hostname: 'one' } })).status, 201)
+  const second = await cloud.call('POST', '/agents/v1/join', { json: { token: join_token.token, public_key: key(3), hostname: 'two' } })
+  assert.equal(second.status, 401)
+  assert.match(second.text, /was used already/)
+  assert.equal((await cloud.call('GET', '/agents/v1/link?host=00000000-0000-4000-8000-000000000000', { headers: { upgrade: 'websocket', connection: 'upgrade' } })).status, 401)
+})
+
+test('a body of 101 MB at a 100 MB limit is 413 and says where to send it', async () => {
+  const { token } = await admin()
+  const image = (await cloud.api.call('POST', '/image/v2/images', { name: 'big', disk_format: 'raw', container_format: 'bare' })) as { id: string }
+  const answer = await cloud.call('PUT', `/image/v2/images/${image.id}/file`, { token, body: new Uint8Array(101 * 1024 * 1024), headers: { 'content-type': 'application/octet-stream' } })
+  assert.equal(answer.status, 413)
+  assert.match(answer.text, /segments|door/)
+  assert.equal(((await cloud.api.call('GET', `/image/v2/images/${image.id}`)) as { status: string }).status, 'queued')
+  await cloud.api.call('DELETE', `/image/v2/images/${image.id}`)
+})
+
+test('stop ends every process; what was made is there after the next start', async () => {
+  const { processes } = cloud.state()
+  await cloud.api.call('POST', '/identity/v3/projects', { project: { name: 'kept', domain_id: 'default' } })
+  cloud.stop()
+  for (const pid of Object.values(processes)) assert.equal(existsSync(`/proc/${pid}`), false, `process ${pid} outlived stop`)
+  assert.equal(cloud.cli(['status']).status, 3)
+  assert.equal(cloud.start().status, 0)
+  const { projects } = (await cloud.api.call('GET', '/identity/v3/projects?name=kept')) as { projects: unknown[] }
+  assert.equal(projects.length, 1)
+})
+
+test('secrets never reach the logs', () => {
+  for (const name of ['workerd', 'hasher', 'sim-agents', 'supervisor']) assert.ok(!readLog(cloud, name).includes(cloud.password), `${name}.log has the admin password`)
+})
+
+async function admin(): Promise<{ token: string }> {
+  const json = { auth: { identity: { methods: ['password'], password: { user: { name: 'admin', domain: { id: 'default' }, password: cloud.password } } }, scope: { project: { name: 'admin', domain: { id: 'default' } } } } }
+  return { token: (await cloud.call('POST', '/identity/v3/auth/tokens', { json })).headers.get('x-subject-token') ?? '' }
+}

@@ -1,0 +1,36 @@
+/** Revocations for paths that end at hosts: the published list, read at most every 5 s per isolate. Without a list that fresh nobody is let in. */
+import { type Env, IDENTITY_NAME } from '../../durable-objects/kernel/env.ts'
+import { type Caller, type Revocation, isRevokedBy } from '../../schema/values/caller.ts'
+
+export const REVOCATIONS_EVERY_MS = 5_000
+
+interface Known {
+  events: Map<string, Revocation>
+  /** Events before this were read. */
+  since_ms: number
+  read_ms: number
+  reading: Promise<void> | null
+}
+
+const known = new WeakMap<object, Known>()
+
+export async function isRevoked(env: Env, caller: Caller, now_ms: number): Promise<boolean> {
+  let list = known.get(env)
+  if (list === undefined) {
+    list = { events: new Map(), since_ms: 0, read_ms: Number.NEGATIVE_INFINITY, reading: null }
+    known.set(env, list)
+  }
+  if (now_ms - list.read_ms >= REVOCATIONS_EVERY_MS) await read(env, list, now_ms)
+  for (const event of list.events.values()) if (isRevokedBy(caller, event)) return true
+  return false
+}
+
+async function read(env: Env, list: Known, now_ms: number): Promise<void> {
+  const fresh = await env.IDENTITY.getByName(IDENTITY_NAME).revocations(list.since_ms)
+  for (const [key, event] of list.events) if (event.expires_ms < now_ms) list.events.delete(key)
+  for (const event of fresh) {
+    list.events.set(`${event.scope} ${event.subject} ${event.before_ms}`, event)
+    list.since_ms = Math.max(list.since_ms, event.before_ms)
+  }
+  list.read_ms = now_ms
+}
