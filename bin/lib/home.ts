@@ -22,7 +22,7 @@ export interface Home {
 export function homeOf(env: NodeJS.ProcessEnv = process.env): Home {
   const dir = resolve(env.SKYHOOK_HOME ?? join(ROOT, '.skyhook'))
   const at = (name: string) => join(dir, name)
-  return { dir, objects: at('objects'), run: at('run'), logs: at('logs'), cache: at('cache'), host: at('host'), clouds: at('clouds.yaml'), openrc: at('openrc'), pid: at('run/supervisor.pid'), state: at('run/state.json') }
+  return { dir, objects: at('objects'), run: at('run'), logs: at('logs'), cache: resolve(env.SKYHOOK_CACHE ?? at('cache')), host: at('host'), clouds: at('clouds.yaml'), openrc: at('openrc'), pid: at('run/supervisor.pid'), state: at('run/state.json') }
 }
 
 export function makeHome(home: Home): void {

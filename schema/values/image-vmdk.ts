@@ -3,7 +3,7 @@
  * the two self-contained kinds, monolithicSparse and streamOptimized, as Nova's and Cinder's vmdk_allowed_types do by default.
  */
 import type { Inspection } from './image-format.ts'
-import { hasText, shorter, sized, text, u32le, u64le } from './image-probes.ts'
+import { hasText, shorter, sized, text, u64le } from './image-probes.ts'
 
 const SECTOR_BYTES = 512n
 const DESCRIPTOR_BYTES_MAX = 64 * 1024

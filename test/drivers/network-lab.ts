@@ -82,14 +82,14 @@ export class Lab {
   onHost = async (...argv: string[]): Promise<string> => (await this.exec(argv)).stdout
 
   ovs = (...argv: string[]): Promise<string> => {
-    const run = join(this.dir, 'state', 'ovs')
+    const run = join(this.dir, 'run', 'ovs')
     return this.exec(argv[0] === 'ovs-vsctl' ? ['ovs-vsctl', `--db=unix:${join(run, 'db.sock')}`, ...argv.slice(1)] : argv, { env: { OVS_RUNDIR: run } }).then((result) => result.stdout)
   }
 
-  /** What a host loses in a reboot: processes, namespaces, devices, rules. The files stay, but those of run_dir. */
+  /** What a host loses in a reboot: processes, namespaces, devices, rules. The switch's database stays, as the system's does. */
   async reboot(): Promise<void> {
     await this.#stop()
-    rmSync(join(this.dir, 'run'), { recursive: true, force: true })
+    rmSync(join(this.dir, 'run', 'dhcp'), { recursive: true, force: true })
     await exec(['ip', 'netns', 'add', this.host])
     await exec(['ip', '-n', this.host, 'link', 'set', 'lo', 'up'])
   }
@@ -97,7 +97,7 @@ export class Lab {
   async #stop(): Promise<void> {
     for (const driver of this.#drivers) driver.close()
     for (const guest of this.#guests) guest.close()
-    const files = ['ovs-vswitchd.pid', 'ovsdb-server.pid'].map((name) => join(this.dir, 'state', 'ovs', name)).filter((path) => existsSync(path))
+    const files = ['ovs-vswitchd.pid', 'ovsdb-server.pid'].map((name) => join(this.dir, 'run', 'ovs', name)).filter((path) => existsSync(path))
     for (const path of files) {
       const pid = Number(readFileSync(path, 'utf8'))
       // Killed, not asked: an orderly end would remove the pid files that a power cut leaves behind.

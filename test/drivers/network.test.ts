@@ -2,7 +2,7 @@
  * The Open vSwitch driver with real packets (see network-lab.ts). Needs root, Open vSwitch, dnsmasq, nftables, busybox; left out by name without.
  */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { externalNetwork, guestPort, labId, labMac, labRouter, networkConformance, rule, tenantNetwork } from '../../agent/drivers/network/conformance.ts'
@@ -111,6 +111,8 @@ if (skip === false) {
       const get = (guest: Guest) => guest.run('timeout', '5', 'busybox', 'wget', '-q', '-O', '-', '--header', 'X-Forwarded-For: 10.77.1.12', 'http://169.254.169.254/openstack')
       assert.equal(await get(a1), `${A}/10.77.1.11 /openstack 10.77.1.12`)
       assert.equal(await get(b1), `${B}/10.77.1.11 /openstack 10.77.1.12`)
+      await a1.run('ip', 'route', 'del', '169.254.169.254/32')
+      assert.equal(await get(a1), `${A}/10.77.1.11 /openstack 10.77.1.12`, 'a client that took only the default route')
     })
 
     it('guests of a network reach each other as their rules say', async () => {
@@ -166,7 +168,7 @@ if (skip === false) {
         `arp,${from},arp_op=2,arp_sha=${labMac(1)},arp_spa=10.77.1.1`, `arp,${from},arp_op=2,arp_sha=fa:16:3e:00:00:99,arp_spa=10.77.1.11`,
         `ip,${from},nw_src=10.77.1.12`, `arp,${from},vlan_tci=0x1001,arp_sha=${labMac(1)},arp_spa=10.77.1.11`, `in_port=${number},dl_src=${labMac(1)},dl_type=0x88cc`,
       ]
-      const trace = (frame: string) => lab.ovs('ovs-appctl', '-t', join(lab.dir, 'state', 'ovs', 'vswitchd.ctl'), 'ofproto/trace', 'tst-int', frame)
+      const trace = (frame: string) => lab.ovs('ovs-appctl', '-t', join(lab.dir, 'run', 'ovs', 'vswitchd.ctl'), 'ofproto/trace', 'tst-int', frame)
       for (const frame of forbidden) assert.match(await trace(frame), /Datapath actions: drop/, frame)
       for (const frame of [`arp,${from},arp_op=2,arp_sha=${labMac(1)},arp_spa=10.77.1.11`, `icmp6,${from},${v6},icmpv6_type=136,nd_target=fe80::f816:3eff:fe00:1,nd_tll=${labMac(1)}`]) {
         assert.doesNotMatch(await trace(frame), /Datapath actions: drop/, frame)
@@ -269,7 +271,7 @@ if (skip === false) {
     })
 
     it('a switch that was killed is back with the next round', async () => {
-      process.kill(Number(readFileSync(join(lab.dir, 'state', 'ovs', 'ovs-vswitchd.pid'), 'utf8')), 'SIGKILL')
+      process.kill(Number(readFileSync(join(lab.dir, 'run', 'ovs', 'ovs-vswitchd.pid'), 'utf8')), 'SIGKILL')
       await new Promise((resolve) => setTimeout(resolve, 200))
       assert.deepEqual((await driver.list()).ports.filter((id) => id === A1), [], 'a port without flows is not reported as working')
       await ensureAll(driver, view)
@@ -290,6 +292,19 @@ if (skip === false) {
       assert.deepEqual((await driver.list()).ports, [A1, A2, A3, B1, C1].sort())
     })
 
+    it('an agent that lost its files reports what is there by the names it bears, and can remove it', async () => {
+      rmSync(join(lab.dir, 'state'), { recursive: true })
+      driver = lab.driver()
+      const short = (ids: string[]) => ids.map((id) => id.slice(0, 11)).sort()
+      const found = await driver.list()
+      assert.deepEqual({ networks: found.networks, routers: found.routers }, { networks: short([A, B, C]), routers: short([ROUTER]) })
+      await driver.removeNetwork(B.slice(0, 11))
+      assert.deepEqual((await driver.list()).networks, short([A, C]))
+      await ensureAll(driver, view)
+      assert.equal(await a1.ping('10.77.1.1', 2), true)
+      assert.deepEqual(await driver.list(), { networks: [A, B, C, PUBLIC].sort(), ports: [A1, A2, A3, B1, C1].sort(), routers: [ROUTER] })
+    })
+
     it('removing all leaves nothing behind', async () => {
       await driver.removeRouter(ROUTER)
       for (const id of Object.keys(view.ports)) await driver.removePort(id)
@@ -300,7 +315,18 @@ if (skip === false) {
       assert.doesNotMatch((await exec(['ip', 'netns', 'list'])).stdout, /tst-dhcp|tst-r-/)
       assert.doesNotMatch(await lab.onHost('nft', 'list', 'ruleset'), /masquerade|g_/)
     })
+
+    it('a purge takes away even what nobody remembers', async () => {
+      await ensureAll(driver, view)
+      rmSync(join(lab.dir, 'state'), { recursive: true })
+      await lab.driver().purge()
+      assert.doesNotMatch(await lab.onHost('ip', '-o', 'link'), /tap|tst/)
+      assert.doesNotMatch((await exec(['ip', 'netns', 'list'])).stdout, /tst-dhcp|tst-r-/)
+      assert.doesNotMatch(await lab.onHost('nft', 'list', 'ruleset'), /tsthook/)
+      assert.equal(existsSync(join(lab.dir, 'run', 'ovs')), false)
+    })
   })
+
   describe('two hosts of one overlay network', () => {
     const labs = [new Lab('tsa'), new Lab('tsb')] as const
     const tunnels = ['10.99.7.1', '10.99.7.2']
@@ -341,6 +367,7 @@ if (skip === false) {
 
     it('frames of a stranger on the underlay do not enter the segment', async () => {
       await labs[1].onHost('ip', 'addr', 'add', '10.99.7.66/24', 'dev', 'under')
+      await guests[0]?.dhcp()
       await labs[1].onHost('ip', 'link', 'del', 'tsbv7001')
       const rogue = async (local: string): Promise<boolean> => {
         await labs[1].onHost('ip', 'link', 'add', 'rogue', 'type', 'vxlan', 'id', '7001', 'local', local, 'remote', '10.99.7.1', 'dstport', '4789')

@@ -66,8 +66,11 @@ async function createLab(): Promise<Lab> {
         })
         .map(Number),
     end: async () => {
-      await make().stopTargets()
-      rmSync(dir, { recursive: true, force: true })
+      try {
+        await make().stopTargets()
+      } finally {
+        rmSync(dir, { recursive: true, force: true })
+      }
     },
   }
 }

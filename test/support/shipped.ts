@@ -41,7 +41,7 @@ export async function shipped(hosts: string, env: Record<string, string> = {}): 
   const home = mkdtempSync(join(tmpdir(), 'skyhook-'))
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const all = { ...process.env, ...env, SKYHOOK_HOME: home }
+  const all = { ...process.env, SKYHOOK_CACHE: join(ROOT, '.skyhook/test-cache'), ...env, SKYHOOK_HOME: home }
   const cli = (args: string[], more: Record<string, string> = {}) => spawnSync('node', [join(ROOT, 'bin/skyhook.mjs'), ...args], { env: { ...all, ...more }, encoding: 'utf8', cwd: ROOT, timeout: 240_000 })
   const start = (args: string[] = []) => cli(['start', '--detach', '--hosts', hosts, '--listen', `127.0.0.1:${port}`, ...args])
   const first = start()

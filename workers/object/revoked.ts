@@ -6,10 +6,9 @@ export const REVOCATIONS_EVERY_MS = 5_000
 
 interface Known {
   events: Map<string, Revocation>
-  /** Events before this were read. */
-  since_ms: number
+  /** Where the published list was read up to. */
+  cursor: number
   read_ms: number
-  reading: Promise<void> | null
 }
 
 const known = new WeakMap<object, Known>()
@@ -17,7 +16,7 @@ const known = new WeakMap<object, Known>()
 export async function isRevoked(env: Env, caller: Caller, now_ms: number): Promise<boolean> {
   let list = known.get(env)
   if (list === undefined) {
-    list = { events: new Map(), since_ms: 0, read_ms: Number.NEGATIVE_INFINITY, reading: null }
+    list = { events: new Map(), cursor: 0, read_ms: Number.NEGATIVE_INFINITY }
     known.set(env, list)
   }
   if (now_ms - list.read_ms >= REVOCATIONS_EVERY_MS) await read(env, list, now_ms)
@@ -26,11 +25,12 @@ export async function isRevoked(env: Env, caller: Caller, now_ms: number): Promi
 }
 
 async function read(env: Env, list: Known, now_ms: number): Promise<void> {
-  const fresh = await env.IDENTITY.getByName(IDENTITY_NAME).revocations(list.since_ms)
   for (const [key, event] of list.events) if (event.expires_ms < now_ms) list.events.delete(key)
-  for (const event of fresh) {
-    list.events.set(`${event.scope} ${event.subject} ${event.before_ms}`, event)
-    list.since_ms = Math.max(list.since_ms, event.before_ms)
+  for (;;) {
+    const page = await env.IDENTITY.getByName(IDENTITY_NAME).revocations(list.cursor)
+    for (const event of page.events) list.events.set(`${event.scope} ${event.subject} ${event.before_ms}`, event)
+    if (page.events.length === 0 || page.cursor === list.cursor) break
+    list.cursor = page.cursor
   }
   list.read_ms = now_ms
 }

@@ -1,8 +1,12 @@
-/** What volume keeps in the Region object: what tenants share. */
+/** What volume keeps in the Region object: types, QoS specs, defaults; hosts' promised room. */
 import { RpcTarget } from 'cloudflare:workers'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Tasks } from '../../durable-objects/kernel/outbox.ts'
+import { volumeTypes } from '../../schema/region/volume.ts'
 import type { Caller } from '../../schema/values/caller.ts'
+import { VolumeScheduler } from './scheduler/store.ts'
+import { DEFAULT_TYPE } from './types/default-type.ts'
+import { VolumeTypesStore } from './types/store.ts'
 
 /** One getter per resource. */
 export class VolumeRegionStores extends RpcTarget {
@@ -13,9 +17,20 @@ export class VolumeRegionStores extends RpcTarget {
     this.#deps = deps
     this.#caller = caller
   }
+
+  get types() {
+    return new VolumeTypesStore(this.#deps, this.#caller)
+  }
+
+  get scheduler() {
+    return new VolumeScheduler(this.#deps, this.#caller)
+  }
 }
 
 export const volumeRegionStores = (deps: Deps, caller: Caller): VolumeRegionStores => new VolumeRegionStores(deps, caller)
 export const volumeRegionTasks: Tasks<Deps> = {}
-/** First boot: default rows. Idempotent. */
-export function seedVolume(_deps: Deps): void {}
+
+/** First boot: the default type. Idempotent. */
+export function seedVolume(deps: Deps): void {
+  deps.db.insert(volumeTypes).values({ ...DEFAULT_TYPE, is_public: true, extra_specs: {}, access: [], qos_specs_id: null, encryption: null, created_ms: deps.clock.now_ms() }).onConflictDoNothing().run()
+}

@@ -3,7 +3,7 @@ import { RpcTarget } from 'cloudflare:workers'
 import { and, eq, inArray } from 'drizzle-orm'
 import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { peersOf } from '../../../durable-objects/project/peers.ts'
-import { type NetworkRow, addressScopes, claims, networks, ports, rbacPolicies, subnetPools, subnets } from '../../../schema/project/network.ts'
+import { type NetworkRow, addressScopes, addresses, claims, networks, ports, rbacPolicies, subnetPools, subnets } from '../../../schema/project/network.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { bumped, checkRevision, standardRow } from '../api/standard.ts'
 import { conflict, invalidInput, networkInUse, notFound, overQuota } from '../faults.ts'
@@ -84,8 +84,9 @@ export class Networks extends RpcTarget {
       const row = this.#row(id)
       checkRevision('network', row, revision)
       const attached = tx.db.select().from(ports).where(eq(ports.network_id, id)).all()
-      const held = tx.db.select({ id: claims.holder_id }).from(claims).where(eq(claims.network_id, id)).limit(1).all().length > 0
-      if (held || attached.some((port) => port.device_owner !== DHCP_OWNER)) throw networkInUse(id)
+      const dhcp = new Set(attached.filter((port) => port.device_owner === DHCP_OWNER).map((port) => port.id))
+      const held = tx.db.select({ id: addresses.holder_id }).from(addresses).where(eq(addresses.network_id, id)).all().some((holder) => !dhcp.has(holder.id)) || tx.db.select({ id: claims.holder_id }).from(claims).where(eq(claims.network_id, id)).limit(1).all().length > 0
+      if (held || dhcp.size < attached.length) throw networkInUse(id)
       const known = isPublic(tx.db, id)
       const index = new Map(subnetsOf(tx.db, id).map((subnet) => [subnet.id, subnet]))
       for (const port of attached) {

@@ -6,14 +6,14 @@ import { RpcTarget } from 'cloudflare:workers'
 import { and, eq } from 'drizzle-orm'
 import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import type { Task } from '../../../durable-objects/kernel/outbox.ts'
-import { type FixedIp, addresses, carriers, claims, floatingIps, networks, ports } from '../../../schema/project/network.ts'
+import { type FixedIp, addresses, carriers, claims, floatingIps, ports } from '../../../schema/project/network.ts'
 import { type Caller, systemCaller } from '../../../schema/values/caller.ts'
 import { macInUse, noAddresses, notFound } from '../faults.ts'
 import { formatIp, valueOfKey } from '../ip.ts'
 import { describe } from '../networks/publish.ts'
 import { type AddressWish, allocate, reallocate, releaseHolder, takeAny } from './addresses.ts'
 import { type Claim, type PublishedNetwork, rememberForeign, subnetsOf } from './known.ts'
-import { newMac } from './mac.ts'
+import { macTaken, newMac } from './mac.ts'
 import { hostsUsing, touch, touchUsers } from './touch.ts'
 
 /** How long a claim may wait for its port or floating IP before its claimant is asked. */
@@ -109,7 +109,7 @@ export class Foreign extends RpcTarget {
 
   #mac(tx: Tx, networkId: string, wanted: string | undefined): string {
     if (wanted === undefined) return newMac(this.#deps, tx.db, networkId)
-    if (tx.db.select().from(ports).where(and(eq(ports.network_id, networkId), eq(ports.mac_address, wanted))).all().length > 0 || tx.db.select().from(claims).where(and(eq(claims.network_id, networkId), eq(claims.mac_address, wanted))).all().length > 0) throw macInUse(networkId, wanted)
+    if (macTaken(tx.db, networkId, wanted)) throw macInUse(networkId, wanted)
     return wanted
   }
 
@@ -166,5 +166,3 @@ export const networkCarry: Task<Deps> = {
   },
   expire: (deps, payload: { network_id: string }, _error, { request_id }) => deps.commit(systemCaller(request_id), (tx) => tx.outbox('network-carry', payload, { key: `carry:${payload.network_id}` })),
 }
-
-export const ownsNetwork = (deps: Pick<Deps, 'db'>, id: string): boolean => deps.db.select({ id: networks.id }).from(networks).where(eq(networks.id, id)).all().length > 0

@@ -34,6 +34,8 @@ export interface Ovs {
   /** Owners (as cookie prefixes) that have a flow in the table. */
   ownersIn(bridge: string, table: number): Promise<Set<string>>
   flushZone(zone: number): Promise<void>
+  /** Ends the daemons where they are ours; the system's go on. */
+  stop(): Promise<void>
 }
 
 const SYSTEM_RUN = '/var/run/openvswitch'
@@ -143,8 +145,16 @@ export function createOvs(deps: { exec: Exec; directory: string; mode: 'auto' | 
     return true
   }
 
+  async function stop(): Promise<void> {
+    if (run !== directory) return
+    await exec(['ovs-appctl', '-t', join(directory, 'vswitchd.ctl'), 'exit', '--cleanup'], { env: environment() })
+    await exec(['ovs-appctl', '-t', join(directory, 'ovsdb.ctl'), 'exit'], { env: environment() })
+    run = ''
+  }
+
   return {
     up,
+    stop,
     userspace: () => userspace,
     ensureBridge,
     async removeBridge(name) {

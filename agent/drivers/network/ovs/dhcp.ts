@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import type { NetworkSpec, PortSpec, SubnetSpec } from '../../../../schema/agent/desired.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
 import { cidr, cidrText, digest, ip, mac, netmask } from './addr.ts'
-import { DHCP_INTERFACE } from './names.ts'
+import { DHCP_INTERFACE, shortId } from './names.ts'
 import { pidOf } from './netns.ts'
 import type { Netns } from './netns.ts'
 
@@ -99,7 +99,7 @@ export function dhcpFiles(network: NetworkSpec, ports: Record<string, PortSpec>)
   }
   const conf = [
     'no-resolv', 'no-hosts', 'no-poll', 'no-ping', 'bind-interfaces', `interface=${DHCP_INTERFACE}`, 'except-interface=lo', 'user=nobody', 'dhcp-authoritative', 'leasefile-ro',
-    `dhcp-lease-max=${LEASES_MAX}`, 'domain=local', 'expand-hosts', 'quiet-dhcp', 'quiet-dhcp6', 'quiet-ra', ...ranges,
+    `dhcp-lease-max=${LEASES_MAX}`, 'domain=openstacklocal', 'expand-hosts', 'quiet-dhcp', 'quiet-dhcp6', 'quiet-ra', ...ranges,
   ]
   const text = (lines: string[]): string => lines.map((line) => `${line}\n`).join('')
   return { conf: text(conf), hosts: text(files.hosts), opts: text(files.opts), names: text(files.names), leases, faults }
@@ -115,13 +115,14 @@ async function writeChanged(path: string, text: string): Promise<boolean> {
 export interface Dhcp {
   ensure(networkId: string, namespace: string, files: DhcpFiles): Promise<'started' | 'reloaded' | 'same'>
   running(networkId: string): Promise<boolean>
-  remove(networkId: string): Promise<void>
+  remove(networkId: string, namespace: string): Promise<void>
 }
 
 /** `directory` must be open to the user that dnsmasq becomes: it reads its files again after it gave up root. */
 export function createDhcp(deps: { netns: Netns; directory: string; sleep: (ms: number) => Promise<void> }): Dhcp {
   const { netns, directory, sleep } = deps
-  const home = (id: string): string => join(directory, id)
+  // Named as the namespace is: what is left of a forgotten network is found by the same part of its id.
+  const home = (id: string): string => join(directory, shortId(id))
   const pid = (id: string): Promise<number | null> => pidOf(join(home(id), 'pid'), join(home(id), 'conf'))
 
   async function stop(id: string): Promise<void> {
@@ -166,8 +167,9 @@ export function createDhcp(deps: { netns: Netns; directory: string; sleep: (ms: 
   return {
     ensure,
     running: async (id) => (await pid(id)) !== null,
-    async remove(id) {
+    async remove(id, namespace) {
       await stop(id)
+      await netns.killAll(namespace)
       await rm(home(id), { recursive: true, force: true })
     },
   }

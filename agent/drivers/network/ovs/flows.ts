@@ -182,6 +182,8 @@ export function compileNetwork(network: FlowNetwork, members: NetworkMember[], r
   if (dhcp) {
     flows.push(flow(T.classify, 100, `in_port=${dhcp.ofport}`, `set_field:${tag}->metadata,set_field:1->reg3,set_field:1->reg7,resubmit(,${T.forward})`))
     flows.push(flow(T.forward, 100, `metadata=${tag},dl_dst=${mac(dhcp.mac)}`, `output:${dhcp.ofport}`))
+    // For clients that ignore the route in DHCP option 121: caught here on its way to the default gateway.
+    flows.push(flow(T.forward, 110, `ip,metadata=${tag},reg3=0x0,nw_dst=169.254.169.254`, `set_field:${mac(dhcp.mac)}->eth_dst,output:${dhcp.ofport}`))
     flows.push(flow(T.dhcp, 50, `metadata=${tag}`, `output:${dhcp.ofport}`))
   }
   return flows

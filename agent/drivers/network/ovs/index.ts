@@ -1,9 +1,10 @@
 /**
  * The network driver on Open vSwitch: wiring of the parts beside this file. One integration bridge carries all networks; what
  * a port, a router interface or a network adds to its flows is compiled by flows.ts. Calls run one at a time: they change the
- * same bridge. State that must survive is in the switch's own records (external_ids), in namespaces, and in `state_dir`;
+ * same bridge. State that must survive is in the switch's own records (external_ids), in namespaces, in `run_dir` and in `state_dir`;
  * a new driver over them changes nothing.
  */
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { NetworkSpec } from '../../../../schema/agent/desired.ts'
 import { tapName } from '../../../../schema/agent/desired.ts'
@@ -41,7 +42,10 @@ export interface OvsNetworkOptions {
   port_backend?: 'tap' | 'veth'
   /** 'own': never the system's switch. */
   ovs?: 'auto' | 'own'
-  /** Files that need not survive a reboot and that dnsmasq can read. */
+  /**
+   * Files that need not survive a reboot: the switch's own, and dnsmasq's (which it must be able to read). One per machine, like the
+   * devices they belong to: an agent with an empty state_dir must find the switch that runs, not start a second one beside it.
+   */
   run_dir?: string
   sleep?: (ms: number) => Promise<void>
 }
@@ -56,6 +60,8 @@ export interface OvsNetworkDeps {
 export interface OvsNetworkDriver extends NetworkDriver {
   /** Stops answering metadata; everything else goes on without us. */
   close(): void
+  /** Takes everything that bears our names off the host, known or not, and ends the switch where it is ours. */
+  purge(): Promise<void>
 }
 
 /** The other end of a port's device with the veth backend. */
@@ -73,9 +79,10 @@ export function createOvsNetworkDriver(deps: OvsNetworkDeps): OvsNetworkDriver {
   const { exec, state_dir, options = {} } = deps
   const names = createNames(options.prefix ?? 'sky')
   const sleep = options.sleep ?? ((ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)))
-  const ovs = createOvs({ exec, directory: join(state_dir, 'ovs'), mode: options.ovs ?? 'auto' })
+  const runDir = options.run_dir ?? join('/run', names.table)
+  const ovs = createOvs({ exec, directory: join(runDir, 'ovs'), mode: options.ovs ?? 'auto' })
   const netns = createNetns(exec)
-  const dhcp = createDhcp({ netns, directory: join(options.run_dir ?? join('/run', names.table), 'dhcp'), sleep })
+  const dhcp = createDhcp({ netns, directory: join(runDir, 'dhcp'), sleep })
   const metadata = createMetadataServer(deps.metadata, METADATA_IP)
   const networks = createRecords<NetworkRecord>(join(state_dir, 'networks'))
   const routers = createRecords<RouterRecord>(join(state_dir, 'routers'))
@@ -148,7 +155,7 @@ export function createOvsNetworkDriver(deps: OvsNetworkDeps): OvsNetworkDriver {
 
   async function removeDhcp(id: string): Promise<void> {
     metadata.remove(id)
-    await dhcp.remove(id)
+    await dhcp.remove(id, names.dhcpNamespace(id))
     await ovs.removePort(bridge, names.dhcpPort(id))
     await netns.removeLink(names.dhcpPort(id))
     await unguardDevice(exec, names.table, names.dhcpPort(id))
@@ -320,6 +327,25 @@ export function createOvsNetworkDriver(deps: OvsNetworkDeps): OvsNetworkDriver {
     return { networks: [...found.networks].sort(), ports: [...found.ports].sort(), routers: [...found.routers].sort() }
   }
 
+  async function purge(): Promise<void> {
+    metadata.close()
+    await up()
+    const entries = await mine()
+    for (const entry of entries.filter((candidate) => isKind(candidate, 'port'))) await netns.removeLink(entry.name)
+    const ours = [names.dhcpNamespace(''), names.routerNamespace('')]
+    for (const name of (await netns.names()).filter((candidate) => ours.some((prefix) => candidate.startsWith(prefix)))) {
+      await netns.killAll(name)
+      await netns.remove(name)
+    }
+    const bridges = [bridge, ...new Set([...Object.keys(segment.external).map(names.bridgeOf), ...(await networks.all()).flatMap((record) => (record.uplink?.type === 'patch' ? [record.uplink.bridge] : []))])]
+    for (const name of bridges) await ovs.removeBridge(name)
+    await ovs.stop()
+    bridged = false
+    for (const name of (await netns.linkNames()).filter((candidate) => new RegExp(`^${names.prefix}[drv][0-9]`).test(candidate))) await netns.removeLink(name)
+    for (const family of ['inet', 'netdev']) await exec(['nft', 'delete', 'table', family, names.table]).catch(() => {})
+    for (const directory of [join(runDir, 'dhcp'), join(runDir, 'ovs'), join(state_dir, 'networks'), join(state_dir, 'routers')]) await rm(directory, { recursive: true, force: true })
+  }
+
   return {
     name: 'ovs',
     list: () => serial(list),
@@ -330,5 +356,6 @@ export function createOvsNetworkDriver(deps: OvsNetworkDeps): OvsNetworkDriver {
     ensureRouter: (id, view) => serial(() => ensureRouter(id, view)),
     removeRouter: (id) => serial(() => removeRouter(id)),
     close: () => metadata.close(),
+    purge: () => serial(purge),
   }
 }

@@ -20,6 +20,7 @@ const SO_REUSEADDR = 2
 const BACKLOG = 64
 const CONNECTIONS_MAX = 128
 const BODY_BYTES_MAX = 64 * 1024
+/** Of a connection in all: the servers here never listen themselves, so Node's own request timeouts do not run. */
 const TIMEOUT_MS = 30_000
 
 type Native = (...args: unknown[]) => number
@@ -117,7 +118,7 @@ export function createMetadataServer(source: MetadataSource, address: string, po
     response.end(request.method === 'HEAD' ? undefined : answer.body)
   }
 
-  const http = createHttpServer({ requestTimeout: TIMEOUT_MS, headersTimeout: TIMEOUT_MS, keepAliveTimeout: 5000 }, (request, response) => {
+  const http = createHttpServer({ keepAliveTimeout: 5000 }, (request, response) => {
     handle(request, response).catch(() => {
       if (response.headersSent) response.destroy()
       else plain(response, 500, 'metadata is not available\n')
@@ -135,6 +136,8 @@ export function createMetadataServer(source: MetadataSource, address: string, po
       if (listeners.has(networkId)) return
       const listener = createServer((socket) => {
         networkOf.set(socket, networkId)
+        const limit = setTimeout(() => socket.destroy(), TIMEOUT_MS).unref()
+        socket.on('close', () => clearTimeout(limit))
         http.emit('connection', socket)
       })
       listener.maxConnections = CONNECTIONS_MAX

@@ -39,6 +39,8 @@ export interface Netns {
   names(): Promise<string[]>
   ensure(name: string): Promise<void>
   remove(name: string): Promise<void>
+  /** Ends what still runs in the namespace; it would keep the namespace alive after its name is gone. */
+  killAll(name: string): Promise<void>
   run(name: string, argv: string[], input?: string): Promise<string>
   sysctl(name: string, settings: Record<string, string>): Promise<void>
   /** A veth pair from the host into the namespace. */
@@ -147,6 +149,16 @@ export function createNetns(exec: Exec): Netns {
     },
     async remove(name) {
       if (existsSync(namespacePath(name))) await ip('netns', 'del', name)
+    },
+    async killAll(name) {
+      if (!existsSync(namespacePath(name))) return
+      for (const pid of (await ip('netns', 'pids', name)).split('\n').map(Number).filter((number) => number > 1 && number !== process.pid)) {
+        try {
+          process.kill(pid, 'SIGKILL')
+        } catch {
+          // Ended by itself meanwhile.
+        }
+      }
     },
     run,
     async sysctl(name, settings) {
