@@ -4,7 +4,7 @@
  */
 import { type ScryptParams, hashPassword, verifyPassword } from '../identity/passwords/hash.ts'
 
-export const QUEUE_MAX = 256
+const QUEUE_MAX = 256
 let waiting = 0
 
 async function answer(request: Request): Promise<Response> {

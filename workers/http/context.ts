@@ -40,6 +40,7 @@ export class Context<B = any, Q = URLSearchParams> {
   #caller: Caller | null
   #project: Remote<ProjectSession> | null = null
   #region: Remote<RegionSession> | null = null
+  #opened: unknown[] = []
 
   constructor(parts: RequestParts, caller: Caller | null, body: B, query: Q) {
     this.request = parts.request
@@ -89,13 +90,23 @@ export class Context<B = any, Q = URLSearchParams> {
   }
 
   get region(): Remote<RegionSession> {
-    if (this.#region === null) this.#region = this.env.REGION.getByName(REGION_OBJECT_NAME).open(this.caller)
+    if (this.#region === null) this.#region = this.#keep(this.env.REGION.getByName(REGION_OBJECT_NAME).open(this.caller))
     return this.#region
   }
 
   /** Another tenant's project: only after a policy said that the caller may. */
   projectById(id: string): Remote<ProjectSession> {
-    return this.env.PROJECT.getByName(id).open(this.caller)
+    return this.#keep(this.env.PROJECT.getByName(id).open(this.caller))
+  }
+
+  #keep<T>(session: T): T {
+    this.#opened.push(session)
+    return session
+  }
+
+  /** Lets go of the sessions: an object keeps one alive until it is told. Called once the answer is made. */
+  release(): void {
+    for (const session of this.#opened.splice(0)) (session as { [Symbol.dispose]?(): void })[Symbol.dispose]?.()
   }
 
   /** Projects that may own the resource, by its id's tag; the caller's own first. */

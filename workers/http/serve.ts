@@ -85,17 +85,25 @@ export class Server {
     const key = request.method === 'POST' && route.body !== 'stream' && caller !== null ? await ledgerKey(request, caller, this.service.name) : null
     if (key === null) {
       const body = await parseBody(route, request, parts.version[1])
-      return respond(route, await route.handle(new Context(parts, caller, body, parts.url.searchParams)), headers)
+      return await this.#answer(route, new Context(parts, caller, body, parts.url.searchParams), headers)
     }
     const owner = caller?.project_id == null ? env.IDENTITY.getByName(IDENTITY_NAME) : env.PROJECT.getByName(caller.project_id)
     return await keepReply(owner, key, parts.requestId, async () => {
       try {
         const body = await parseBody(route, key.request, parts.version[1])
-        return respond(route, await route.handle(new Context({ ...parts, request: key.request }, caller, body, parts.url.searchParams)), headers)
+        return await this.#answer(route, new Context({ ...parts, request: key.request }, caller, body, parts.url.searchParams), headers)
       } catch (error) {
         return this.#failure(error, request, parts.requestId, headers)
       }
     })
+  }
+
+  async #answer(route: Route, ctx: Context, headers: Record<string, string>): Promise<Response> {
+    try {
+      return respond(route, await route.handle(ctx), headers)
+    } finally {
+      ctx.release()
+    }
   }
 
   async #find(request: Request, path: string, version: Version): Promise<Match> {

@@ -5,7 +5,7 @@ import type { ServerRow, ServerVolumeRow } from '../../../schema/project/compute
 import { networkData } from './network-data.ts'
 
 /** A server that must not be on its host (any more). */
-export const wantsAbsent = (row: ServerRow): boolean => row.deleted || row.task_state === 'deleting' || row.task_state === 'shelving_offloading' || row.task_state === 'scheduling' || row.vm_state === 'shelved_offloaded'
+export const wantsAbsent = (row: ServerRow): boolean => row.deleted || row.task_state === 'deleting' || row.task_state === 'shelving_offloading' || row.task_state === 'scheduling' || (row.vm_state === 'shelved_offloaded' && row.task_state !== 'unshelving')
 
 const MIB_PER_GIB = 1024
 

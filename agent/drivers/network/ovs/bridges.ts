@@ -4,7 +4,7 @@
  * started again when found dead. Without the kernel module the datapath is the userspace one (`netdev`).
  */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ExecError } from '../../../host/exec.ts'
 import type { Exec } from '../../../host/exec.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
@@ -77,6 +77,8 @@ export function createOvs(deps: { exec: Exec; directory: string; mode: 'auto' | 
   }
 
   async function startOwn(): Promise<void> {
+    // The folder above is shared with dnsmasq's files, which have to be readable; this one is ours alone.
+    mkdirSync(dirname(directory), { recursive: true, mode: 0o755 })
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     const env = environment()
     const database = join(directory, 'conf.db')

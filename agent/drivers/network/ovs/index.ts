@@ -341,7 +341,7 @@ export function createOvsNetworkDriver(deps: OvsNetworkDeps): OvsNetworkDriver {
     for (const name of bridges) await ovs.removeBridge(name)
     await ovs.stop()
     bridged = false
-    for (const name of (await netns.linkNames()).filter((candidate) => new RegExp(`^${names.prefix}[drv][0-9]`).test(candidate))) await netns.removeLink(name)
+    for (const name of (await netns.linkNames()).filter((candidate) => new RegExp(`^${names.prefix}[drv][0-9a-f]`).test(candidate))) await netns.removeLink(name)
     for (const family of ['inet', 'netdev']) await exec(['nft', 'delete', 'table', family, names.table]).catch(() => {})
     for (const directory of [join(runDir, 'dhcp'), join(runDir, 'ovs'), join(state_dir, 'networks'), join(state_dir, 'routers')]) await rm(directory, { recursive: true, force: true })
   }

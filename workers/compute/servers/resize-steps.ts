@@ -1,0 +1,36 @@
+/** Resize on the host where the server is: both sizes are held until the tenant confirms or reverts. */
+import type { Deps } from '../../../durable-objects/kernel/deps.ts'
+import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
+import type { TaskEntry } from '../../../durable-objects/kernel/outbox.ts'
+import type { ServerRow } from '../../../schema/project/compute.ts'
+import { systemCaller } from '../../../schema/values/caller.ts'
+import { isFault } from '../../../schema/values/fault.ts'
+import { setMigration } from '../migrations/rows.ts'
+import { funnelText } from '../scheduler/place.ts'
+import type { FunnelStep } from '../scheduler/types.ts'
+import { anyServer, endTask, faultOf, nextTask, noteEvent, volumesOf } from './rows.ts'
+
+/** Claims the new size; then the host makes the machine anew with it. Where there is no room, the server stays as it was. */
+export async function resizeStep(deps: Deps, row: ServerRow, entry: TaskEntry): Promise<void> {
+  const { resize } = row
+  if (resize === null) return
+  const onVolume = volumesOf(deps.db, row.id).some((volume) => volume.boot_index === 0)
+  const disk_gib = (onVolume ? 0 : row.flavor.disk_gib) + row.flavor.ephemeral_gib + Math.ceil(row.flavor.swap_mib / 1024)
+  let refusal: { message: string; details: string } | null = null
+  try {
+    await deps.env.REGION.getByName(REGION_OBJECT_NAME).system(entry.request_id).compute.scheduler.resize(row.id, resize.kept_consumer, { vcpus: row.vcpus, ram_mib: row.ram_mib, disk_gib })
+  } catch (error) {
+    if (!isFault(error) || error.type !== 'NoValidHost') throw error
+    const funnel = funnelText((error.details as { funnel?: FunnelStep[] } | undefined)?.funnel ?? [])
+    refusal = { message: error.message, details: `${error.message} A server with local disks is resized on its own host, which has no room: ${funnel}` }
+  }
+  deps.commit(systemCaller(entry.request_id), (tx) => {
+    const now = anyServer(tx.db, row.id)
+    if (now === undefined || now.task_state !== 'resize_prep') return
+    if (refusal === null) return void nextTask(deps, tx, now, 'resize_finish', { incarnation: now.incarnation + 1, generation: now.generation + 1 })
+    noteEvent(tx, now, 'conductor_migrate_server', 'Error', refusal.details)
+    setMigration(tx, resize.migration_id, 'error')
+    const flavor = resize.old_flavor
+    endTask(tx, now, resize.back, { flavor, vcpus: flavor.vcpus, ram_mib: flavor.ram_mib, resize: null, fault: faultOf(tx, refusal.message, refusal.details) }, refusal)
+  })
+}

@@ -1,0 +1,92 @@
+/** GET and HEAD of an object: conditions, ranges, and the headers that tell what it is. */
+import { precondition } from '../conditions.ts'
+import { swiftFault } from '../errors.ts'
+import { type Metadata, titleCase } from '../headers.ts'
+import { sized } from '../listing.ts'
+import { type ByteRange, contentRange, multipart, resolveRanges } from '../ranges.ts'
+import type { SwiftRequest } from '../request.ts'
+import { httpDate } from '../timestamp.ts'
+import { type Segment, openObject } from './large.ts'
+import { type Opened, concat, fixed, readText } from './read.ts'
+
+const HIDDEN = /^(content-type|content-length|etag|x-object-sysmeta-.*|x-timestamp|x-object-transient-sysmeta-.*)$/i
+
+/** Stored metadata as response headers. */
+export function metadataHeaders(metadata: Metadata): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(metadata)) if (!HIDDEN.test(name)) headers[titleCase(name)] = value
+  return headers
+}
+
+export function objectHeaders(opened: Opened): Record<string, string> {
+  return { ...metadataHeaders(opened.metadata), 'content-type': opened.content_type, etag: opened.etag, 'last-modified': httpDate(opened.timestamp), 'x-timestamp': opened.timestamp, 'accept-ranges': 'bytes' }
+}
+
+export async function getObject(request: SwiftRequest): Promise<Response> {
+  await request.needIn('object', request.request.method === 'HEAD' ? 'head' : 'get', request.container, request.objectName.object)
+  const raw = request.query.get('multipart-manifest') === 'get'
+  const withBody = request.request.method === 'GET' && (request.headers.get('range') === null || raw)
+  const opened = await openObject(request, request.objectName, { policy: 0, withBody, raw })
+  const manifest = opened?.kind === 'manifest' ? opened : null
+  if (manifest !== null && request.request.method === 'GET') return await manifestResponse(request, manifest)
+  return await respondObject(request, opened)
+}
+
+/** The answer to a GET or HEAD of something that was opened, or was not there. */
+export async function respondObject(request: SwiftRequest, opened: Opened | null, extra: Record<string, string> = {}): Promise<Response> {
+  if (opened === null) {
+    if (request.headers.get('if-match') !== null) throw swiftFault(412)
+    throw swiftFault(404)
+  }
+  const headers: Record<string, string> = { ...objectHeaders(opened), ...extra }
+  if (opened.kind === 'manifest') headers['content-type'] = 'application/json; charset=utf-8'
+  const modified_ms = Math.ceil(Number(opened.timestamp)) * 1000
+  const verdict = precondition(request.headers, { etag: opened.etag, modified_ms }, true)
+  if (verdict !== 200) {
+    opened.drop()
+    return new Response(null, { status: verdict, headers })
+  }
+  if (request.request.method === 'HEAD') {
+    opened.drop()
+    return new Response(null, { status: 200, headers: { ...headers, 'content-length': String(opened.size) } })
+  }
+  const ifRange = request.headers.get('if-range')
+  const usable = ifRange === null || ifRange.replace(/"/g, '') === opened.etag.replace(/"/g, '') || Date.parse(ifRange) >= modified_ms
+  const ranges = usable ? resolveRanges(request.headers.get('range'), opened.size) : null
+  if (ranges === null) {
+    const body = await opened.open(null)
+    return new Response(fixed(body, opened.size) as never, { status: 200, headers: { ...headers, 'content-length': String(opened.size) } })
+  }
+  opened.drop()
+  if (ranges.length === 0) {
+    if (opened.size === 0 && request.headers.get('range')?.includes('=-')) return new Response(null, { status: 200, headers: { ...headers, 'content-length': '0' } })
+    throw swiftFault(416, undefined, { 'content-range': `bytes */${opened.size}`, 'accept-ranges': 'bytes', etag: opened.etag })
+  }
+  return await partial(request, opened, ranges, headers)
+}
+
+async function partial(request: SwiftRequest, opened: Opened, ranges: ByteRange[], headers: Record<string, string>): Promise<Response> {
+  const [only] = ranges
+  if (ranges.length === 1 && only !== undefined) {
+    const length = only.last - only.first + 1
+    const body = await opened.open([only.first, only.last])
+    return new Response(fixed(body, length) as never, { status: 206, headers: { ...headers, 'content-range': contentRange(only, opened.size), 'content-length': String(length) } })
+  }
+  const boundary = request.ctx.requestId.replace(/[^0-9a-f]/g, '').slice(-32).padEnd(32, '0')
+  const plan = multipart(ranges, opened.size, opened.content_type, boundary)
+  const text = new TextEncoder()
+  const body = concat([
+    ...ranges.flatMap((range, at) => [async () => text.encode(plan.heads[at] ?? ''), async () => await opened.open([range.first, range.last])]),
+    async () => text.encode(plan.tail),
+  ])
+  return new Response(fixed(body, plan.length) as never, { status: 206, headers: { ...headers, 'content-type': `multipart/byteranges;boundary=${boundary}`, 'content-length': String(plan.length) } })
+}
+
+/** ?multipart-manifest=get: the segments as stored, or with format=raw in the form a PUT takes. */
+async function manifestResponse(request: SwiftRequest, opened: Opened): Promise<Response> {
+  const headers = objectHeaders(opened)
+  if (request.query.get('format') !== 'raw') return await respondObject(request, opened)
+  const segments = JSON.parse(await readText(opened, 64 * 1024 * 1024)) as Segment[]
+  const raw = segments.map((segment) => (segment.data !== undefined ? { data: segment.data } : { path: segment.name, etag: segment.hash, size_bytes: segment.bytes, ...(segment.range === undefined ? {} : { range: segment.range }) }))
+  return sized(JSON.stringify(raw), { ...headers, 'content-type': 'application/json; charset=utf-8' })
+}

@@ -1,0 +1,178 @@
+/**
+ * Large objects: a static manifest (SLO: JSON of segments with their sizes and ETags, checked when it was written) or a dynamic one (DLO: every object under a prefix, as the
+ * listing has it now). Following a manifest is allowed to whom each segment is allowed.
+ */
+import { createHash } from 'node:crypto'
+import { isFault } from '../../../schema/values/fault.ts'
+import type { ObjectRow } from '../container/store.ts'
+import { swiftFault } from '../errors.ts'
+import { LIMITS, type Metadata, isTrue, metaOf } from '../headers.ts'
+import { isSubdir } from '../list.ts'
+import { type ObjectName, containerKey, decodeName } from '../names.ts'
+import type { SwiftRequest } from '../request.ts'
+import { type Body, type Opened, concat, openStored, readText } from './read.ts'
+
+export const MANIFEST_BYTES_MAX = 8 * 1024 * 1024
+/** Manifests in manifests. */
+export const NESTING_MAX = 10
+export const DLO_SEGMENTS_MAX = 10_000
+
+/** One line of a stored SLO manifest, as Swift stores it. */
+export interface Segment {
+  name?: string
+  bytes: number
+  hash: string
+  content_type?: string
+  last_modified?: string
+  sub_slo?: boolean
+  range?: string
+  /** base64: bytes in the manifest itself. */
+  data?: string
+}
+
+/** A stretch of bytes of the whole. */
+interface Piece {
+  length: number
+  open(range: [number, number] | null): Promise<Body | Uint8Array>
+}
+
+export const isSlo = (metadata: Metadata): boolean => isTrue(metaOf(metadata, 'x-static-large-object'))
+
+export const segmentName = (account: string, path: string): ObjectName => {
+  const [container = '', ...rest] = path.replace(/^\//, '').split('/')
+  return { account, container, object: rest.join('/') }
+}
+
+/** The object with its manifest followed; null where there is none. `raw`: the manifest itself. */
+export async function openObject(request: SwiftRequest, name: ObjectName, options: { policy: number; withBody: boolean; raw?: boolean; depth?: number }): Promise<Opened | null> {
+  const stored = await openStored(request.env, name, options.policy, options.withBody, request.now_ms)
+  if (stored === null) return null
+  if (options.raw === true) return isSlo(stored.metadata) ? { ...stored, kind: 'manifest' } : stored
+  if (isSlo(stored.metadata)) return await openSlo(request, name, stored, options)
+  const manifest = metaOf(stored.metadata, 'x-object-manifest')
+  if (manifest !== undefined) return await openDlo(request, name, stored, manifest, options.policy)
+  return stored
+}
+
+async function openSlo(request: SwiftRequest, name: ObjectName, stored: Opened, options: { policy: number; depth?: number }): Promise<Opened> {
+  const depth = options.depth ?? 0
+  const text = await readText(stored, MANIFEST_BYTES_MAX)
+  const segments = JSON.parse(text) as Segment[]
+  const size = segments.reduce((sum, segment) => sum + segmentLength(segment), 0)
+  const etag = metaOf(stored.metadata, 'x-object-sysmeta-slo-etag') ?? sloEtag(segments)
+  const open = (range: [number, number] | null) => {
+    if (depth >= NESTING_MAX) throw swiftFault(409, 'Max recursion depth exceeded')
+    return assemble(segments.map((segment) => sloPiece(request, name.account, segment, options.policy, depth)), range)
+  }
+  return { ...stored, etag: `"${etag}"`, size, kind: 'slo', open: async (range) => open(range), drop: () => {} }
+}
+
+export const segmentRange = (segment: Segment): [number, number] => {
+  const match = /^(\d+)-(\d+)$/.exec(segment.range ?? '')
+  return match === null ? [0, segment.bytes - 1] : [Number(match[1]), Number(match[2])]
+}
+export const segmentLength = (segment: Segment): number => {
+  if (segment.data !== undefined) return Buffer.from(segment.data, 'base64').byteLength
+  const [first, last] = segmentRange(segment)
+  return last - first + 1
+}
+
+/** MD5 over the segments' ETags and ranges, as clients compute it. */
+export function sloEtag(segments: Segment[]): string {
+  const hash = createHash('md5')
+  for (const segment of segments) {
+    if (segment.data !== undefined) hash.update(createHash('md5').update(Buffer.from(segment.data, 'base64')).digest('hex'))
+    else hash.update(segment.range === undefined ? segment.hash : `${segment.hash}:${segment.range};`)
+  }
+  return hash.digest('hex')
+}
+
+function sloPiece(request: SwiftRequest, account: string, segment: Segment, policy: number, depth: number): Piece {
+  if (segment.data !== undefined) {
+    const bytes = Buffer.from(segment.data, 'base64')
+    return { length: bytes.byteLength, open: async (range) => new Uint8Array(range === null ? bytes : bytes.subarray(range[0], range[1] + 1)) }
+  }
+  const name = segmentName(account, segment.name ?? '')
+  const [first, last] = segmentRange(segment)
+  const whole = segment.range === undefined
+  return {
+    length: last - first + 1,
+    open: async (range) => {
+      const opened = await openSegment(request, name, policy, depth, whole && range === null)
+      if (opened === null || opened.etag.replace(/"/g, '') !== segment.hash || opened.size !== segment.bytes) {
+        opened?.drop()
+        throw swiftFault(409)
+      }
+      return await opened.open(range === null ? (whole ? null : [first, last]) : [first + range[0], first + range[1]])
+    },
+  }
+}
+
+async function openSegment(request: SwiftRequest, name: ObjectName, policy: number, depth: number, withBody: boolean): Promise<Opened | null> {
+  request.segments = true
+  await request.needIn('object', 'get', name.container, name.object, name.account)
+  return await openObject(request, name, { policy, withBody, depth: depth + 1 })
+}
+
+async function openDlo(request: SwiftRequest, name: ObjectName, stored: Opened, manifest: string, policy: number): Promise<Opened> {
+  stored.drop()
+  const at = manifest.indexOf('/')
+  const [container, prefix] = [decodeName(manifest.slice(0, at)), decodeName(manifest.slice(at + 1))]
+  const rows = await dloRows(request, name.account, container, prefix)
+  const etag = createHash('md5').update(rows.map((row) => row.slo_etag ?? row.etag).join('')).digest('hex')
+  const pieces = rows.map((row): Piece => ({
+    length: row.size,
+    open: async (range) => {
+      const opened = await openStored(request.env, { account: name.account, container, object: row.name }, policy, range === null, request.now_ms)
+      if (opened === null || opened.size !== row.size) throw swiftFault(409)
+      return await opened.open(range)
+    },
+  }))
+  const size = rows.reduce((sum, row) => sum + row.size, 0)
+  const newest = rows.reduce((last, row) => (row.modified_at > last ? row.modified_at : last), stored.timestamp)
+  return { ...stored, etag: `"${etag}"`, size, kind: 'dlo', timestamp: newest, open: async (range) => assemble(pieces, range), drop: () => {} }
+}
+
+async function dloRows(request: SwiftRequest, account: string, container: string, prefix: string): Promise<ObjectRow[]> {
+  request.segments = true
+  await request.needIn('object', 'get', container, prefix, account)
+  const rows: ObjectRow[] = []
+  let marker = ''
+  while (rows.length < DLO_SEGMENTS_MAX) {
+    let page: ObjectRow[]
+    try {
+      const { entries } = await request.env.CONTAINER.getByName(containerKey(account, container)).list({ limit: LIMITS.container_listing_limit, marker, end_marker: '', prefix, delimiter: '', reverse: false, path: null })
+      page = entries.filter((entry): entry is ObjectRow => !isSubdir(entry))
+    } catch (error) {
+      if (isFault(error, 'not_found')) throw swiftFault(404)
+      throw error
+    }
+    rows.push(...page)
+    if (page.length < LIMITS.container_listing_limit) break
+    marker = page.at(-1)?.name ?? ''
+  }
+  return rows
+}
+
+/** The bytes of `range` out of the pieces in their order. */
+async function assemble(pieces: Piece[], range: [number, number] | null): Promise<Body> {
+  const opens: (() => Promise<Body | Uint8Array>)[] = []
+  let at = 0
+  for (const piece of pieces) {
+    const [start, end] = [at, at + piece.length - 1]
+    at = end + 1
+    if (piece.length === 0) continue
+    if (range === null) {
+      opens.push(() => piece.open(null))
+      continue
+    }
+    if (end < range[0] || start > range[1]) continue
+    const part: [number, number] = [Math.max(range[0], start) - start, Math.min(range[1], end) - start]
+    opens.push(() => piece.open(part[0] === 0 && part[1] === piece.length - 1 ? null : part))
+  }
+  const [first, ...rest] = opens
+  if (first === undefined) return concat([])
+  // The first piece is opened before the answer starts: what is wrong with it is still an error, not a cut stream.
+  const head = await first()
+  return rest.length === 0 && !(head instanceof Uint8Array) ? head : concat([async () => head, ...rest])
+}

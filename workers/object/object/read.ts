@@ -1,0 +1,99 @@
+/**
+ * Reading an object as a client sees it: plain bytes, or a large object whose manifest (static or dynamic) is followed. What comes out has a size, an ETag and a way to
+ * get any range as a stream; GET, COPY and other services use the same.
+ */
+import type { Env } from '../../../durable-objects/kernel/env.ts'
+import type { ObjectHead } from '../../../schema/agent/protocol.ts'
+import { type Metadata, metaOf } from '../headers.ts'
+import type { ObjectName } from '../names.ts'
+import { type Found, getReplicas, headReplicas, openRange } from '../replicas.ts'
+
+export type Body = ReadableStream<Uint8Array>
+
+export interface Opened {
+  head: ObjectHead
+  metadata: Metadata
+  /** As the client sees it, quotes included where it is a large object's. */
+  etag: string
+  size: number
+  content_type: string
+  timestamp: string
+  kind: 'plain' | 'slo' | 'dlo' | 'manifest'
+  /** Both inclusive; null is all. One stream per call. */
+  open(range: [number, number] | null): Promise<Body>
+  /** Frees what was opened in advance and will not be read. */
+  drop(): void
+}
+
+export const expiredAt = (metadata: Metadata, now_ms: number): boolean => {
+  const at = metaOf(metadata, 'x-delete-at')
+  return at !== undefined && Number(at) * 1000 <= now_ms
+}
+
+/** The stored object itself, manifests not followed. `withBody`: its bytes are opened with the same question. */
+export async function openStored(env: Env, name: ObjectName, policy: number, withBody: boolean, now_ms: number): Promise<Opened | null> {
+  const found: (Found & { body?: Body }) | null = withBody ? await getReplicas(env, name, policy, now_ms) : await headReplicas(env, name, policy, now_ms)
+  if (found === null) return null
+  let body = found.body
+  const drop = () => {
+    void body?.cancel().catch(() => {})
+    body = undefined
+  }
+  const { head } = found
+  if (expiredAt(head.metadata, now_ms)) {
+    drop()
+    return null
+  }
+  return {
+    head, metadata: head.metadata, etag: head.etag, size: head.size_bytes, content_type: metaOf(head.metadata, 'content-type') ?? 'application/octet-stream', timestamp: head.timestamp, kind: 'plain', drop,
+    open: async (range) => {
+      if (range === null && body !== undefined) {
+        const ready = body
+        body = undefined
+        return ready
+      }
+      drop()
+      return await openRange(env, found, range, now_ms)
+    },
+  }
+}
+
+export async function readText(opened: Opened, bytes_max: number): Promise<string> {
+  if (opened.head.size_bytes > bytes_max) throw new Error(`a manifest of ${opened.head.size_bytes} bytes is too large`)
+  return await new Response((await opened.open(null)) as never).text()
+}
+
+type Stream = { readable: Body; writable: WritableStream<Uint8Array> }
+const platform = globalThis as unknown as { IdentityTransformStream?: new () => Stream; FixedLengthStream?: new (length: number) => Stream }
+
+/** A pipe that the platform moves natively where it can. */
+export const pipe = (): Stream => (platform.IdentityTransformStream === undefined ? (new TransformStream() as never) : new platform.IdentityTransformStream())
+
+/** The same stream with its length known to the platform, so that the answer has a Content-Length. */
+export function fixed(body: Body, length: number): Body {
+  if (platform.FixedLengthStream === undefined) return body
+  const { readable, writable } = new platform.FixedLengthStream(length)
+  void body.pipeTo(writable as never).catch(() => {})
+  return readable
+}
+
+/** Streams one after another; the next is opened when the one before has ended. */
+export function concat(parts: (() => Promise<Body | Uint8Array>)[]): Body {
+  const { readable, writable } = pipe()
+  void (async () => {
+    try {
+      for (const open of parts) {
+        const body = await open()
+        if (body instanceof Uint8Array) {
+          const writer = writable.getWriter()
+          await writer.write(body)
+          writer.releaseLock()
+        } else await body.pipeTo(writable as never, { preventClose: true })
+      }
+      await writable.close()
+    } catch (error) {
+      await writable.abort(error).catch(() => {})
+    }
+  })()
+  return readable
+}

@@ -1,0 +1,104 @@
+/**
+ * Writing an object: a time from its container, its replicas, then its row in the listing. The same few steps for a client's PUT, copies, manifests, archives, forms
+ * and other services. Nothing is acknowledged before both a quorum of replicas and the container have it.
+ */
+import type { Env } from '../../../durable-objects/kernel/env.ts'
+import type { ObjectHead } from '../../../schema/agent/protocol.ts'
+import { isFault } from '../../../schema/values/fault.ts'
+import type { ContainerInfo, ObjectRow } from '../container/store.ts'
+import { swiftFault } from '../errors.ts'
+import { LIMITS, type Metadata, metaOf } from '../headers.ts'
+import { type ObjectName, containerKey } from '../names.ts'
+import { deleteReplicas, putReplicas } from '../replicas.ts'
+
+export interface Begun {
+  name: ObjectName
+  info: ContainerInfo
+  timestamp: string
+  existing: ObjectRow | null
+}
+
+export interface WriteOptions {
+  metadata: Metadata
+  content_type: string
+  size: number | null
+  etag: string | null
+  want?: { sha512?: boolean; inspect?: boolean }
+  /** What the listing shows instead of the stored bytes (manifests). */
+  listed?: { size: number; etag?: string; slo_etag?: string }
+}
+
+/** Tries at the container's row before a write that the disks have is given up. */
+const ROW_ATTEMPTS = 3
+
+/** Opens a write; 404 where the container is not there. */
+export async function beginWrite(env: Env, name: ObjectName): Promise<Begun> {
+  const begun = await env.CONTAINER.getByName(containerKey(name.account, name.container)).begin(name.object)
+  if (begun === null) throw swiftFault(404)
+  return { name, ...begun }
+}
+
+/** Swift's word for a write that lost against a newer one: accepted, and already overwritten. */
+export class Superseded extends Error {}
+
+export async function commitWrite(env: Env, begun: Begun, body: ReadableStream<Uint8Array> | Uint8Array | null, options: WriteOptions, now_ms: number): Promise<ObjectHead> {
+  const { name, info, timestamp } = begun
+  const metadata: Metadata = { 'Content-Type': options.content_type, ...options.metadata }
+  let head: ObjectHead
+  try {
+    head = await putReplicas(env, name, info.policy, body, { timestamp, metadata, size: options.size, etag: options.etag, ...(options.want === undefined ? {} : { want: options.want }) }, now_ms)
+  } catch (error) {
+    throw bodyFault(error)
+  }
+  if (head.size_bytes > LIMITS.max_file_size) {
+    await deleteReplicas(env, name, info.policy, after(timestamp), now_ms)
+    throw swiftFault(413)
+  }
+  const deleteAt = metaOf(metadata, 'x-delete-at')
+  await enterRow(env, name, {
+    name: name.object, at: timestamp, modified_at: timestamp, size: options.listed?.size ?? head.size_bytes, etag: options.listed?.etag ?? head.etag, content_type: options.content_type,
+    delete_at: deleteAt === undefined ? null : Number(deleteAt), slo_etag: options.listed?.slo_etag ?? null,
+  })
+  return { ...head, timestamp }
+}
+
+const after = (timestamp: string): string => `${timestamp.slice(0, -5)}${String(Math.min(99_999, Number(timestamp.slice(-5)) + 1)).padStart(5, '0')}`
+
+function bodyFault(error: unknown): unknown {
+  if (isFault(error, 'conflict')) return new Superseded()
+  if (isFault(error, 'unprocessable')) return swiftFault(422)
+  if (isFault(error, 'client_closed')) return swiftFault(499)
+  return error
+}
+
+async function enterRow(env: Env, name: ObjectName, row: ObjectRow): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const entered = await env.CONTAINER.getByName(containerKey(name.account, name.container)).putObject(row)
+      if (!entered) throw new Superseded()
+      return
+    } catch (error) {
+      if (error instanceof Superseded || isFault(error, 'not_found') || attempt >= ROW_ATTEMPTS) throw error
+    }
+  }
+}
+
+/** Both at once for those with nothing to check in between. */
+export async function writeObject(env: Env, name: ObjectName, body: ReadableStream<Uint8Array> | Uint8Array | null, options: WriteOptions, now_ms: number): Promise<ObjectHead> {
+  return await commitWrite(env, await beginWrite(env, name), body, options, now_ms)
+}
+
+/** Tombstones and the row; false where there was no such object. */
+export async function removeObject(env: Env, name: ObjectName, now_ms: number, begun?: Begun): Promise<boolean> {
+  const { info, timestamp, existing } = begun ?? (await beginWrite(env, name))
+  const expired = existing?.delete_at != null && existing.delete_at * 1000 <= now_ms
+  let existed = false
+  try {
+    existed = (await deleteReplicas(env, name, info.policy, timestamp, now_ms)).existed
+  } catch (error) {
+    if (isFault(error, 'conflict')) throw swiftFault(409)
+    throw error
+  }
+  const listed = await env.CONTAINER.getByName(containerKey(name.account, name.container)).deleteObject(name.object, timestamp)
+  return (existed || listed) && !expired
+}
