@@ -1,8 +1,8 @@
 /** `skyhook join URL TOKEN`: makes this machine a host: joins once, then runs its agent in the foreground (a unit file is in docs/operate.md). */
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ROOT, homeOf, makeHome } from '../lib/home.ts'
+import { bundle } from '../lib/bundle.ts'
+import { homeOf, makeHome } from '../lib/home.ts'
 import { installPackages } from '../lib/packages.ts'
 import { Problem } from '../lib/problem.ts'
 
@@ -14,7 +14,8 @@ export async function run(args: string[]): Promise<number> {
   installPackages((text) => console.log(`skyhook: ${text}`))
   const home = homeOf()
   makeHome(home)
-  const argv = ['--disable-warning=ExperimentalWarning', join(ROOT, 'agent/main.ts'), '--plane', url, '--state', home.host, '--roles', values.roles ?? 'compute,volume,gateway,object,image', ...(values.name === undefined ? [] : ['--name', values.name])]
+  const { agent } = await bundle(home)
+  const argv = ['--max-semi-space-size=1', agent, '--plane', url, '--state', home.host, '--roles', values.roles ?? 'compute,volume,gateway,object,image', ...(values.name === undefined ? [] : ['--name', values.name])]
   const child = spawn(process.execPath, argv, { stdio: 'inherit', env: { ...process.env, ...(token === undefined ? {} : { SKYHOOK_JOIN_TOKEN: token }) } })
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal as NodeJS.Signals))
   return await new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)))

@@ -45,7 +45,7 @@ export async function supervise(home: Home, options: StartOptions, say: Say): Pr
     processes.push(...startPlane(home, options, bundles, say, save))
     const api = new Api(url, secretsOf(home).admin_password)
     await Promise.race([until('the API answers', async () => (await api.healthy()) !== null), stopped])
-    processes.push(...startAgents(home, options, url, say, save))
+    processes.push(...startAgents(home, options, bundles, url, say, save))
     await api.login()
     writeAccess(home, url)
     const wanted = (options.hosts.local ? 1 : 0) + options.hosts.simulated
@@ -103,10 +103,10 @@ function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Sa
   ]
 }
 
-function startAgents(home: Home, options: StartOptions, url: string, say: Say, save: () => void): KeptProcess[] {
+function startAgents(home: Home, options: StartOptions, bundles: Bundles, url: string, say: Say, save: () => void): KeptProcess[] {
   const { join_token } = secretsOf(home)
   const agent = (name: string, args: string[]) =>
-    new KeptProcess({ name, argv: [process.execPath, '--disable-warning=ExperimentalWarning', '--max-semi-space-size=2', join(ROOT, 'agent/main.ts'), '--plane', url, ...args], log: join(home.logs, `${name}.log`), cwd: ROOT, env: { SKYHOOK_JOIN_TOKEN: join_token } }, say, save)
+    new KeptProcess({ name, argv: [process.execPath, '--max-semi-space-size=1', bundles.agent, '--plane', url, ...args], log: join(home.logs, `${name}.log`), cwd: ROOT, env: { SKYHOOK_JOIN_TOKEN: join_token } }, say, save)
   const agents: KeptProcess[] = []
   if (options.hosts.local) agents.push(agent('agent', ['--state', home.host, '--roles', 'compute,volume,gateway,object,image']))
   if (options.hosts.simulated > 0) agents.push(agent('sim-agents', ['--state', join(home.dir, 'sim'), '--sim', String(options.hosts.simulated)]))

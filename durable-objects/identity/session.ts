@@ -1,6 +1,12 @@
 /** A caller's view of Identity: one getter per resource. Stores check nothing about roles (routes did); they know who acts. */
 import { RpcTarget } from 'cloudflare:workers'
 import type { Caller } from '../../schema/values/caller.ts'
+import { Consumers } from '../../workers/identity/consumers/store.ts'
+import { EndpointGroups } from '../../workers/identity/endpoint-filter/store.ts'
+import { Endpoints } from '../../workers/identity/endpoints/store.ts'
+import { Policies } from '../../workers/identity/policies/store.ts'
+import { Regions } from '../../workers/identity/regions/store.ts'
+import { Services } from '../../workers/identity/services/store.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
 import { Tokens } from '../../workers/identity/tokens/store.ts'
 
@@ -15,5 +21,29 @@ export class IdentitySession extends RpcTarget {
 
   get tokens() {
     return new Tokens(this.#realm, this.#caller)
+  }
+
+  get regions() {
+    return new Regions(this.#realm, this.#caller)
+  }
+
+  get services() {
+    return new Services(this.#realm, this.#caller)
+  }
+
+  get endpoints() {
+    return new Endpoints(this.#realm, this.#caller)
+  }
+
+  get policies() {
+    return new Policies(this.#realm, this.#caller)
+  }
+
+  get consumers() {
+    return new Consumers(this.#realm, this.#caller)
+  }
+
+  get endpointGroups() {
+    return new EndpointGroups(this.#realm, this.#caller)
   }
 }

@@ -6,7 +6,7 @@ import { eq } from 'drizzle-orm'
 import type { CommandArgs, CommandName, CommandResults } from '../../schema/agent/commands.ts'
 import { backups } from '../../schema/project/volume.ts'
 import { systemCaller } from '../../schema/values/caller.ts'
-import { isFault } from '../../schema/values/fault.ts'
+import { Fault, isFault } from '../../schema/values/fault.ts'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Tasks, TaskEntry } from '../../durable-objects/kernel/outbox.ts'
 import { deleteInternal } from '../object/internal.ts'
@@ -18,8 +18,16 @@ const DAY_MS = 24 * 3_600_000
 
 /** Each attempt is a command of its own: the agent remembers results by id, failures too. */
 async function command<C extends CommandName>(deps: Deps, hostId: string, name: C, args: CommandArgs[C], entry: TaskEntry): Promise<CommandResults[C]> {
-  return await deps.env.HOST.getByName(hostId).command(name, args, { id: `${deps.name}-${name}-${entry.id}-${entry.attempts}`, deadline_ms: entry.deadline_ms })
+  try {
+    return await deps.env.HOST.getByName(hostId).command(name, args, { id: `${deps.name}-${name}-${entry.id}-${entry.attempts}`, deadline_ms: entry.deadline_ms })
+  } catch (error) {
+    // A host that is away may come back before the deadline; one that says no twice means it.
+    if (isFault(error) && !AWAY.has(error.kind) && entry.attempts >= 1) throw new Fault('unprocessable', error.message)
+    throw error
+  }
 }
+
+const AWAY = new Set(['unavailable', 'timeout', 'bad_gateway', 'rate_limited'])
 
 export const accountOf = (projectId: string): string => `AUTH_${projectId}`
 
@@ -123,10 +131,10 @@ export const copyTasks: Tasks<Deps> = {
         if (!isFault(problem, 'not_found')) throw problem
       })
     },
-    deadline_ms: COPY_DEADLINE_MS, attempts_max: 5,
+    deadline_ms: COPY_DEADLINE_MS,
   },
-  'volume.backup': { run: backUp, expire: (deps, { id }: { id: string }, error, entry) => endBackup(deps, id, error, null, entry.request_id), deadline_ms: COPY_DEADLINE_MS, attempts_max: 5 },
-  'volume.restore': { run: restore, expire: (deps, payload: RestorePayload, error, entry) => endRestore(deps, payload, error, entry.request_id), deadline_ms: COPY_DEADLINE_MS, attempts_max: 5 },
+  'volume.backup': { run: backUp, expire: (deps, { id }: { id: string }, error, entry) => endBackup(deps, id, error, null, entry.request_id), deadline_ms: COPY_DEADLINE_MS },
+  'volume.restore': { run: restore, expire: (deps, payload: RestorePayload, error, entry) => endRestore(deps, payload, error, entry.request_id), deadline_ms: COPY_DEADLINE_MS },
   'volume.backup_delete': {
     run: deleteBackup,
     expire: (deps, { id }: { id: string }, error, entry) => {

@@ -7,7 +7,7 @@ import { Fault } from '../../schema/values/fault.ts'
 import { projectTag, tagOf } from '../../schema/values/ids.ts'
 import type { VolumeSpec } from '../../schema/agent/desired.ts'
 import { push, watch, WATCH_MS, keyOf } from './items.ts'
-import { attachmentsOf, snapshotsOf, writeSnapshot, writeVolume } from './rows.ts'
+import { attachmentsOf, freeBackup, snapshotsOf, writeSnapshot, writeVolume } from './rows.ts'
 import { DEFAULT_TYPE, DEFAULT_ZONE } from './types/default-type.ts'
 import { accept } from './volumes/states.ts'
 import { eq } from 'drizzle-orm'
@@ -106,6 +106,7 @@ export function deleteSnapshotRow(deps: Deps, tx: Tx, row: Parameters<typeof wri
 /** The row goes; the region forgets the claim and, where there was one, the alias. */
 export function removeVolume(deps: Deps, tx: Tx, row: VolumeRow): void {
   deps.db.delete(volumes).where(eq(volumes.id, row.id)).run()
+  if (row.restore_backup_id !== null) freeBackup(deps, tx, row.restore_backup_id)
   tx.change('volume', row.id, 'delete', { id: row.id, name: row.name, status: row.status }, null)
   tx.outbox('volume.release', { id: row.id, foreign_id: row.foreign_id }, { key: keyOf(row.id) })
   peersOf(deps).servers.volumeChanged?.(tx, row.id, 'deleted')

@@ -50,8 +50,15 @@ export function writeVolume(deps: Deps, tx: Tx, row: VolumeRow, changes: Changes
   const next = { ...row, ...changes, updated_ms: tx.now_ms }
   deps.db.update(volumes).set({ ...changes, updated_ms: tx.now_ms }).where(eq(volumes.id, row.id)).run()
   tx.change('volume', row.id, 'update', before(row, changes), changes)
+  if (changes.status === 'error' && row.restore_backup_id !== null) freeBackup(deps, tx, row.restore_backup_id)
   if (changes.status !== undefined && changes.status !== row.status) peersOf(deps).servers.volumeChanged?.(tx, row.id, changes.status)
   return next
+}
+
+/** A restore that will not happen: the backup may be restored elsewhere. */
+export function freeBackup(deps: Deps, tx: Tx, backupId: string): void {
+  const backup = findBackup(deps, backupId)
+  if (backup !== undefined && backup.status === 'restoring') writeBackup(deps, tx, backup, { status: 'available', restore_volume_id: null })
 }
 
 export function writeSnapshot(deps: Deps, tx: Tx, row: SnapshotRow, changes: Changes<SnapshotRow>): SnapshotRow {

@@ -1,7 +1,47 @@
-/** Invariants of volume in one project. */
+/** Invariants of volume in one project: exclusive volumes have one attachment, nothing refers to what is not there, no wait without an end. */
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
+import { peersOf } from '../../durable-objects/project/peers.ts'
+import { attachments, backups, snapshots, transfers, volumes } from '../../schema/project/volume.ts'
+import { TRANSIENT } from './volumes/states.ts'
 
-export function verifyVolume(_deps: Deps): Violation[] {
-  return []
+export function verifyVolume(deps: Deps): Violation[] {
+  const found: Violation[] = []
+  const say = (invariant: string, resource: string, message: string) => void found.push({ invariant, project_id: deps.name, resource, message })
+  const all = new Map(deps.db.select().from(volumes).all().map((row) => [row.id, row]))
+  const attached = deps.db.select().from(attachments).all()
+  const pending = new Set(deps.storage.sql.exec('SELECT task, payload FROM _outbox').toArray().flatMap((row) => idsIn(String(row.payload))))
+
+  for (const volume of all.values()) {
+    const mine = attached.filter((row) => row.volume_id === volume.id)
+    const resource = `volume ${volume.id}`
+    if (!volume.multiattach && mine.length > 1) say('volume-one-attachment', resource, `an exclusive volume has ${mine.length} attachments`)
+    if (volume.status === 'available' && mine.length > 0) say('volume-one-attachment', resource, 'an available volume has an attachment')
+    if (volume.status === 'in-use' && !mine.some((row) => row.status === 'attached' || row.status === 'detaching')) say('volume-one-attachment', resource, 'a volume in use has no attachment')
+    if (TRANSIENT.has(volume.status) && !pending.has(volume.id)) say('no-overdue-state', resource, `it is ${volume.status} and nothing will end that`)
+    if (volume.desired === 'present' && volume.host_id === null) say('reference-exists', resource, 'it is promised to no host')
+  }
+  for (const row of attached) {
+    if (!all.has(row.volume_id)) say('reference-exists', `attachment ${row.id}`, `its volume ${row.volume_id} does not exist`)
+    const servers = peersOf(deps).servers
+    if (row.by_compute && row.server_id !== null && servers.get?.(row.server_id) === null) say('reference-exists', `attachment ${row.id}`, `its server ${row.server_id} does not exist`)
+  }
+  for (const row of deps.db.select().from(snapshots).all()) {
+    if (!all.has(row.volume_id)) say('reference-exists', `snapshot ${row.id}`, `its volume ${row.volume_id} does not exist`)
+    if ((row.status === 'creating' || row.status === 'deleting' || row.status === 'backing-up') && !pending.has(row.id) && !(row.status === 'backing-up' && backupOf(deps, row.id, pending))) say('no-overdue-state', `snapshot ${row.id}`, `it is ${row.status} and nothing will end that`)
+  }
+  for (const row of deps.db.select().from(backups).all()) {
+    if ((row.status === 'creating' || row.status === 'deleting') && !pending.has(row.id)) say('no-overdue-state', `backup ${row.id}`, `it is ${row.status} and nothing will end that`)
+    if (row.status === 'restoring' && !(row.restore_volume_id !== null && all.has(row.restore_volume_id))) say('reference-exists', `backup ${row.id}`, 'it is restored into a volume that does not exist')
+  }
+  for (const row of deps.db.select().from(transfers).all()) if (!row.accepted && !all.has(row.volume_id)) say('reference-exists', `transfer ${row.id}`, `its volume ${row.volume_id} does not exist`)
+  return found
 }
+
+/** Ids that a step is about. A copy names its backup; its volume waits with it. */
+function idsIn(payload: string): string[] {
+  const value = JSON.parse(payload) as Record<string, unknown>
+  return ['id', 'volume_id', 'backup_id'].flatMap((key) => (typeof value[key] === 'string' ? [value[key] as string] : []))
+}
+
+const backupOf = (deps: Deps, snapshotId: string, pending: ReadonlySet<string>): boolean => deps.db.select().from(backups).all().some((row) => row.snapshot_id === snapshotId && pending.has(row.id))

@@ -4,7 +4,7 @@ import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { peersOf } from '../../../durable-objects/project/peers.ts'
 import { type ServerRow, servers } from '../../../schema/project/compute.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
-import { converge, DEADLINES, endTask, faultOf, patch } from './rows.ts'
+import { DEADLINES, converge, endTask, faultOf, patch } from './rows.ts'
 import { powerOf } from './fold.ts'
 import { TASKS } from './states.ts'
 

@@ -114,6 +114,14 @@ const releaseTask: Task<Deps> = {
   },
 }
 
+/** A reverted resize: the room of the old size is the server's again. */
+const unresizeTask: Task<Deps> = {
+  deadline_ms: 24 * 3_600_000,
+  run: async (deps, { consumer, kept }: { consumer: string; kept: string }, entry) => {
+    await region(deps, entry.request_id).revert(consumer, kept)
+  },
+}
+
 /** Soft reboot is a command; where the host cannot do it softly, it becomes a hard one: a new incarnation. */
 const rebootTask: Task<Deps> = {
   deadline_ms: 4 * 60_000,
@@ -156,4 +164,4 @@ const passwordTask: Task<Deps> = {
   },
 }
 
-export const serverTasks: Tasks<Deps> = { [CONVERGE]: convergeTask, 'compute.release': releaseTask, 'compute.reboot': rebootTask, 'compute.password': passwordTask, 'compute.snapshot': snapshot, 'compute.forget-image': forgetImage }
+export const serverTasks: Tasks<Deps> = { [CONVERGE]: convergeTask, 'compute.release': releaseTask, 'compute.unresize': unresizeTask, 'compute.reboot': rebootTask, 'compute.password': passwordTask, 'compute.snapshot': snapshot, 'compute.forget-image': forgetImage }

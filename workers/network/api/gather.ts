@@ -14,11 +14,11 @@ export interface Found<R> {
 
 export type ProjectRemote = Remote<ProjectSession>
 
-export async function gather<R>(ctx: Context, pick: (project: ProjectRemote) => Promise<R[]>): Promise<Found<R>[]> {
+export async function gather<R>(ctx: Context, pick: (project: ProjectRemote, projectId: string) => Promise<R[]>): Promise<Found<R>[]> {
   const projects = await projectsToAsk(ctx)
   const found: Found<R>[] = []
   for (let at = 0; at < projects.length; at += FANOUT_MAX) {
-    const rows = await Promise.all(projects.slice(at, at + FANOUT_MAX).map(async (project_id) => (await pick(project_id === ctx.caller.project_id ? ctx.project : ctx.projectById(project_id))).map((row) => ({ project_id, row }))))
+    const rows = await Promise.all(projects.slice(at, at + FANOUT_MAX).map(async (project_id) => (await pick(project_id === ctx.caller.project_id ? ctx.project : ctx.projectById(project_id), project_id)).map((row) => ({ project_id, row }))))
     found.push(...rows.flat())
   }
   return found
@@ -32,7 +32,8 @@ async function projectsToAsk(ctx: Context): Promise<string[]> {
   if (named.length > 0) return known.filter((id) => named.includes(id))
   const ids = searchParams.getAll('id')
   if (ids.length > 0 && ids.length <= FANOUT_MAX) return [...new Set((await Promise.all(ids.map((id) => ctx.ownersOf(id)))).flat())]
-  return known
+  const own = ctx.caller.project_id
+  return own === null || known.includes(own) ? known : [own, ...known]
 }
 
 /** One resource, with its project, wherever the caller may look. */

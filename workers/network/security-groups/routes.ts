@@ -1,6 +1,5 @@
 /** /v2.0/security-groups and /v2.0/security-group-rules */
 import type { SecurityGroupRuleRow } from '../../../schema/project/network.ts'
-import type { Context } from '../../http/context.ts'
 import { collectionPolicies } from '../api/attributes.ts'
 import { collection } from '../api/collection.ts'
 import { findOne, gather } from '../api/gather.ts'
@@ -22,17 +21,11 @@ const groupView = ({ row, rules }: SecurityGroupRecord, project_id: string): Vie
   ...standardView(row, project_id), stateful: row.stateful, shared: false, security_group_rules: rules.map((rule) => ruleView(rule, project_id)),
 })
 
-/** The caller's own default group is there as soon as anybody asks. */
-async function withDefault<T>(ctx: Context, ask: (own: boolean) => Promise<T>): Promise<T> {
-  if (ctx.caller.project_id !== null) await ctx.project.network.securityGroups.list(true)
-  return await ask(false)
-}
-
 export const securityGroupRoutes = [
   ...collection({
     name: 'security_group', plural: 'security_groups', attributes: securityGroupAttributes,
     list: async (ctx) => {
-      const found = await gatherOwnFirst(ctx)
+      const found = await gather(ctx, (project, id) => project.network.securityGroups.list(id === ctx.caller.project_id))
       return found.map(({ project_id, row }) => groupView(row, project_id))
     },
     show: async (ctx, id) => {
@@ -54,7 +47,7 @@ export const securityGroupRoutes = [
     name: 'security_group_rule', plural: 'security_group_rules', attributes: securityGroupRuleAttributes,
     list: async (ctx) => {
       const groups = ctx.url.searchParams.getAll('security_group_id')
-      const found = await withDefault(ctx, (own) => gather(ctx, (project) => project.network.securityGroups.listRules(own, groups.length > 0 ? groups : null)))
+      const found = await gather(ctx, (project, id) => project.network.securityGroups.listRules(id === ctx.caller.project_id, groups.length > 0 ? groups : null))
       return found.map(({ project_id, row }) => ruleView(row, project_id))
     },
     show: async (ctx, id) => {
@@ -70,7 +63,3 @@ export const securityGroupRoutes = [
     remove: async (ctx, id) => void (await findOne(ctx, id, (project) => project.network.securityGroups.removeRule(id))),
   }),
 ]
-
-function gatherOwnFirst(ctx: Context) {
-  return withDefault(ctx, () => gather(ctx, (project) => project.network.securityGroups.list()))
-}

@@ -1,7 +1,6 @@
 /** What makes a security group rule sound, and when two are the same (upstream: neutron/db/securitygroups_db.py). Pure. */
 import type { SecurityGroupRuleRow } from '../../../schema/project/network.ts'
-import type { Fault } from '../../../schema/values/fault.ts'
-import { conflict } from '../faults.ts'
+import { Fault } from '../../../schema/values/fault.ts'
 import { cidrFrom } from '../ip.ts'
 
 /** Names and numbers of IANA. */
@@ -16,7 +15,7 @@ export const PORT_MAX = 65_535
 
 export type RuleContent = Pick<SecurityGroupRuleRow, 'security_group_id' | 'direction' | 'ethertype' | 'protocol' | 'port_range_min' | 'port_range_max' | 'remote_ip_prefix' | 'remote_group_id'>
 
-const bad = (type: string, message: string): Fault => Object.assign(conflict(type, message), { kind: 'bad_request' })
+const bad = (type: string, message: string): Fault => new Fault('bad_request', message, { type })
 
 const numberOf = (protocol: string): number | null => {
   const number = PROTOCOLS[protocol] ?? (/^\d+$/.test(protocol) ? Number(protocol) : null)

@@ -4,7 +4,7 @@
  */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { ObjectHead } from '../../../schema/agent/protocol.ts'
-import { isFault } from '../../../schema/values/fault.ts'
+import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { ContainerInfo, ObjectRow } from '../container/store.ts'
 import { swiftFault } from '../errors.ts'
 import { LIMITS, type Metadata, metaOf } from '../headers.ts'
@@ -38,8 +38,9 @@ export async function beginWrite(env: Env, name: ObjectName): Promise<Begun> {
   return { name, ...begun }
 }
 
-/** Swift's word for a write that lost against a newer one: accepted, and already overwritten. */
-export class Superseded extends Error {}
+/** A write that lost against a newer one: accepted, and already overwritten. */
+const superseded = () => new Fault('conflict', 'A newer version of the object is there.', { type: 'Superseded' })
+export const isSuperseded = (error: unknown): boolean => isFault(error, 'conflict') && error.type === 'Superseded'
 
 export async function commitWrite(env: Env, begun: Begun, body: ReadableStream<Uint8Array> | Uint8Array | null, options: WriteOptions, now_ms: number): Promise<ObjectHead> {
   const { name, info, timestamp } = begun
@@ -65,7 +66,7 @@ export async function commitWrite(env: Env, begun: Begun, body: ReadableStream<U
 const after = (timestamp: string): string => `${timestamp.slice(0, -5)}${String(Math.min(99_999, Number(timestamp.slice(-5)) + 1)).padStart(5, '0')}`
 
 function bodyFault(error: unknown): unknown {
-  if (isFault(error, 'conflict')) return new Superseded()
+  if (isFault(error, 'conflict')) return superseded()
   if (isFault(error, 'unprocessable')) return swiftFault(422)
   if (isFault(error, 'client_closed')) return swiftFault(499)
   return error
@@ -75,10 +76,10 @@ async function enterRow(env: Env, name: ObjectName, row: ObjectRow): Promise<voi
   for (let attempt = 1; ; attempt++) {
     try {
       const entered = await env.CONTAINER.getByName(containerKey(name.account, name.container)).putObject(row)
-      if (!entered) throw new Superseded()
+      if (!entered) throw superseded()
       return
     } catch (error) {
-      if (error instanceof Superseded || isFault(error, 'not_found') || attempt >= ROW_ATTEMPTS) throw error
+      if (isSuperseded(error) || isFault(error, 'not_found') || attempt >= ROW_ATTEMPTS) throw error
     }
   }
 }

@@ -15,32 +15,38 @@ const EXIT_PORT = 0xf4
 const TOKEN = 0x2a
 
 /**
- * 16-bit code at 0x7c00: to protected mode with paging off, to long mode with identity paging, and there the token to the exit port: a guest kernel takes the same
- * road, and where KVM is broken it is here that it ends.
+ * From 0x7c00 by protected mode to long mode with identity paging, returning from an "interrupt" in both, and there the token to the exit port: boot loaders and
+ * kernels take the same road. Where KVM only emulates instructions it ends at the first return.
  */
 export function bootSector(): Uint8Array {
   const code: number[] = []
   const emit = (...bytes: number[]) => code.push(...bytes)
   const le32 = (value: number) => [value & 255, (value >>> 8) & 255, (value >>> 16) & 255, (value >>> 24) & 255]
+  const here = () => 0x7c00 + code.length
+  // 16 bit
   emit(0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0) // cli; xor ax,ax; mov ds,ax; mov es,ax
   emit(0xbf, 0x00, 0x10, 0xb9, 0x00, 0x18, 0xf3, 0xab) // mov di,0x1000; mov cx,0x1800; rep stosw: three page tables of zeros
   emit(0xc7, 0x06, 0x00, 0x10, 0x03, 0x20) // mov word [0x1000],0x2003: first table -> second
   emit(0xc7, 0x06, 0x00, 0x20, 0x03, 0x30) // mov word [0x2000],0x3003: second -> third
   emit(0xc7, 0x06, 0x00, 0x30, 0x83, 0x00) // mov word [0x3000],0x0083: 2 MiB page at 0
-  emit(0x66, 0xb8, ...le32(0xa0), 0x0f, 0x22, 0xe0) // mov eax,0xa0; mov cr4,eax: PAE, PGE
-  emit(0x66, 0xb8, ...le32(0x1000), 0x0f, 0x22, 0xd8) // mov eax,0x1000; mov cr3,eax
-  emit(0x66, 0xb9, ...le32(0xc0000080), 0x0f, 0x32) // mov ecx,EFER; rdmsr
-  emit(0x66, 0x0d, ...le32(0x100), 0x0f, 0x30) // or eax,LME; wrmsr
   emit(0x0f, 0x01, 0x16, 0x00, 0x7d) // lgdt [0x7d00]
-  emit(0x0f, 0x20, 0xc0, 0x66, 0x0d, ...le32(0x80000001), 0x0f, 0x22, 0xc0) // cr0 |= PG|PE
-  const target = 0x7c00 + code.length + 5
-  emit(0xea, target & 255, target >>> 8, 0x08, 0x00) // jmp 0x08:target
-  emit(0xb0, TOKEN, 0xe6, EXIT_PORT, 0xf4, 0xeb, 0xfd) // 64 bit: mov al,TOKEN; out EXIT_PORT,al; hlt; again
+  emit(0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22, 0xc0) // cr0 |= PE
+  emit(0xea, (here() + 5) & 255, (here() + 5) >>> 8, 0x10, 0x00) // jmp 0x10: 32 bit
+  emit(0xb8, ...le32(0x18), 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, ...le32(0x7c00)) // mov eax,0x18; mov ds,ax; mov ss,ax; mov esp,0x7c00
+  emit(0x9c, 0x0e, 0x68, ...le32(here() + 8), 0xcf) // pushfd; push cs; push next; iretd
+  emit(0xb8, ...le32(0xa0), 0x0f, 0x22, 0xe0) // mov eax,0xa0; mov cr4,eax: PAE, PGE
+  emit(0xb8, ...le32(0x1000), 0x0f, 0x22, 0xd8) // mov eax,0x1000; mov cr3,eax
+  emit(0xb9, ...le32(0xc0000080), 0x0f, 0x32, 0x0d, ...le32(0x100), 0x0f, 0x30) // EFER |= LME
+  emit(0x0f, 0x20, 0xc0, 0x0d, ...le32(0x80000000), 0x0f, 0x22, 0xc0) // cr0 |= PG
+  emit(0xea, ...le32(here() + 7), 0x08, 0x00) // jmp 0x08: 64 bit
+  emit(0xbc, ...le32(0x7c00), 0x6a, 0x00, 0x68, ...le32(0x7c00), 0x6a, 0x02, 0x6a, 0x08) // mov esp,0x7c00; push 0 (ss), 0x7c00 (rsp), 2 (flags), 8 (cs)
+  emit(0x68, ...le32(here() + 7), 0x48, 0xcf) // push next; iretq
+  emit(0xb0, TOKEN, 0xe6, EXIT_PORT, 0xf4, 0xeb, 0xfd) // mov al,TOKEN; out EXIT_PORT,al; hlt; again
   const sector = new Uint8Array(512)
   sector.set(code)
-  // At 0x7d00 the descriptor of the table; at 0x7d08 the table: null, 64-bit code.
-  sector.set([0x0f, 0x00, ...le32(0x7d08)], 0x100)
-  sector.set([0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x00, 0x00, 0x00, 0x9a, 0xaf, 0x00], 0x108)
+  // At 0x7d00 the descriptor of the table; at 0x7d08 the table: null, 64-bit code, 32-bit code, data.
+  sector.set([0x1f, 0x00, ...le32(0x7d08)], 0x100)
+  sector.set([0xff, 0xff, 0, 0, 0, 0x9a, 0xaf, 0, 0xff, 0xff, 0, 0, 0, 0x9a, 0xcf, 0, 0xff, 0xff, 0, 0, 0, 0x92, 0xcf, 0], 0x110)
   sector.set([0x55, 0xaa], 510)
   return sector
 }
@@ -52,7 +58,10 @@ export const probeArgv = (acceleration: 'kvm' | 'tcg', sector: string): string[]
 
 export async function probe(acceleration: 'kvm' | 'tcg', folder: string, exec: Exec): Promise<boolean> {
   const sector = join(folder, `probe-${acceleration}.img`)
-  await writeFile(sector, bootSector())
+  // The BIOS boots from no disk of a single sector.
+  const disk = new Uint8Array(1024 * 1024)
+  disk.set(bootSector())
+  await writeFile(sector, disk)
   try {
     await exec(probeArgv(acceleration, sector), { timeout_ms: PROBE_TIMEOUT_MS })
     return false

@@ -1,0 +1,13 @@
+/** Policy blobs that deployments keep here for other services. Runs in the Identity object. */
+import { policies } from '../../../schema/identity/tables.ts'
+import type { Caller } from '../../../schema/values/caller.ts'
+import type { Realm } from '../kernel/realm.ts'
+import { TableStore } from '../kernel/store.ts'
+
+export type PolicyRow = typeof policies.$inferSelect
+
+export class Policies extends TableStore<typeof policies> {
+  constructor(realm: Realm, caller: Caller) {
+    super(realm, caller, { kind: 'policy', table: policies })
+  }
+}

@@ -1,0 +1,25 @@
+/** Services of the catalog. Deleting one takes its endpoints. Runs in the Identity object. */
+import { eq } from 'drizzle-orm'
+import { endpoints, limits, registeredLimits, services } from '../../../schema/identity/tables.ts'
+import type { Caller } from '../../../schema/values/caller.ts'
+import type { Realm } from '../kernel/realm.ts'
+import { TableStore } from '../kernel/store.ts'
+
+export type ServiceRow = typeof services.$inferSelect
+
+export class Services extends TableStore<typeof services> {
+  constructor(realm: Realm, caller: Caller) {
+    super(realm, caller, {
+      kind: 'service',
+      table: services,
+      remove: ({ realm: { db } }, row) => {
+        for (const table of [endpoints, limits, registeredLimits]) db.delete(table).where(eq(table.service_id, row.id)).run()
+      },
+      changed: (store) => store.realm.catalog.changed(),
+    })
+  }
+
+  override create(values: Partial<ServiceRow>): ServiceRow {
+    return super.create({ enabled: true, name: null, description: null, ...values })
+  }
+}

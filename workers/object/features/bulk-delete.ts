@@ -1,0 +1,112 @@
+/** Many deletions in one request, and a static large object with its segments (swift/common/middleware/bulk.py). */
+import { isFault } from '../../../schema/values/fault.ts'
+import { swiftFault } from '../errors.ts'
+import { forgetAccount, forgetContainer } from '../known.ts'
+import { sized } from '../listing.ts'
+import { containerKey, decodeName } from '../names.ts'
+import { MANIFEST_BYTES_MAX, type Segment, isSlo, segmentName } from '../object/large.ts'
+import { openStored, readText } from '../object/read.ts'
+import { removeObject } from '../object/write.ts'
+import type { SwiftRequest } from '../request.ts'
+
+export const DELETES_MAX = 10_000
+const LINE_BYTES_MAX = 2 * 1_024 + 256
+const DELETES_AT_ONCE = 4
+
+interface Outcome {
+  deleted: number
+  missing: number
+  errors: [string, string][]
+}
+
+export interface BulkResult {
+  status: string
+  body: string
+  counts: Record<string, number>
+  errors: [string, string][]
+}
+
+/** The report's form follows Accept; the HTTP status is always 200, the true one is inside. */
+export function renderBulk(request: SwiftRequest, result: BulkResult): Response {
+  const accept = request.headers.get('accept') ?? ''
+  const fields = Object.entries(result.counts)
+  if (accept.includes('application/json')) {
+    return sized(JSON.stringify({ 'Response Status': result.status, 'Response Body': result.body, ...result.counts, Errors: result.errors }), { 'content-type': 'application/json' })
+  }
+  if (accept.includes('xml')) {
+    const escape = (text: string) => text.replace(/[&<>]/g, (char) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[char] ?? char)
+    const tag = (name: string, value: string) => `<${name}>${escape(value)}</${name}>`
+    const named = fields.map(([name, value]) => tag(name.toLowerCase().replace(/ /g, '_'), String(value))).join('\n')
+    return sized(`<bulk>\n${tag('response_status', result.status)}\n${tag('response_body', result.body)}\n${named}\n<errors>\n${result.errors.map(([name, status]) => `<object>${tag('name', name)}${tag('status', status)}</object>`).join('\n')}\n</errors>\n</bulk>\n`, { 'content-type': 'text/xml' })
+  }
+  const lines = [...fields.map(([name, value]) => `${name}: ${value}`), `Response Body: ${result.body}`, `Response Status: ${result.status}`, 'Errors:', ...result.errors.map(([name, status]) => `${name}, ${status}`)]
+  return sized(`${lines.join('\n')}\n`, { 'content-type': 'text/plain' })
+}
+
+export async function bulkDelete(request: SwiftRequest): Promise<Response> {
+  request.need('account', 'delete')
+  const text = request.request.body === null ? '' : await request.request.text()
+  const lines = text.split('\n').map((line) => line.trim()).filter((line) => line !== '')
+  if (lines.length > DELETES_MAX) return renderBulk(request, resultOf({ deleted: 0, missing: 0, errors: [] }, `413 Request Entity Too Large`, `Maximum Bulk Deletes: ${DELETES_MAX} per request`))
+  const outcome: Outcome = { deleted: 0, missing: 0, errors: [] }
+  const objects = lines.filter((line) => line.replace(/^\//, '').includes('/') && !line.replace(/^\//, '').endsWith('/'))
+  const containers = lines.filter((line) => !objects.includes(line))
+  for (let at = 0; at < objects.length; at += DELETES_AT_ONCE) await Promise.all(objects.slice(at, at + DELETES_AT_ONCE).map((line) => removeLine(request, line, outcome)))
+  for (const line of containers) await removeLine(request, line, outcome)
+  return renderBulk(request, resultOf(outcome))
+}
+
+function resultOf(outcome: Outcome, status?: string, body = ''): BulkResult {
+  const text = status ?? (outcome.errors.length > 0 ? '400 Bad Request' : outcome.deleted === 0 && outcome.missing === 0 ? '400 Bad Request' : '200 OK')
+  return { status: text, body: body === '' && text.startsWith('400') && outcome.errors.length === 0 ? 'Invalid bulk delete.' : body, counts: { 'Number Deleted': outcome.deleted, 'Number Not Found': outcome.missing }, errors: outcome.errors }
+}
+
+async function removeLine(request: SwiftRequest, line: string, outcome: Outcome): Promise<void> {
+  try {
+    if (line.length > LINE_BYTES_MAX) throw swiftFault(400)
+    const [container = '', ...rest] = decodeName(line).replace(/^\//, '').split('/')
+    const object = rest.join('/')
+    const { account } = request.names
+    if (object === '') {
+      request.need('container', 'delete')
+      await request.env.CONTAINER.getByName(containerKey(account, container)).remove()
+      forgetContainer(request.env, account, container)
+      forgetAccount(request.env, account)
+      outcome.deleted++
+      return
+    }
+    await request.needIn('object', 'delete', container, object)
+    if (await removeObject(request.env, { account, container, object }, request.now_ms)) outcome.deleted++
+    else outcome.missing++
+  } catch (error) {
+    if (isFault(error, 'not_found')) outcome.missing++
+    else outcome.errors.push([line, statusLine(error)])
+  }
+}
+
+function statusLine(error: unknown): string {
+  if (isFault(error, 'conflict')) return '409 Conflict'
+  if (isFault(error, 'unauthorized')) return '401 Unauthorized'
+  if (isFault(error, 'forbidden')) return '403 Forbidden'
+  if (isFault(error, 'bad_request') || isFault(error, 'precondition_failed')) return '400 Bad Request'
+  return '503 Service Unavailable'
+}
+
+/** DELETE ?multipart-manifest=delete: the segments, then the manifest. */
+export async function deleteSlo(request: SwiftRequest): Promise<Response> {
+  const name = request.objectName
+  const outcome: Outcome = { deleted: 0, missing: 0, errors: [] }
+  const remove = async (path: string, depth: number): Promise<void> => {
+    const target = segmentName(name.account, path)
+    const opened = await openStored(request.env, target, 0, true, request.now_ms)
+    if (opened !== null && isSlo(opened.metadata) && depth < 10) {
+      for (const segment of JSON.parse(await readText(opened, MANIFEST_BYTES_MAX)) as Segment[]) if (segment.name !== undefined) await remove(segment.name, depth + 1)
+    } else opened?.drop()
+    await removeLine(request, encodeURIComponent(path).replace(/%2F/g, '/'), outcome)
+  }
+  const opened = await openStored(request.env, name, 0, false, request.now_ms)
+  if (opened === null) throw swiftFault(404)
+  if (!isSlo(opened.metadata)) return renderBulk(request, resultOf({ ...outcome, errors: [[`/${name.container}/${name.object}`, 'Not an SLO manifest']] }))
+  await remove(`/${name.container}/${name.object}`, 0)
+  return renderBulk(request, resultOf(outcome))
+}

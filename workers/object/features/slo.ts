@@ -1,0 +1,101 @@
+/** PUT ?multipart-manifest=put: a static manifest is checked segment by segment, then stored in Swift's own form (swift/common/middleware/slo.py). */
+import { isFault } from '../../../schema/values/fault.ts'
+import { swiftFault } from '../errors.ts'
+import { contentTypeOf, objectMetadata } from '../headers.ts'
+import { MANIFEST_BYTES_MAX, type Segment, isSlo, openObject, segmentLength, segmentName, sloEtag } from '../object/large.ts'
+import { store } from '../object/put.ts'
+import type { SwiftRequest } from '../request.ts'
+import { listingTime } from '../timestamp.ts'
+
+export const SEGMENTS_MAX = 1_000
+/** Segments looked at together. */
+const CHECKS_AT_ONCE = 6
+
+interface Entry {
+  path?: unknown
+  etag?: unknown
+  size_bytes?: unknown
+  range?: unknown
+  data?: unknown
+}
+
+export function parseManifest(text: string): Entry[] {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw swiftFault(400, 'Manifest must be valid JSON.\n')
+  }
+  if (!Array.isArray(json)) throw swiftFault(400, 'Manifest must be a list.\n')
+  const errors: string[] = []
+  json.forEach((entry: Entry, at) => {
+    const say = (text: string) => errors.push(`Index ${at}: ${text}`)
+    if (typeof entry !== 'object' || entry === null) return say('not a JSON object')
+    for (const key of Object.keys(entry)) if (!['path', 'etag', 'size_bytes', 'range', 'data'].includes(key)) say(`extraneous keys "${key}"`)
+    if (entry.data !== undefined) {
+      if (typeof entry.data !== 'string' || Buffer.from(entry.data, 'base64').byteLength === 0) say('data must be valid base64')
+      return
+    }
+    if (typeof entry.path !== 'string') return say('missing key "path"')
+    if (!/^\/?[^/]+\/.+/s.test(entry.path)) say(`path does not refer to an object. Path must be of the form /container/object.`)
+    if (entry.size_bytes != null && !/^\d+$/.test(String(entry.size_bytes))) say('invalid size_bytes')
+    else if (entry.size_bytes != null && Number(entry.size_bytes) < 1) say('too small; each segment must be at least 1 byte.')
+    if (entry.range != null && !/^(\d+-\d*|-\d+)$/.test(String(entry.range))) say('invalid range')
+  })
+  if (errors.length > 0) throw swiftFault(400, `${errors.join('\n')}\n`)
+  if (json.length === 0) throw swiftFault(400, 'Manifest must contain at least one segment.\n')
+  if (json.length > SEGMENTS_MAX) throw swiftFault(413, `Number of segments must be <= ${SEGMENTS_MAX}`)
+  if ((json as Entry[]).every((entry) => entry.data !== undefined)) throw swiftFault(400, 'Inline data segments require at least one object-backed segment.')
+  return json as Entry[]
+}
+
+/** 'a-b', 'a-' or '-n' of a segment, as 'first-last'; null where it is all of it. */
+function resolved(range: string, size: number): string | undefined {
+  const [, first = '', last = ''] = /^(\d*)-(\d*)$/.exec(range) ?? []
+  const [from, to] = first === '' ? [Math.max(0, size - Number(last)), size - 1] : [Number(first), last === '' ? size - 1 : Math.min(Number(last), size - 1)]
+  if (from > to) throw new Error('unsatisfiable range')
+  return from === 0 && to === size - 1 ? undefined : `${from}-${to}`
+}
+
+async function check(request: SwiftRequest, entry: Entry): Promise<Segment> {
+  if (entry.data !== undefined) return { data: String(entry.data), bytes: 0, hash: '' }
+  const path = `/${String(entry.path).replace(/^\//, '')}`
+  const name = segmentName(request.names.account, path)
+  await request.needIn('object', 'get', name.container, name.object)
+  const opened = await openObject(request, name, { policy: 0, withBody: false })
+  if (opened === null) throw new Error('404 Not Found')
+  opened.drop()
+  const hash = opened.etag.replace(/"/g, '')
+  if (entry.size_bytes != null && Number(entry.size_bytes) !== opened.size) throw new Error('Size Mismatch')
+  if (entry.etag != null && String(entry.etag).replace(/"/g, '').toLowerCase() !== hash) throw new Error('Etag Mismatch')
+  if (opened.size < 1) throw new Error('Too Small; each segment must be at least 1 byte.')
+  const range = entry.range == null ? undefined : resolved(String(entry.range), opened.size)
+  return { name: path, bytes: opened.size, hash, content_type: opened.content_type, last_modified: listingTime(opened.timestamp), ...(isSlo(opened.metadata) ? { sub_slo: true } : {}), ...(range === undefined ? {} : { range }) }
+}
+
+export async function slo(request: SwiftRequest): Promise<Response> {
+  const given = Number(request.headers.get('content-length') ?? 0)
+  if (given > MANIFEST_BYTES_MAX) throw swiftFault(413, `Manifest File > ${MANIFEST_BYTES_MAX} bytes`)
+  const text = await request.request.text()
+  if (text.length > MANIFEST_BYTES_MAX) throw swiftFault(413, `Manifest File > ${MANIFEST_BYTES_MAX} bytes`)
+  const entries = parseManifest(text)
+  const segments: Segment[] = []
+  const errors: [string, string][] = []
+  for (let at = 0; at < entries.length; at += CHECKS_AT_ONCE) {
+    const batch = entries.slice(at, at + CHECKS_AT_ONCE)
+    const results = await Promise.allSettled(batch.map((entry) => check(request, entry)))
+    results.forEach((result, n) => {
+      if (result.status === 'fulfilled') segments.push(result.value)
+      else if (isFault(result.reason) && result.reason.kind !== 'forbidden' && result.reason.kind !== 'unauthorized' && result.reason.kind !== 'not_found') throw result.reason
+      else errors.push([String(batch[n]?.path), isFault(result.reason) ? `${result.reason.status ?? ''} ${result.reason.kind === 'not_found' ? 'Not Found' : 'Forbidden'}`.trim() : (result.reason as Error).message])
+    })
+  }
+  if (errors.length > 0) throw swiftFault(400, `Errors:\n${errors.map(([path, what]) => `${path}, ${what}`).join('\n')}\n`)
+  const etag = sloEtag(segments)
+  const wanted = request.headers.get('etag')?.replace(/"/g, '').toLowerCase()
+  if (wanted !== undefined && wanted !== '' && wanted !== etag) throw swiftFault(422)
+  const size = segments.reduce((sum, segment) => sum + segmentLength(segment), 0)
+  const body = new TextEncoder().encode(JSON.stringify(segments))
+  const metadata = { ...objectMetadata(request.headers, request.now_s), 'X-Static-Large-Object': 'True', 'X-Object-Sysmeta-Slo-Etag': etag, 'X-Object-Sysmeta-Slo-Size': String(size) }
+  return await store(request, request.objectName, body, { metadata, content_type: contentTypeOf(request.headers, request.objectName.object), size: body.byteLength, etag: null, listed: { size, slo_etag: etag } })
+}

@@ -1,0 +1,22 @@
+/** What this Swift can do: GET /info. Clients and Tempest decide by it what to use. */
+import { CONTAINERS_PER_EXTRACTION_MAX, FAILED_EXTRACTIONS_MAX } from './features/bulk-upload.ts'
+import { DELETES_MAX } from './features/bulk-delete.ts'
+import { SEGMENTS_MAX } from './features/slo.ts'
+import { DIGESTS } from './features/tempurl.ts'
+import { LIMITS } from './headers.ts'
+import { MANIFEST_BYTES_MAX } from './object/large.ts'
+import { POLICIES } from './policies.ts'
+
+export function capabilities(): Record<string, unknown> {
+  return {
+    swift: { ...LIMITS, version: '2.30.1', strict_cors_mode: true, allow_account_management: false, account_autocreate: true, policies: POLICIES.map(({ name, default: isDefault }) => ({ name, aliases: name, ...(isDefault ? { default: true } : {}) })) },
+    account_quotas: {}, container_quotas: {}, staticweb: {}, crossdomain: {}, keystoneauth: {},
+    bulk_upload: { max_containers_per_extraction: CONTAINERS_PER_EXTRACTION_MAX, max_failed_extractions: FAILED_EXTRACTIONS_MAX },
+    bulk_delete: { max_deletes_per_request: DELETES_MAX, max_failed_deletes: 1_000 },
+    slo: { max_manifest_segments: SEGMENTS_MAX, max_manifest_size: MANIFEST_BYTES_MAX, min_segment_size: 1, yield_frequency: 10 },
+    dlo: { max_segments: 10_000 },
+    tempurl: { methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'], allowed_digests: DIGESTS, incoming_remove_headers: ['x-timestamp'], incoming_allow_headers: [], outgoing_remove_headers: ['x-object-meta-*'], outgoing_allow_headers: ['x-object-meta-public-*'] },
+    formpost: { allowed_digests: DIGESTS },
+    versioned_writes: { allowed_flags: ['x-versions-location', 'x-history-location'] },
+  }
+}
