@@ -16,6 +16,7 @@ import { timestampOf } from './timestamp.ts'
 export const BUFFER_BYTES_MAX = 1024 * 1024
 /** How long a slow replica may take after a quorum has answered. */
 export const STRAGGLER_MS = 500
+export const READ_STRAGGLER_MS = 250
 /** A host that was not reachable is not tried first again for this long. */
 export const HOST_AVOIDED_MS = 5_000
 
@@ -251,11 +252,20 @@ async function findNewest(env: Env, name: ObjectName, policy: number, withBody: 
   return { head: best, devices, at }
 }
 
-/** Waits until a quorum has answered and something is known of the object, or all have. Late streams are dropped. */
+/**
+ * All answers, but not later than a moment after a quorum knew something of the object: a write that ended on handoffs may be known to a minority of the primaries, so the
+ * slow one is waited for, though not for long. Late streams are dropped.
+ */
 async function enough(works: Promise<Answer>[], quorum: number): Promise<Answer[]> {
   const answers: Answer[] = []
   let closed = false
   await new Promise<void>((resolve) => {
+    let timer: ReturnType<typeof setTimeout> | null = null
+    const close = () => {
+      closed = true
+      if (timer !== null) clearTimeout(timer)
+      resolve()
+    }
     for (const work of works) {
       void work.then((answer) => {
         if (closed) {
@@ -264,10 +274,8 @@ async function enough(works: Promise<Answer>[], quorum: number): Promise<Answer[
         }
         answers.push(answer)
         const heard = answers.filter((one) => !one.lost)
-        if (answers.length === works.length || (heard.length >= quorum && heard.some((one) => one.head !== null || one.gone !== null))) {
-          closed = true
-          resolve()
-        }
+        if (answers.length === works.length) close()
+        else if (timer === null && heard.length >= quorum && heard.some((one) => one.head !== null || one.gone !== null)) timer = setTimeout(close, READ_STRAGGLER_MS)
       })
     }
   })

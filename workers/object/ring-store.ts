@@ -31,6 +31,8 @@ export interface RingStatus {
 
 export const MIN_PART_HOURS_DEFAULT = 1
 export const OVERLOAD_DEFAULT = 0.1
+/** Where a host keeps images of the file store: not the ring's. */
+export const PRIVATE_DEVICE = 'images'
 const GIB = 1024 ** 3
 const HOUR_MS = 3_600_000
 
@@ -63,6 +65,7 @@ export class RingStore {
     this.#deps.storage.transactionSync(() => {
       for (const host of hosts) {
         for (const device of host.facts?.object_devices ?? []) {
+          if (device.name === PRIVATE_DEVICE) continue
           const known = before.find((one) => one.host_id === host.id && one.device === device.name)
           const weight = Math.max(0.01, Math.round((device.total_bytes / GIB) * 100) / 100)
           if (known === undefined) {

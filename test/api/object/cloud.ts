@@ -24,7 +24,7 @@ export const ROOT = `/object-store/v1/${ACCOUNT}`
 
 const md5 = (data: Uint8Array | string): string => createHash('md5').update(data).digest('hex')
 
-function hostClass(hosts: MemoryHosts) {
+export function hostClass(hosts: MemoryHosts) {
   return class MemoryHost extends SkyObject {
     constructor(state: DurableObjectState, env: Env) {
       super(state, env, [], {})

@@ -4,7 +4,7 @@ import type { Db, Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { peersOf } from '../../../durable-objects/project/peers.ts'
 import { type ActionEvent, type ServerFault, type ServerOperation, type ServerRow, type ServerVolumeRow, type TaskState, type VmState, serverActions, serverVolumes, servers } from '../../../schema/project/compute.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
-import { Fault } from '../../../schema/values/fault.ts'
+import { serverMissing } from './faults.ts'
 import { TASKS } from './states.ts'
 
 export const CONVERGE = 'compute.converge'
@@ -12,8 +12,8 @@ export const DEADLINES = 'compute.deadlines'
 /** Deleted rows are kept this long: changes-since and usage reports still show them. */
 export const DELETED_KEPT_MS = 7 * 86_400_000
 
-export const serverMissing = (id: string) => new Fault('not_found', `Instance ${id} could not be found.`, { type: 'InstanceNotFound' })
 
+export { serverMissing }
 export const anyServer = (db: Db, id: string): ServerRow | undefined => db.select().from(servers).where(eq(servers.id, id)).get()
 
 export function liveServer(db: Db, id: string): ServerRow {

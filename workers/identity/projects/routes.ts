@@ -43,6 +43,14 @@ async function show(ctx: Context): Promise<unknown> {
   return { project: { ...projectView(row, rootUrl(ctx)), ...familyView(row, family, new Set(mine), wants, rootUrl(ctx)) } }
 }
 
+/** The domain that a new project will be in: its parent's, where it names one. */
+async function domainOfNew(ctx: Context, spec: ProjectSpec): Promise<string | null> {
+  if (spec.is_domain) return null
+  if (spec.parent_id == null || ctx.allows('identity:create_project', {})) return spec.domain_id ?? ctx.caller.domain_id
+  const parent = await authorized(ctx, 'identity:create_project', realmOf(ctx).projects.get(spec.parent_id), target)
+  return parent.is_domain ? parent.id : parent.domain_id
+}
+
 const tagsView = (ctx: Context, row: ProjectRow) => ({ tags: row.tags, links: { next: null, self: `${rootUrl(ctx)}/projects/${row.id}/tags`, previous: null } })
 const setTags = async (ctx: Context, row: ProjectRow, tags: string[]) => await realmOf(ctx).projects.update(row.id, { tags })
 
@@ -52,7 +60,7 @@ export const projectRoutes: Route[] = [
     method: 'POST', path: '/v3/projects', policy: 'token', body: projectCreate, status: 201,
     handle: async (ctx) => {
       const spec = split(ctx.body.project, PROJECT_COLUMNS) as unknown as ProjectSpec
-      ctx.authorize('identity:create_project', { 'target.project.domain_id': spec.is_domain ? null : (spec.domain_id ?? ctx.caller.domain_id) })
+      ctx.authorize('identity:create_project', { 'target.project.domain_id': await domainOfNew(ctx, spec) })
       return { project: projectView(await realmOf(ctx).projects.create(spec), rootUrl(ctx)) }
     },
   }),

@@ -10,7 +10,9 @@ import { Fault } from '../../../schema/values/fault.ts'
 import { bootstrapAdminId } from '../bootstrap/seed.ts'
 import { type Realm, commit } from '../kernel/realm.ts'
 import { decoyHash } from '../passwords/hash.ts'
-import { currentPassword, isInactive, isLocked } from '../passwords/rules.ts'
+import { checkMinimumAge, currentPassword, isInactive, isLocked, passwordHistory } from '../passwords/rules.ts'
+import { ofUser } from '../revocations/concerned.ts'
+import { setPassword } from '../users/store.ts'
 import { Issuer } from './issue.ts'
 import type { IssueRequest, Issued, NameRef } from './scope.ts'
 
@@ -67,6 +69,29 @@ export class Login extends RpcTarget {
     if (isLocked(user, options, now)) return
     const stale = user.failed_ms !== null && user.failed_count >= options.lockout_failure_attempts
     db.update(users).set({ failed_count: stale ? 1 : user.failed_count + 1, failed_ms: now }).where(eq(users.id, user_id)).run()
+  }
+
+  /** Hashes that a new password must differ from, newest first; refuses a change that comes too soon. */
+  passwordHistory(user_id: string): string[] {
+    const { db, deps, options } = this.#realm
+    checkMinimumAge(currentPassword(db, user_id), options, deps.clock.now_ms())
+    return passwordHistory(db, user_id).slice(0, options.unique_last_password_count).map((row) => row.hash)
+  }
+
+  /** The user's own change, after the old password was checked against `before`. Every token of the user ends. */
+  async changePassword(user_id: string, before: string, hash: string, request_id: string): Promise<void> {
+    const { db, revoker } = this.#realm
+    const seq = commit(this.#realm, { request_id, user_id }, (tx) => {
+      const user = this.#issuer.liveUser(user_id)
+      if (user.options.lock_password === true) throw new Fault('bad_request', 'The password of this user is locked.')
+      if (currentPassword(db, user_id)?.hash !== before) throw new Fault('unauthorized', 'The request you have made requires authentication.')
+      setPassword(this.#realm, tx, user, hash, undefined, true)
+      if (user.failed_count > 0) db.update(users).set({ failed_count: 0, failed_ms: null }).where(eq(users.id, user_id)).run()
+      tx.change('user', user_id, 'update', null, { password: 'changed' })
+      const impact = ofUser(db, user_id)
+      return revoker.record(impact.refs, impact.projectIds)
+    })
+    await revoker.pushed(seq)
   }
 
   appCredChallenge(ref: { id?: string; name?: string; user?: NameRef }): { user_id: string | null; app_cred_id: string; hash: string } {

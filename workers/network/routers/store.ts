@@ -108,7 +108,8 @@ export class Routers extends RpcTarget {
       routerMoved(tx, id, [left.port])
       return left
     })
-    await releaseNow(this.#deps, this.#caller, port.network_owner_id, port.id)
+    const stays = this.#deps.db.select({ id: ports.id }).from(ports).where(eq(ports.id, port.id)).all().length > 0
+    if (!stays) await releaseNow(this.#deps, this.#caller, port.network_owner_id, port.id)
     return info(id, port, subnet_ids)
   }
 

@@ -10,7 +10,7 @@ import { ExecError } from '../../../host/exec.ts'
 import type { HostFiles } from '../../../host/files.ts'
 import { bootId } from './process.ts'
 
-const PROBE_TIMEOUT_MS = 8_000
+const PROBE_TIMEOUT_MS = 5_000
 const EXIT_PORT = 0xf4
 const TOKEN = 0x2a
 

@@ -3,6 +3,8 @@ import { Fault } from '../../../../schema/values/fault.ts'
 import type { Timers } from '../../../timers.ts'
 import { connectIn } from './qmp.ts'
 
+/** Tells this talk's answer from what an earlier one left in the channel. */
+let nextNonce = 1
 const ANSWER_BYTES_MAX = 256 * 1024
 
 /** Null where no agent answers in time. */
@@ -48,7 +50,7 @@ export async function askGuest<T>(folder: string, timers: Timers, command: strin
     }
   }
   try {
-    const nonce = timers === undefined ? 1 : (text.length + 1) * 7919 + folder.length
+    const nonce = nextNonce++
     socket.write(`\xff${JSON.stringify({ execute: 'guest-sync', arguments: { id: nonce } })}\n`, 'latin1')
     if (!(await answer((message) => message.return === nonce, options.sync_ms))) return null
     socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`)

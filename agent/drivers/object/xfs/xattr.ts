@@ -1,6 +1,6 @@
 /** Extended attributes, which Node lacks, by calls into libc. Synchronous: one costs about 0.1 ms. Where the foreign-function module does not load, objects keep their metadata at their end. */
-import { createRequire } from 'node:module'
 import { constants } from 'node:os'
+import koffi from 'koffi'
 
 export interface Xattr {
   set(fd: number, name: string, value: Uint8Array): void
@@ -23,7 +23,6 @@ export function loadXattr(): Xattr | null {
 }
 
 function bind(): Xattr {
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
   // The process itself has libc loaded: no need to know whose it is.
   const libc = koffi.load(null)
   const fsetxattr = libc.func('int fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)')

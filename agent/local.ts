@@ -1,0 +1,115 @@
+/** The agent of a real host: which drivers its roles need, made from what was found on it. */
+import { mkdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { HostRole } from '../schema/agent/observed.ts'
+import { systemRandom } from '../schema/values/random.ts'
+import { systemClock } from '../schema/values/time.ts'
+import { Agent } from './agent.ts'
+import type { Drivers } from './apply.ts'
+import { findAcceleration } from './drivers/hypervisor/qemu/acceleration.ts'
+import { createQemuDriver, type QemuDriver } from './drivers/hypervisor/qemu/index.ts'
+import { createOvsNetworkDriver, type OvsNetworkDriver } from './drivers/network/ovs/index.ts'
+import { createXfsObjectDriver } from './drivers/object/xfs/index.ts'
+import { createFileVolumeDriver, type FileVolumeDriver } from './drivers/volume/file/index.ts'
+import { exec } from './host/exec.ts'
+import { gatherFacts, parseVersion } from './host/facts.ts'
+import { nodeFiles } from './host/files.ts'
+import { type Identity, joinOverHttp, loadIdentity } from './identity.ts'
+import { ImageCache, qemuImageTool } from './images.ts'
+import { webSocketTransport } from './link.ts'
+import type { Log } from './log.ts'
+import { metadataSource } from './metadata.ts'
+import { planeHttp } from './plane.ts'
+import { type DesiredState, fileStore } from './state.ts'
+import { systemTimers } from './timers.ts'
+
+const GIB = 1024 ** 3
+const IMAGE_CACHE_BYTES = 40 * GIB
+const ISCSI_PORT = 3260
+
+export interface LocalOptions {
+  plane: string
+  state: string
+  token: string | null
+  roles: HostRole[]
+  name: string
+  log: Log
+}
+
+interface LocalDrivers extends Drivers {
+  hypervisor?: QemuDriver
+  network?: OvsNetworkDriver
+  volume?: FileVolumeDriver
+}
+
+const at = (state: string) => ({
+  machines: join(state, 'machines'), images: join(state, 'images'), scratch: join(state, 'scratch'), agent: join(state, 'agent'), network: join(state, 'network'),
+  volumes: join(state, 'volumes'), targets: join(state, 'targets'), objects: join(state, 'objects'),
+})
+
+/** Environment of an operator who has more than one host: addresses that other hosts reach this one at. */
+const address = (name: string): string | null => process.env[name] ?? null
+
+function makeDrivers(state: string, roles: readonly HostRole[], desired: DesiredState, acceleration: 'kvm' | 'tcg', log: Log): LocalDrivers {
+  const paths = at(state)
+  const drivers: LocalDrivers = {}
+  if (roles.includes('compute')) drivers.hypervisor = createQemuDriver({ exec, folder: paths.machines, acceleration, log })
+  if (roles.includes('compute') || roles.includes('gateway')) {
+    drivers.network = createOvsNetworkDriver({ exec, state_dir: paths.network, metadata: metadataSource(desired), options: { tunnel_ip: address('SKYHOOK_TUNNEL_IP') } })
+  }
+  if (roles.includes('volume')) drivers.volume = createFileVolumeDriver({ exec, dir: paths.volumes, state_dir: paths.targets, portal_ip: address('SKYHOOK_STORAGE_IP') ?? '127.0.0.1', portal_port: ISCSI_PORT })
+  if (roles.includes('object') || roles.includes('image')) {
+    if (roles.includes('object')) mkdirSync(join(paths.objects, 'd1'), { recursive: true, mode: 0o700 })
+    if (roles.includes('image')) mkdirSync(join(paths.objects, 'images'), { recursive: true, mode: 0o700 })
+    drivers.object = createXfsObjectDriver({ devices_dir: paths.objects })
+  }
+  return drivers
+}
+
+export async function runLocal(options: LocalOptions): Promise<{ stop(): Promise<void> }> {
+  const { state, plane, roles, log } = options
+  const paths = at(state)
+  for (const folder of [paths.machines, paths.images, paths.agent]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const version = roles.includes('compute') ? (await exec(['qemu-system-x86_64', '--version'])).stdout : ''
+  const found = roles.includes('compute') ? findAcceleration(state, version.split('\n')[0] ?? '', exec, nodeFiles) : Promise.resolve('tcg' as const)
+  const identity: Identity = await loadIdentity({ folder: paths.agent, plane, hostname: options.name, token: options.token, clock: systemClock, join: joinOverHttp(plane) })
+  const acceleration = await found
+  const desired: DesiredState = { version: 0, items: {} }
+  const drivers = makeDrivers(state, roles, desired, acceleration, log)
+  const http = planeHttp(plane, identity)
+  const tool = qemuImageTool(exec)
+  const images = new ImageCache({ folder: paths.images, files: nodeFiles, http, tool, clock: systemClock, log, limit_bytes: IMAGE_CACHE_BYTES, inUse: async () => (await drivers.hypervisor?.imagesInUse()) ?? new Set() })
+  const agent = new Agent({
+    drivers, images, state: desired, store: fileStore(paths.agent), files: nodeFiles, http, transport: webSocketTransport(plane, identity), scratch: paths.scratch,
+    convert: async (from, format, to) => {
+      await exec(['qemu-img', 'convert', '-f', 'raw', '-O', format, from, to], { timeout_ms: 3_600_000 })
+    },
+    facts: () => gatherFacts({
+      hostname: options.name, roles, drivers, folder: state, acceleration: async () => (roles.includes('compute') ? acceleration : 'none'), hypervisorVersion: async () => parseVersion(version),
+      tunnel_ip: address('SKYHOOK_TUNNEL_IP'), storage_ip: address('SKYHOOK_STORAGE_IP') ?? '127.0.0.1', physical_networks: roles.includes('gateway') || roles.includes('compute') ? ['public'] : [],
+    }),
+    clock: systemClock, timers: systemTimers, random: systemRandom, log, clockOffset: (offset_ms) => identity.setOffset(offset_ms),
+  })
+  await agent.start()
+  log('agent_up', { host_id: identity.host_id, roles, acceleration, state: basename(state) })
+  return {
+    async stop() {
+      await agent.stop()
+      drivers.hypervisor?.close()
+      drivers.network?.close()
+    },
+  }
+}
+
+/** An explicit order to end what outlives the agent: machines, targets, networks. Disks and volumes stay. */
+export async function teardown({ state, log }: { state: string; log: Log }): Promise<void> {
+  const drivers = makeDrivers(state, ['compute', 'volume', 'gateway'], { version: 0, items: {} }, 'tcg', log)
+  for (const machine of (await drivers.hypervisor?.list()) ?? []) {
+    await drivers.hypervisor?.halt(machine.id)
+    log('machine_ended', { id: machine.id })
+  }
+  await drivers.volume?.stopTargets()
+  await drivers.network?.purge()
+  drivers.hypervisor?.close()
+  log('torn_down', {})
+}

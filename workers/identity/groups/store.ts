@@ -1,0 +1,99 @@
+/** Groups and their members. Losing a member ends the tokens that the group gave it. Runs in the Identity object. */
+import { and, eq } from 'drizzle-orm'
+import { assignments, groupMembers, groups, users } from '../../../schema/identity/tables.ts'
+import { projectById } from '../assignments/effective.ts'
+import { type ListQuery, listRows } from '../kernel/listing.ts'
+import { duplicate, invalid, notFound } from '../kernel/realm.ts'
+import { Store, exists, inTx, merged } from '../kernel/store.ts'
+import { removeGroupRows } from '../projects/store.ts'
+import { type Impact, both, ofAssignment } from '../revocations/concerned.ts'
+
+export type GroupRow = typeof groups.$inferSelect
+
+export class Groups extends Store {
+  get(id: string): GroupRow {
+    const row = this.realm.db.select().from(groups).where(eq(groups.id, id)).get()
+    if (row === undefined) throw notFound('group', id)
+    return row
+  }
+
+  list(query: ListQuery): GroupRow[] {
+    return listRows(this.realm.db, groups, query)
+  }
+
+  create(spec: { name: string; domain_id?: string | null; description?: string | null; extra?: Record<string, unknown> }): GroupRow {
+    return inTx(this, (tx) => {
+      const domainId = spec.domain_id ?? this.caller.domain_id ?? 'default'
+      if (projectById(this.realm.db, domainId)?.is_domain !== true) throw notFound('domain', domainId)
+      const row: GroupRow = { id: this.realm.deps.ids.hex(), name: spec.name, domain_id: domainId, description: spec.description ?? '', extra: spec.extra ?? {} }
+      this.#unique(row)
+      tx.db.insert(groups).values(row).run()
+      tx.change('group', row.id, 'create', null, row)
+      return row
+    })
+  }
+
+  update(id: string, change: Partial<GroupRow>): GroupRow {
+    return inTx(this, (tx) => {
+      const before = this.get(id)
+      if (change.domain_id != null && change.domain_id !== before.domain_id) throw invalid('Update of `domain_id` is not allowed.')
+      const row = merged(before, change)
+      this.#unique(row)
+      tx.db.update(groups).set(row).where(eq(groups.id, id)).run()
+      tx.change('group', id, 'update', before, row)
+      return row
+    })
+  }
+
+  async delete(id: string): Promise<void> {
+    const { revoker } = this.realm
+    const seq = inTx(this, (tx) => {
+      this.get(id)
+      const impact = this.#given(id)
+      removeGroupRows(tx, id)
+      return revoker.record(impact.refs, impact.projectIds)
+    })
+    await revoker.pushed(seq)
+  }
+
+  hasMember(id: string, userId: string): boolean {
+    this.#member(id, userId)
+    return this.realm.db.select().from(groupMembers).where(and(eq(groupMembers.group_id, id), eq(groupMembers.user_id, userId))).get() !== undefined
+  }
+
+  addMember(id: string, userId: string): void {
+    this.#member(id, userId)
+    inTx(this, (tx) => {
+      tx.db.insert(groupMembers).values({ group_id: id, user_id: userId }).onConflictDoNothing().run()
+      tx.change('group', id, 'update', null, { member: userId })
+    })
+  }
+
+  async removeMember(id: string, userId: string): Promise<void> {
+    const { revoker } = this.realm
+    if (!this.hasMember(id, userId)) throw notFound(`user in group ${id}`, userId)
+    const seq = inTx(this, (tx) => {
+      const impact = this.#given(id)
+      tx.db.delete(groupMembers).where(and(eq(groupMembers.group_id, id), eq(groupMembers.user_id, userId))).run()
+      tx.change('group', id, 'update', { member: userId }, null)
+      return revoker.record(impact.refs.filter(({ subject }) => subject === userId || subject.startsWith(`${userId}:`)), impact.projectIds)
+    })
+    await revoker.pushed(seq)
+  }
+
+  /** What the group gives its members. */
+  #given(id: string): Impact {
+    const { db } = this.realm
+    return both(...db.select().from(assignments).where(and(eq(assignments.actor_type, 'group'), eq(assignments.actor_id, id))).all().map((row) => ofAssignment(db, row)))
+  }
+
+  #member(id: string, userId: string): void {
+    this.get(id)
+    if (!exists(this.realm.db, users, userId)) throw notFound('user', userId)
+  }
+
+  #unique(row: GroupRow): void {
+    const found = this.realm.db.select({ id: groups.id }).from(groups).where(and(eq(groups.domain_id, row.domain_id), eq(groups.name, row.name))).get()
+    if (found !== undefined && found.id !== row.id) throw duplicate('group', `name ${row.name} in domain ${row.domain_id}`)
+  }
+}

@@ -1,0 +1,5 @@
+/** Group -> JSON. */
+import { selfLink } from '../kernel/links.ts'
+import type { GroupRow } from './store.ts'
+
+export const groupView = ({ extra, ...row }: GroupRow, root: string): Record<string, unknown> => ({ ...extra, ...row, links: selfLink(root, `/groups/${row.id}`) })

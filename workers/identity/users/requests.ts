@@ -1,0 +1,22 @@
+/** Bodies of users and groups (keystone/identity/schema.py). */
+import * as v from 'valibot'
+import { PASSWORD_CHARS_MAX } from '../passwords/hash.ts'
+import { bool, id, name255, name64, text, wrapped } from '../kernel/words.ts'
+
+const password = v.pipe(v.string('must be a string'), v.maxLength(PASSWORD_CHARS_MAX, `must have at most ${PASSWORD_CHARS_MAX} characters`))
+const flag = v.nullish(v.boolean('must be a boolean'))
+const options = v.optional(
+  v.strictObject({
+    ignore_change_password_upon_first_use: flag, ignore_password_expiry: flag, ignore_lockout_failure_attempts: flag, ignore_user_inactivity: flag, lock_password: flag, multi_factor_auth_enabled: flag,
+    multi_factor_auth_rules: v.nullish(v.array(v.array(v.string()))),
+  }),
+)
+const shared = { domain_id: v.nullish(id), default_project_id: v.nullish(id), enabled: v.optional(bool), password: v.nullish(password), options, description: text }
+
+export const userCreate = wrapped('user', { ...shared, name: name255 })
+export const userUpdate = wrapped('user', { ...shared, name: v.optional(name255) })
+export const passwordChange = wrapped('user', { password, original_password: password })
+export const USER_COLUMNS = ['name', 'domain_id', 'enabled', 'default_project_id', 'options']
+
+export const groupCreate = wrapped('group', { name: name64, domain_id: v.nullish(id), description: text })
+export const groupUpdate = wrapped('group', { name: v.optional(name64), domain_id: v.nullish(id), description: text })

@@ -1,0 +1,140 @@
+/** Users: who may log in. Passwords arrive here as hashes; see passwords/. Runs in the Identity object. */
+import { and, eq, inArray } from 'drizzle-orm'
+import type { Tx } from '../../../durable-objects/kernel/deps.ts'
+import { groups, passwords, users } from '../../../schema/identity/tables.ts'
+import { byIds, groupIdsOf, memberIdsOf, projectById } from '../assignments/effective.ts'
+import { type ListQuery, listRows } from '../kernel/listing.ts'
+import type { IdentityOptions } from '../kernel/options.ts'
+import { duplicate, invalid, notFound } from '../kernel/realm.ts'
+import { Store, inTx, merged } from '../kernel/store.ts'
+import { currentPassword, expiryOf, isInactive, passwordHistory } from '../passwords/rules.ts'
+import { removeUserRows } from '../projects/store.ts'
+import { ofUser } from '../revocations/concerned.ts'
+
+type UserRow = typeof users.$inferSelect
+
+/** A user as the API shows it. */
+export interface UserView {
+  id: string
+  name: string
+  domain_id: string
+  enabled: boolean
+  default_project_id: string | null
+  options: Record<string, unknown>
+  extra: Record<string, unknown>
+  password_expires_ms: number | null
+}
+
+export interface UserSpec {
+  name: string
+  domain_id?: string | null
+  enabled?: boolean
+  default_project_id?: string | null
+  options?: Record<string, unknown>
+  extra?: Record<string, unknown>
+}
+
+export class Users extends Store {
+  get(id: string): UserView {
+    return this.#view(this.#row(id))
+  }
+
+  list(query: ListQuery): UserView[] {
+    return listRows(this.realm.db, users, query).map((row) => this.#view(row))
+  }
+
+  ofGroup(groupId: string, query: ListQuery): UserView[] {
+    const { db } = this.realm
+    if (db.select().from(groups).where(eq(groups.id, groupId)).get() === undefined) throw notFound('group', groupId)
+    return byIds(memberIdsOf(db, groupId), (chunk) => listRows(db, users, query, inArray(users.id, chunk))).map((row) => this.#view(row))
+  }
+
+  groupsOf(userId: string, query: ListQuery) {
+    this.#row(userId)
+    return byIds(groupIdsOf(this.realm.db, userId), (chunk) => listRows(this.realm.db, groups, query, inArray(groups.id, chunk)))
+  }
+
+  create(spec: UserSpec, hash: string | null): UserView {
+    const { db, deps, options } = this.realm
+    return inTx(this, (tx) => {
+      const domainId = spec.domain_id ?? this.caller.domain_id ?? 'default'
+      const domain = projectById(db, domainId)
+      if (domain === undefined || !domain.is_domain) throw notFound('domain', domainId)
+      const row: UserRow = {
+        id: deps.ids.hex(), name: spec.name, domain_id: domainId, enabled: spec.enabled ?? true, default_project_id: spec.default_project_id ?? null, options: clean(spec.options ?? {}), extra: spec.extra ?? {},
+        created_ms: tx.now_ms, failed_count: 0, failed_ms: null, active_ms: null,
+      }
+      this.#check(row)
+      db.insert(users).values(row).run()
+      if (hash !== null) setPassword(this.realm, tx, row, hash, firstUse(row, options) ? tx.now_ms : undefined, false)
+      tx.change('user', row.id, 'create', null, shown(row))
+      return this.#view(row)
+    })
+  }
+
+  /** By an administrator: no history, no minimum age. A new password, being disabled or another domain ends every token of the user. */
+  async update(id: string, change: Partial<UserSpec>, hash: string | null | undefined): Promise<UserView> {
+    const { db, revoker, options } = this.realm
+    const [row, seq] = inTx(this, (tx) => {
+      const before = this.#row(id)
+      const { options: given, domain_id, ...rest } = change
+      if (domain_id != null && domain_id !== before.domain_id) throw invalid('Update of `domain_id` is not allowed.')
+      const row = merged(before, { ...rest, ...(given === undefined ? {} : { options: clean({ ...before.options, ...given }) }) }) as UserRow
+      this.#check(row)
+      const ends = (before.enabled && !row.enabled) || hash !== undefined
+      if (!before.enabled && row.enabled) Object.assign(row, { failed_count: 0, failed_ms: null, active_ms: tx.now_ms })
+      db.update(users).set(row).where(eq(users.id, id)).run()
+      if (hash === null) db.delete(passwords).where(eq(passwords.user_id, id)).run()
+      if (typeof hash === 'string') setPassword(this.realm, tx, row, hash, firstUse(row, options) ? tx.now_ms : undefined, false)
+      tx.change('user', id, 'update', shown(before), shown(row))
+      const impact = ofUser(db, id)
+      return [this.#view(row), ends ? revoker.record(impact.refs, impact.projectIds) : 0] as const
+    })
+    await revoker.pushed(seq)
+    return row
+  }
+
+  async delete(id: string): Promise<void> {
+    const { db, revoker } = this.realm
+    const seq = inTx(this, (tx) => {
+      this.#row(id)
+      const impact = ofUser(db, id)
+      removeUserRows(tx, id)
+      return revoker.record(impact.refs, impact.projectIds)
+    })
+    await revoker.pushed(seq)
+  }
+
+  #check(row: UserRow): void {
+    const { db } = this.realm
+    const same = db.select({ id: users.id }).from(users).where(and(eq(users.domain_id, row.domain_id), eq(users.name, row.name))).get()
+    if (same !== undefined && same.id !== row.id) throw duplicate('user', `name ${row.name} in domain ${row.domain_id}`)
+    if (row.default_project_id !== null && projectById(db, row.default_project_id)?.is_domain === true) throw invalid('The default project must not be a domain.')
+  }
+
+  #row(id: string): UserRow {
+    const row = this.realm.db.select().from(users).where(eq(users.id, id)).get()
+    if (row === undefined) throw notFound('user', id)
+    return row
+  }
+
+  #view(row: UserRow): UserView {
+    const { id, name, domain_id, default_project_id, options, extra } = row
+    const inactive = isInactive(row, this.realm.options, this.realm.deps.clock.now_ms())
+    return { id, name, domain_id, enabled: row.enabled && !inactive, default_project_id, options, extra, password_expires_ms: currentPassword(this.realm.db, id)?.expires_ms ?? null }
+  }
+}
+
+/** A password that an administrator set must be changed before it is of use, where the options ask for that. */
+const firstUse = (row: UserRow, options: IdentityOptions) => options.change_password_upon_first_use && row.options.ignore_change_password_upon_first_use !== true
+const clean = (options: Record<string, unknown>) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null))
+/** For the change log: never a secret. */
+const shown = ({ id, name, domain_id, enabled, default_project_id, options, extra }: UserRow) => ({ id, name, domain_id, enabled, default_project_id, options, extra })
+
+/** A new password; older ones stay as far as the history asks for them. `expires_ms` undefined: by the options. */
+export function setPassword(realm: Store['realm'], tx: Tx, row: UserRow, hash: string, expires_ms: number | null | undefined, self_service: boolean): void {
+  const { db } = tx
+  const kept = Math.max(0, realm.options.unique_last_password_count - 1)
+  for (const old of passwordHistory(db, row.id).slice(kept)) db.delete(passwords).where(eq(passwords.seq, old.seq)).run()
+  db.insert(passwords).values({ user_id: row.id, hash, created_ms: tx.now_ms, expires_ms: expires_ms === undefined ? expiryOf(row, realm.options, tx.now_ms) : expires_ms, self_service }).run()
+}
