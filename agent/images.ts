@@ -51,7 +51,7 @@ export interface ImageCacheDeps {
   log: Log
   /** Beyond it the least recently used go, if no machine stands on them. */
   limit_bytes: number
-  /** Names of files that disks stand on now. */
+  /** First 64 digits of the SHA-512 of images that disks stand on now. */
   inUse: () => Promise<ReadonlySet<string>>
 }
 
@@ -131,7 +131,7 @@ export class ImageCache implements Images {
     const used = await this.deps.inUse()
     for (const entry of entries) {
       if (total <= limit_bytes) return
-      if (entry.name === keep || used.has(entry.name) || this.fetching.has(entry.name)) continue
+      if (entry.name === keep || used.has(entry.name.slice(0, 64)) || this.fetching.has(entry.name)) continue
       await files.remove(join(folder, entry.name))
       total -= entry.size_bytes
       log('image_evicted', { name: entry.name, size_bytes: entry.size_bytes })

@@ -3,12 +3,13 @@ import { mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { HostRole } from '../schema/agent/observed.ts'
 import { systemRandom } from '../schema/values/random.ts'
+import { Fault } from '../schema/values/fault.ts'
 import { systemClock } from '../schema/values/time.ts'
 import { Agent } from './agent.ts'
 import type { Drivers } from './apply.ts'
 import { findAcceleration } from './drivers/hypervisor/qemu/acceleration.ts'
 import { createQemuDriver, type QemuDriver } from './drivers/hypervisor/qemu/index.ts'
-import { createOvsNetworkDriver, type OvsNetworkDriver } from './drivers/network/ovs/index.ts'
+import { createOvsNetworkDriver, networkFacts, type OvsNetworkDriver } from './drivers/network/ovs/index.ts'
 import { createXfsObjectDriver } from './drivers/object/xfs/index.ts'
 import { createFileVolumeDriver, type FileVolumeDriver } from './drivers/volume/file/index.ts'
 import { exec } from './host/exec.ts'
@@ -50,14 +51,17 @@ const at = (state: string) => ({
 /** Environment of an operator who has more than one host: addresses that other hosts reach this one at. */
 const address = (name: string): string | null => process.env[name] ?? null
 
-function makeDrivers(state: string, roles: readonly HostRole[], desired: DesiredState, acceleration: 'kvm' | 'tcg', log: Log): LocalDrivers {
+const storageIp = () => address('SKYHOOK_STORAGE_IP') ?? '127.0.0.1'
+const networked = (roles: readonly HostRole[]) => roles.includes('compute') || roles.includes('gateway')
+
+function makeDrivers(state: string, roles: readonly HostRole[], desired: DesiredState, found: { acceleration: 'kvm' | 'tcg'; tunnel_ip: string | null }, log: Log): LocalDrivers {
   const paths = at(state)
   const drivers: LocalDrivers = {}
-  if (roles.includes('compute')) drivers.hypervisor = createQemuDriver({ exec, folder: paths.machines, acceleration, log })
-  if (roles.includes('compute') || roles.includes('gateway')) {
-    drivers.network = createOvsNetworkDriver({ exec, state_dir: paths.network, metadata: metadataSource(desired), options: { tunnel_ip: address('SKYHOOK_TUNNEL_IP') } })
+  if (roles.includes('compute')) drivers.hypervisor = createQemuDriver({ exec, folder: paths.machines, acceleration: found.acceleration, log })
+  if (networked(roles)) {
+    drivers.network = createOvsNetworkDriver({ exec, state_dir: paths.network, metadata: metadataSource(desired), options: { tunnel_ip: found.tunnel_ip } })
   }
-  if (roles.includes('volume')) drivers.volume = createFileVolumeDriver({ exec, dir: paths.volumes, state_dir: paths.targets, portal_ip: address('SKYHOOK_STORAGE_IP') ?? '127.0.0.1', portal_port: ISCSI_PORT })
+  if (roles.includes('volume')) drivers.volume = createFileVolumeDriver({ exec, dir: paths.volumes, state_dir: paths.targets, portal_ip: storageIp(), portal_port: ISCSI_PORT })
   if (roles.includes('object') || roles.includes('image')) {
     if (roles.includes('object')) mkdirSync(join(paths.objects, 'd1'), { recursive: true, mode: 0o700 })
     if (roles.includes('image')) mkdirSync(join(paths.objects, 'images'), { recursive: true, mode: 0o700 })
@@ -74,8 +78,11 @@ export async function runLocal(options: LocalOptions): Promise<{ stop(): Promise
   const found = roles.includes('compute') ? findAcceleration(state, version.split('\n')[0] ?? '', exec, nodeFiles) : Promise.resolve('tcg' as const)
   const identity: Identity = await loadIdentity({ folder: paths.agent, plane, hostname: options.name, token: options.token, clock: systemClock, join: joinOverHttp(plane) })
   const acceleration = await found
+  const network = networked(roles) ? await networkFacts(exec) : { physical_networks: [], tunnel_ip: null, missing: [] }
+  if (network.missing.length > 0) throw new Fault('unavailable', `networks need programs that are not installed: ${network.missing.join(', ')}`)
+  const tunnel_ip = address('SKYHOOK_TUNNEL_IP') ?? network.tunnel_ip
   const desired: DesiredState = { version: 0, items: {} }
-  const drivers = makeDrivers(state, roles, desired, acceleration, log)
+  const drivers = makeDrivers(state, roles, desired, { acceleration, tunnel_ip }, log)
   const http = planeHttp(plane, identity)
   const tool = qemuImageTool(exec)
   const images = new ImageCache({ folder: paths.images, files: nodeFiles, http, tool, clock: systemClock, log, limit_bytes: IMAGE_CACHE_BYTES, inUse: async () => (await drivers.hypervisor?.imagesInUse()) ?? new Set() })
@@ -86,7 +93,7 @@ export async function runLocal(options: LocalOptions): Promise<{ stop(): Promise
     },
     facts: () => gatherFacts({
       hostname: options.name, roles, drivers, folder: state, acceleration: async () => (roles.includes('compute') ? acceleration : 'none'), hypervisorVersion: async () => parseVersion(version),
-      tunnel_ip: address('SKYHOOK_TUNNEL_IP'), storage_ip: address('SKYHOOK_STORAGE_IP') ?? '127.0.0.1', physical_networks: roles.includes('gateway') || roles.includes('compute') ? ['public'] : [],
+      tunnel_ip, storage_ip: storageIp(), physical_networks: network.physical_networks,
     }),
     clock: systemClock, timers: systemTimers, random: systemRandom, log, clockOffset: (offset_ms) => identity.setOffset(offset_ms),
   })
@@ -103,7 +110,7 @@ export async function runLocal(options: LocalOptions): Promise<{ stop(): Promise
 
 /** An explicit order to end what outlives the agent: machines, targets, networks. Disks and volumes stay. */
 export async function teardown({ state, log }: { state: string; log: Log }): Promise<void> {
-  const drivers = makeDrivers(state, ['compute', 'volume', 'gateway'], { version: 0, items: {} }, 'tcg', log)
+  const drivers = makeDrivers(state, ['compute', 'volume', 'gateway'], { version: 0, items: {} }, { acceleration: 'tcg', tunnel_ip: null }, log)
   for (const machine of (await drivers.hypervisor?.list()) ?? []) {
     await drivers.hypervisor?.halt(machine.id)
     log('machine_ended', { id: machine.id })

@@ -5,6 +5,8 @@ import type { HostFacts, HostRole } from '../../schema/agent/observed.ts'
 import type { Drivers } from '../apply.ts'
 
 export const AGENT_VERSION = '0.1.0'
+/** The image service's file store: served like an object device, and in no ring. */
+export const FILE_STORE_DEVICE = 'images'
 const MIB = 1024 ** 2
 const GIB = 1024 ** 3
 
@@ -46,7 +48,7 @@ export async function gatherFacts(sources: FactSources): Promise<HostFacts> {
     storage_ip: sources.storage_ip,
     physical_networks: sources.physical_networks,
     volume_pools: pools,
-    object_devices: devices,
+    object_devices: devices.filter((device) => device.name !== FILE_STORE_DEVICE),
     uptime_s: Math.floor(os.uptime()),
   }
 }

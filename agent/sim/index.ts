@@ -4,6 +4,7 @@
  */
 import { generateKeyPairSync } from 'node:crypto'
 import type { HostFacts, HostRole } from '../../schema/agent/observed.ts'
+import type { ObjectArgs } from '../../schema/agent/protocol.ts'
 import type { Random } from '../../schema/values/random.ts'
 import { systemRandom } from '../../schema/values/random.ts'
 import type { Clock } from '../../schema/values/time.ts'
@@ -14,8 +15,9 @@ import { createFakeHypervisorDriver, type FakeHypervisor, type FakeHypervisorDis
 import { emptyQcow2 } from '../drivers/hypervisor/qcow2.ts'
 import { createFakeNetworkDisk, createFakeNetworkDriver, type FakeNetworkDisk } from '../drivers/network/fake.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
+import { createFakeObjectDisk, createFakeObjectDriver, type FakeObjectDisk } from '../drivers/object/fake.ts'
 import { createFakeVolumeDisk, createFakeVolumeDriver, type FakeVolumeDisk } from '../drivers/volume/fake.ts'
-import { AGENT_VERSION } from '../host/facts.ts'
+import { AGENT_VERSION, FILE_STORE_DEVICE } from '../host/facts.ts'
 import { type HostFiles, type MemoryDisk, memoryFiles } from '../host/files.ts'
 import { createIdentity, type Identity, type Join, joinOverHttp, publicKeyOf } from '../identity.ts'
 import { ImageCache } from '../images.ts'
@@ -35,9 +37,10 @@ export interface SimDisk {
   hypervisor: FakeHypervisorDisk
   volume: FakeVolumeDisk
   network: FakeNetworkDisk
+  object: FakeObjectDisk
 }
 
-export const createSimDisk = (): SimDisk => ({ files: new Map(), documents: new Map(), hypervisor: new Map(), volume: createFakeVolumeDisk(), network: createFakeNetworkDisk() })
+export const createSimDisk = (): SimDisk => ({ files: new Map(), documents: new Map(), hypervisor: new Map(), volume: createFakeVolumeDisk(), network: createFakeNetworkDisk(), object: createFakeObjectDisk() })
 
 export interface SimHostOptions {
   name: string
@@ -193,7 +196,10 @@ export class SimHost {
     }
     if (roles.includes('compute') || roles.includes('gateway')) drivers.network = createFakeNetworkDriver({ disk: disk.network, faults })
     if (roles.includes('volume')) drivers.volume = createFakeVolumeDriver({ disk: disk.volume, faults, total_gib: options.capacity?.volume_gib ?? 10_000 })
-    if (roles.includes('object') && options.object) drivers.object = options.object
+    if (roles.includes('object')) {
+      const objectFaults = (when: 'before' | 'after', step: string, args: ObjectArgs) => faults(when, step, args.hash)
+      drivers.object = options.object ?? createFakeObjectDriver({ disk: disk.object, faults: objectFaults, devices: ['d1', FILE_STORE_DEVICE] })
+    }
     return drivers
   }
 
@@ -208,7 +214,7 @@ export class SimHost {
       drivers: Object.fromEntries(Object.entries(drivers).flatMap(([kind, driver]) => (driver ? [[kind, (driver as { name: string }).name]] : []))),
       cpu: { cores: capacity.cores ?? 64, model: 'simulated', arch: 'x86_64' }, ram_mib: capacity.ram_mib ?? 262_144, disk_gib: capacity.disk_gib ?? 10_000,
       acceleration: 'none', hypervisor_version: 7_002_000, tunnel_ip: null, storage_ip: null, physical_networks: ['public'],
-      volume_pools: (await drivers.volume?.pools()) ?? [], object_devices: (await drivers.object?.devices()) ?? [], uptime_s: 1,
+      volume_pools: (await drivers.volume?.pools()) ?? [], object_devices: ((await drivers.object?.devices()) ?? []).filter((device) => device.name !== FILE_STORE_DEVICE), uptime_s: 1,
     }
   }
 }

@@ -7,6 +7,11 @@ import { Endpoints } from '../../workers/identity/endpoints/store.ts'
 import { Policies } from '../../workers/identity/policies/store.ts'
 import { Regions } from '../../workers/identity/regions/store.ts'
 import { Services } from '../../workers/identity/services/store.ts'
+import { Assignments } from '../../workers/identity/assignments/store.ts'
+import { Groups } from '../../workers/identity/groups/store.ts'
+import { Projects } from '../../workers/identity/projects/store.ts'
+import { Roles } from '../../workers/identity/roles/store.ts'
+import { Users } from '../../workers/identity/users/store.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
 import { Tokens } from '../../workers/identity/tokens/store.ts'
 
@@ -45,5 +50,25 @@ export class IdentitySession extends RpcTarget {
 
   get endpointGroups() {
     return new EndpointGroups(this.#realm, this.#caller)
+  }
+
+  get projects() {
+    return new Projects(this.#realm, this.#caller)
+  }
+
+  get users() {
+    return new Users(this.#realm, this.#caller)
+  }
+
+  get groups() {
+    return new Groups(this.#realm, this.#caller)
+  }
+
+  get roles() {
+    return new Roles(this.#realm, this.#caller)
+  }
+
+  get assignments() {
+    return new Assignments(this.#realm, this.#caller)
   }
 }

@@ -44,6 +44,9 @@ export async function mintedCloud(options: Partial<ClusterOptions> = {}): Promis
     publicKeys() {
       return keys
     }
+    revocations() {
+      return { events: [], cursor: 0 }
+    }
   }
   const cluster = new Cluster({ ...options, classes: { ...CLASSES, IDENTITY: MintedIdentity as never, ...options.classes } })
   const env = cluster.env as unknown as Env

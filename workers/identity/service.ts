@@ -1,11 +1,32 @@
 /** Keystone: identity, version 3. */
 import type { Service } from '../http/service.ts'
+import { assignmentPolicies } from './assignments/policy.ts'
+import { assignmentRoutes } from './assignments/routes.ts'
+import { consumerPolicies, consumerRoutes } from './consumers/routes.ts'
 import { discoveryRoutes } from './discovery/routes.ts'
+import { domainRoutes } from './domains/routes.ts'
+import { endpointFilterPolicies, endpointFilterRoutes } from './endpoint-filter/routes.ts'
+import { endpointPolicies, endpointRoutes } from './endpoints/routes.ts'
+import { groupRoutes } from './groups/routes.ts'
+import { policyPolicies, policyRoutes } from './policies/routes.ts'
+import { domainPolicies, projectPolicies } from './projects/policy.ts'
+import { projectRoutes } from './projects/routes.ts'
+import { regionPolicies, regionRoutes } from './regions/routes.ts'
+import { rolePolicies, roleRoutes } from './roles/routes.ts'
+import { servicePolicies, serviceRoutes } from './services/routes.ts'
 import { tokenPolicies } from './tokens/policy.ts'
 import { tokenRoutes } from './tokens/routes.ts'
+import { groupPolicies, userPolicies } from './users/policy.ts'
+import { userRoutes } from './users/routes.ts'
 
 export const identity: Service = {
   name: 'keystone', type: 'identity', prefix: '/identity', endpoint: '/identity/v3', dialect: 'keystone',
-  routes: [...discoveryRoutes, ...tokenRoutes],
-  policies: [...tokenPolicies],
+  routes: [
+    ...discoveryRoutes, ...tokenRoutes, ...domainRoutes, ...projectRoutes, ...userRoutes, ...groupRoutes, ...roleRoutes, ...assignmentRoutes, ...regionRoutes, ...serviceRoutes, ...endpointRoutes,
+    ...policyRoutes, ...consumerRoutes, ...endpointFilterRoutes,
+  ],
+  policies: [
+    ...tokenPolicies, ...domainPolicies, ...projectPolicies, ...userPolicies, ...groupPolicies, ...rolePolicies, ...assignmentPolicies, ...regionPolicies, ...servicePolicies, ...endpointPolicies,
+    ...policyPolicies, ...consumerPolicies, ...endpointFilterPolicies,
+  ],
 }

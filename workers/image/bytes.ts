@@ -51,7 +51,7 @@ const hostOf = (env: Env, location: ImageLocation) => env.HOST.getByName(locatio
 
 export async function putBytes(env: Env, location: ImageLocation, body: ReadableStream<Uint8Array>, size_bytes: number | null, now_ms: number): Promise<ObjectHead> {
   const want = { sha512: true, inspect: true }
-  if (location.store === 'object') return await putInternal(env, imageAccount(env), CONTAINER, location.name, body, { size_bytes, want })
+  if (location.store === 'object') return await putInternal(env, imageAccount(env), CONTAINER, location.name, body, { size: size_bytes, want })
   return await hostOf(env, location).objectPut({ ...fileArgs(location.name, now_ms), size_bytes, want, metadata: { 'Content-Type': 'application/octet-stream' } }, body)
 }
 

@@ -1,5 +1,5 @@
 /** An upload, from whoever sends it (a client's PUT, a host's snapshot): bytes to a store, then what was measured decides whether the image becomes active. */
-import type { Env } from '../../durable-objects/kernel/env.ts'
+import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
 import type { Remote } from '../../durable-objects/kernel/rpc.ts'
 import type { ObjectHead } from '../../schema/agent/protocol.ts'
 import type { ImageLocation, Measured } from '../../schema/project/image.ts'
@@ -39,7 +39,7 @@ export interface UploadTarget {
 export async function takeBytes(target: UploadTarget, body: ReadableStream<Uint8Array>, size_bytes: number | null): Promise<{ head: ObjectHead; location: ImageLocation }> {
   const { env, store, image, purpose, now_ms } = target
   const { upload_id } = await store.beginUpload(image.id, purpose)
-  const alive = setInterval(() => void store.uploadAlive(image.id, upload_id).catch(() => {}), ALIVE_INTERVAL_MS)
+  const stop = every(env.SIM?.timers ?? systemTimers, ALIVE_INTERVAL_MS, () => void store.uploadAlive(image.id, upload_id).catch(() => {}))
   let location: ImageLocation | null = null
   try {
     location = await chooseLocation(env, target.store_id, `${image.id}-${upload_id.slice(0, 8)}`, target.requestId)
@@ -55,6 +55,19 @@ export async function takeBytes(target: UploadTarget, body: ReadableStream<Uint8
     if (isFault(error)) throw error
     throw new Fault('unavailable', `Image ${image.id} could not be saved: ${String((error as Error)?.message ?? error)}`, { cause: error })
   } finally {
-    clearInterval(alive)
+    stop()
   }
+}
+
+/** Runs `work` again and again; the answer ends it. */
+function every(timers: Timers, interval_ms: number, work: () => void): () => void {
+  let cancel: () => void
+  const next = () => {
+    cancel = timers.after(interval_ms, () => {
+      work()
+      next()
+    })
+  }
+  next()
+  return () => cancel()
 }

@@ -2,7 +2,7 @@
  * The replicas of one object: written to all of its devices at once, acknowledged by a quorum, read from the newest. A device that fails is replaced by a handoff. Bytes are
  * never touched here: streams are handed to the host links as they are.
  */
-import type { Env } from '../../durable-objects/kernel/env.ts'
+import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
 import type { ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { swiftFault } from './errors.ts'
@@ -132,22 +132,22 @@ async function putStreams(env: Env, at: Located, devices: RingDevice[], body: Re
   }
   branches.push(rest)
   const works = devices.map((device, n) => attempt(env, device, now_ms, () => hostOf(env, device).objectPut(argsOf(at, device, timestamp, { metadata, size_bytes: size, etag, ...(want === undefined ? {} : { want }) }), branches[n] as ReadableStream<Uint8Array>)))
-  return await quorumFirst(works)
+  return await quorumFirst(works, env.SIM?.timers ?? systemTimers)
 }
 
 /** All outcomes, but not later than a moment after a quorum succeeded: one slow disk must not hold the client. */
-async function quorumFirst<T>(works: Promise<Outcome<T>>[]): Promise<Outcome<T>[]> {
+async function quorumFirst<T>(works: Promise<Outcome<T>>[], timers: Timers): Promise<Outcome<T>[]> {
   const outcomes: Outcome<T>[] = []
   const quorum = quorumOf(works.length)
   await new Promise<void>((resolve) => {
-    let timer: ReturnType<typeof setTimeout> | null = null
+    let cancel: (() => void) | null = null
     for (const work of works) {
       void work.then((outcome) => {
         outcomes.push(outcome)
         if (outcomes.length === works.length) {
-          if (timer !== null) clearTimeout(timer)
+          cancel?.()
           resolve()
-        } else if (timer === null && outcomes.filter((one) => one.ok).length >= quorum) timer = setTimeout(resolve, STRAGGLER_MS)
+        } else if (cancel === null && outcomes.filter((one) => one.ok).length >= quorum) cancel = timers.after(STRAGGLER_MS, resolve)
       })
     }
   })
@@ -234,7 +234,7 @@ async function ask(env: Env, at: Located, device: RingDevice, withBody: boolean,
 async function findNewest(env: Env, name: ObjectName, policy: number, withBody: boolean, now_ms: number): Promise<(Found & { body?: ReadableStream<Uint8Array> }) | null> {
   const at = await locate(env, name, policy, now_ms)
   const order = [...at.primaries].sort((a, b) => Number(avoided(env, a.host_id, now_ms)) - Number(avoided(env, b.host_id, now_ms)))
-  const answers = await enough(order.map((device, n) => ask(env, at, device, withBody && n === 0, now_ms)), quorumOf(order.length))
+  const answers = await enough(order.map((device, n) => ask(env, at, device, withBody && n === 0, now_ms)), quorumOf(order.length), env.SIM?.timers ?? systemTimers)
   if (!answers.some((one) => one.head !== null || one.gone !== null)) for (const spare of at.handoffs().slice(0, Math.max(1, order.length))) answers.push(await ask(env, at, spare, false, now_ms))
   const good = answers.filter((one) => one.head !== null)
   const best = good.length === 0 ? null : newest(good.map((one) => one.head as ObjectHead))
@@ -256,14 +256,14 @@ async function findNewest(env: Env, name: ObjectName, policy: number, withBody: 
  * All answers, but not later than a moment after a quorum knew something of the object: a write that ended on handoffs may be known to a minority of the primaries, so the
  * slow one is waited for, though not for long. Late streams are dropped.
  */
-async function enough(works: Promise<Answer>[], quorum: number): Promise<Answer[]> {
+async function enough(works: Promise<Answer>[], quorum: number, timers: Timers): Promise<Answer[]> {
   const answers: Answer[] = []
   let closed = false
   await new Promise<void>((resolve) => {
-    let timer: ReturnType<typeof setTimeout> | null = null
+    let cancel: (() => void) | null = null
     const close = () => {
       closed = true
-      if (timer !== null) clearTimeout(timer)
+      cancel?.()
       resolve()
     }
     for (const work of works) {
@@ -275,7 +275,7 @@ async function enough(works: Promise<Answer>[], quorum: number): Promise<Answer[
         answers.push(answer)
         const heard = answers.filter((one) => !one.lost)
         if (answers.length === works.length) close()
-        else if (timer === null && heard.length >= quorum && heard.some((one) => one.head !== null || one.gone !== null)) timer = setTimeout(close, READ_STRAGGLER_MS)
+        else if (cancel === null && heard.length >= quorum && heard.some((one) => one.head !== null || one.gone !== null)) cancel = timers.after(READ_STRAGGLER_MS, close)
       })
     }
   })

@@ -45,7 +45,7 @@ export class SwiftRequest {
     this.ctx = ctx
     this.env = ctx.env
     this.request = ctx.request
-    this.headers = ctx.request.headers
+    this.headers = hyphened(ctx.request.headers)
     this.query = ctx.url.searchParams
     this.path = rawPath(ctx.request.url).replace(PREFIX, '')
     this.names = parseNames(this.path)
@@ -142,6 +142,18 @@ export class SwiftRequest {
   denied(): Error {
     return swiftFault(this.caller === null ? 401 : 403)
   }
+}
+
+/** 'X-Container-Meta-a_b' is the same header as '...-a-b': WSGI servers never told them apart, and clients rely on it. */
+function hyphened(headers: Headers): Headers {
+  const odd = [...headers].filter(([name]) => name.includes('_'))
+  if (odd.length === 0) return headers
+  const fixed = new Headers(headers)
+  for (const [name, value] of odd) {
+    fixed.delete(name)
+    fixed.set(name.replace(/_/g, '-'), value)
+  }
+  return fixed
 }
 
 export const projectOf = (account: string): string => account.replace(/^AUTH_/, '')

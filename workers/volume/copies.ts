@@ -19,7 +19,7 @@ const DAY_MS = 24 * 3_600_000
 /** Each attempt is a command of its own: the agent remembers results by id, failures too. */
 async function command<C extends CommandName>(deps: Deps, hostId: string, name: C, args: CommandArgs[C], entry: TaskEntry): Promise<CommandResults[C]> {
   try {
-    return await deps.env.HOST.getByName(hostId).command(name, args, { id: `${deps.name}-${name}-${entry.id}-${entry.attempts}`, deadline_ms: entry.deadline_ms })
+    return (await deps.env.HOST.getByName(hostId).command(name, args, { id: `${deps.name}-${name}-${entry.id}-${entry.attempts}`, deadline_ms: entry.deadline_ms })) as CommandResults[C]
   } catch (error) {
     // A host that is away may come back before the deadline; one that says no twice means it.
     if (isFault(error) && !AWAY.has(error.kind) && entry.attempts >= 1) throw new Fault('unprocessable', error.message)

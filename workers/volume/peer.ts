@@ -8,7 +8,8 @@ import { complete, detach, offer, offerOf, reserve } from './attach.ts'
 import { deleteVolume, makeVolume } from './make.ts'
 import { findAttachment, findVolume, readAttachment, readSnapshot, readVolume, writeAttachment, writeVolume } from './rows.ts'
 import { imageMetadata } from './volumes/image-metadata.ts'
-import { accept } from './volumes/states.ts'
+import { DEFAULT_ZONE } from './types/default-type.ts'
+import { accept, isDeletable } from './volumes/states.ts'
 
 export const volumesPeer = (deps: Deps): VolumesPeer => ({
   get(volumeId) {
@@ -48,7 +49,7 @@ export const volumesPeer = (deps: Deps): VolumesPeer => ({
     const origin = source.type === 'volume' ? readVolume(deps, source.id ?? '') : source.type === 'snapshot' ? readVolume(deps, readSnapshot(deps, source.id ?? '').volume_id) : null
     if (source.type === 'image' && source.image === undefined) throw new Fault('bad_request', 'A volume made from an image needs the image.')
     makeVolume(deps, tx, caller, {
-      id: request.id, name: request.name, description: '', size_gib: request.size_gib, type: origin === null ? null : { id: origin.volume_type_id, name: origin.volume_type }, availability_zone: request.availability_zone || null, metadata: {}, multiattach: false,
+      id: request.id, name: request.name, description: '', size_gib: request.size_gib, type: origin === null ? null : { id: origin.volume_type_id, name: origin.volume_type }, availability_zone: request.availability_zone === DEFAULT_ZONE ? null : request.availability_zone || null, metadata: {}, multiattach: false,
       source: source.type === 'blank' ? null : source.type === 'image' && source.image !== undefined ? { type: 'image', image: source.image } : { type: source.type === 'volume' ? 'volume' : 'snapshot', id: source.id ?? '' },
       snapshot_id: source.type === 'snapshot' ? (source.id ?? null) : null, source_volid: source.type === 'volume' ? (source.id ?? null) : null, bootable: source.type === 'image' || (origin?.bootable ?? false),
       image_metadata: source.type === 'image' && source.image !== undefined ? imageMetadata({ ...source.image, id: source.image.id, image_name: '' }) : (origin?.image_metadata ?? null), scheduler_hints: null,
@@ -56,6 +57,6 @@ export const volumesPeer = (deps: Deps): VolumesPeer => ({
   },
   delete(tx, _caller, volumeId) {
     const row = findVolume(deps, volumeId)
-    if (row !== undefined && row.status !== 'deleting') deleteVolume(deps, tx, row, { cascade: false, force: false })
+    if (row !== undefined && row.status !== 'deleting') deleteVolume(deps, tx, row, { cascade: false, force: !isDeletable(row.status) })
   },
 })

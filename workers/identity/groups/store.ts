@@ -33,11 +33,11 @@ export class Groups extends Store {
     })
   }
 
-  update(id: string, change: Partial<GroupRow>): GroupRow {
+  update(id: string, change: Partial<Omit<GroupRow, 'description'> & { description: string | null }>): GroupRow {
     return inTx(this, (tx) => {
       const before = this.get(id)
       if (change.domain_id != null && change.domain_id !== before.domain_id) throw invalid('Update of `domain_id` is not allowed.')
-      const row = merged(before, change)
+      const row = merged<GroupRow>(before, { ...(change as Partial<GroupRow>), ...(change.description === null ? { description: '' } : {}) })
       this.#unique(row)
       tx.db.update(groups).set(row).where(eq(groups.id, id)).run()
       tx.change('group', id, 'update', before, row)

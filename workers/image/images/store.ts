@@ -108,7 +108,7 @@ export class ImagesStore extends RpcTarget {
   }
 
   async patch(id: string, ops: PatchOp[]): Promise<ImageData> {
-    return await this.#update(id, (row) => applyPatch(row, ops))
+    return dataOf(this.#deps, await this.#update(id, (row) => applyPatch(row, ops)))
   }
 
   async addTag(id: string, tag: string): Promise<void> {

@@ -63,7 +63,7 @@ export class BackupsStore extends RpcTarget {
       }
       this.#deps.db.insert(backups).values(made).run()
       tx.change('backup', id, 'create', null, { id, volume_id: volume.id, name: made.name })
-      tx.outbox('volume.backup', { id }, { key: `backup-${id}` })
+      tx.outbox('volume.backup', { id, volume_id: volume.id }, { key: `backup-${id}` })
       return made
     })
     return this.#data(row)

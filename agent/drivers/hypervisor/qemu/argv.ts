@@ -119,7 +119,7 @@ export function qemuArgv(machine: QemuMachine): string[] {
     ...disks.filter((disk) => disk.backing.type === 'iscsi').flatMap((disk) => ['-object', `secret,id=${secretId(disk.slot)},file=${secretId(disk.slot)}`]),
     ...disks.flatMap((disk) => ['-blockdev', JSON.stringify(blockdev(disk)), '-device', JSON.stringify(diskDeviceObject(disk))]),
     ...nics.flatMap((nic) => ['-netdev', keyValue(netdev(nic, machine.plain_taps)), '-device', JSON.stringify(nicDeviceObject(nic, spec.properties))]),
-    ...(machine.config_drive ? ['-blockdev', JSON.stringify({ 'node-name': 'config', driver: 'raw', 'read-only': true, file: { driver: 'file', filename: 'config.iso' } }), '-device', 'ide-cd,id=config-drive,bus=ide.0,drive=config'] : []),
+    ...(machine.config_drive ? ['-blockdev', JSON.stringify({ 'node-name': 'config', driver: 'raw', 'read-only': true, file: { driver: 'file', filename: 'config.iso' } }), '-device', 'virtio-blk-pci,id=config-drive,bus=pcie.0,addr=0x6,drive=config,serial=config-drive'] : []),
     ...(machine.incoming ? ['-incoming', 'defer'] : []),
   ]
 }
