@@ -6,6 +6,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { type Deps, buildDeps } from '../kernel/deps.ts'
 import type { Env } from '../kernel/env.ts'
 import type { Migration } from '../kernel/migrate.ts'
+import type { PendingStep } from '../kernel/outbox.ts'
 
 export abstract class LazyObject extends DurableObject<Env> {
   #state: DurableObjectState
@@ -42,7 +43,7 @@ export abstract class LazyObject extends DurableObject<Env> {
     await this.existing?.alarms.fire()
   }
 
-  pendingSteps(): { task: string; key: string; attempts: number; deadline_ms: number; error: string | null }[] {
+  pendingSteps(): PendingStep[] {
     return this.existing?.outbox.pending() ?? []
   }
 }

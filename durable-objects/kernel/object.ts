@@ -6,7 +6,7 @@ import { type Deps, buildDeps } from './deps.ts'
 import type { Env } from './env.ts'
 import { Idempotency, type LedgerAnswer, type LedgerReply } from './idempotency.ts'
 import type { Migration } from './migrate.ts'
-import type { Tasks } from './outbox.ts'
+import type { PendingStep, Tasks } from './outbox.ts'
 import { Revocations } from './revocations.ts'
 
 export abstract class SkyObject extends DurableObject<Env> {
@@ -45,7 +45,7 @@ export abstract class SkyObject extends DurableObject<Env> {
   }
 
   /** Outbox entries still to do: what `verify` and the simulator look at. */
-  pendingSteps(): { task: string; key: string; attempts: number; deadline_ms: number; error: string | null }[] {
+  pendingSteps(): PendingStep[] {
     return this.deps.outbox.pending()
   }
 }

@@ -14,6 +14,8 @@ export const OUTBOX_SQL = `CREATE TABLE IF NOT EXISTS _outbox (
 
 export const OUTBOX_BACKOFF_MS = 200
 export const OUTBOX_BACKOFF_MAX_MS = 30_000
+/** How long a step that runs is taken to be alive. */
+export const OUTBOX_LEASE_MS = 30_000
 export const OUTBOX_DEADLINE_MS = 10 * 60_000
 export const OUTBOX_ATTEMPTS_MAX = 1_000
 
@@ -34,6 +36,15 @@ export interface Task<D = unknown> {
   expire?(deps: D, payload: Payload, error: string, entry: TaskEntry): Promise<void> | void
   deadline_ms?: number
   attempts_max?: number
+}
+
+export interface PendingStep {
+  task: string
+  key: string
+  attempts: number
+  due_ms: number
+  deadline_ms: number
+  error: string | null
 }
 
 export type Tasks<D> = Record<string, Task<D>>
@@ -85,29 +96,39 @@ export class Outbox<D> {
 
   /** Starts what is due without waiting for the alarm. */
   kick(): void {
-    queueMicrotask(() => void this.drain())
+    // What fails here (storage that is gone with its object) is the alarm's to do again.
+    queueMicrotask(() => void this.drain().catch((error: unknown) => this.#deps.log('outbox.drain_failed', { error: String((error as Error)?.message ?? error) })))
   }
 
-  pending(): { task: string; key: string; attempts: number; deadline_ms: number; error: string | null }[] {
-    return this.#deps.sql.exec('SELECT task, key, attempts, deadline_ms, error FROM _outbox ORDER BY id').toArray() as never
+  pending(): PendingStep[] {
+    return this.#deps.sql.exec('SELECT task, key, attempts, due_ms, deadline_ms, error FROM _outbox ORDER BY id').toArray() as never
   }
 
+  /** Runs what is due; each step that ends makes room for the next of its key, however long the others take. */
   async drain(): Promise<void> {
-    for (;;) {
-      const now = this.#deps.clock.now_ms()
-      const rows = this.#deps.sql.exec('SELECT id, task, key, payload, request_id, attempts, due_ms, deadline_ms FROM _outbox ORDER BY id').toArray() as unknown as Row[]
-      const held = new Set<string>()
-      const ready: Row[] = []
-      for (const row of rows) {
-        const blocked = row.key !== '' && (held.has(row.key) || this.#busyKeys.has(row.key))
-        if (row.key !== '') held.add(row.key)
-        if (!blocked && row.due_ms <= now && !this.#running.has(row.id)) ready.push(row)
-      }
-      if (ready.length === 0) break
-      await Promise.all(ready.map((row) => this.#attempt(row)))
+    const now = this.#deps.clock.now_ms()
+    const rows = this.#deps.sql.exec("SELECT id, task, key, payload, request_id, attempts, due_ms, deadline_ms FROM _outbox WHERE due_ms <= ? OR key <> '' ORDER BY id", now).toArray() as unknown as Row[]
+    const held = new Set<string>()
+    const ready: Row[] = []
+    for (const row of rows) {
+      const blocked = row.key !== '' && (held.has(row.key) || this.#busyKeys.has(row.key))
+      if (row.key !== '') held.add(row.key)
+      if (!blocked && row.due_ms <= now && !this.#running.has(row.id)) ready.push(row)
     }
-    const [next] = this.#deps.sql.exec('SELECT MIN(due_ms) AS due_ms FROM _outbox').toArray()
-    if (next?.due_ms != null) this.#deps.alarms.at('outbox', Math.max(Number(next.due_ms), this.#deps.clock.now_ms() + OUTBOX_BACKOFF_MS))
+    const works = ready.map(async (row) => {
+      await this.#attempt(row)
+      await this.drain()
+    })
+    this.#arm()
+    await Promise.all(works)
+  }
+
+  /** Wakes for the first of each key that waits; what runs is looked at again after a lease, for its process may have died. */
+  #arm(): void {
+    const now = this.#deps.clock.now_ms()
+    const heads = this.#deps.sql.exec("SELECT id, key, due_ms FROM _outbox o WHERE key = '' OR id = (SELECT MIN(id) FROM _outbox WHERE key = o.key) ORDER BY due_ms LIMIT 100").toArray()
+    const times = heads.map((row) => (this.#running.has(Number(row.id)) ? now + OUTBOX_LEASE_MS : Math.max(Number(row.due_ms), now + OUTBOX_BACKOFF_MS)))
+    if (times.length > 0) this.#deps.alarms.at('outbox', Math.min(...times))
   }
 
   async #attempt(row: Row): Promise<void> {

@@ -11,7 +11,7 @@ CREATE TABLE access_rules (
 CREATE INDEX access_rules_user ON access_rules (user_id);
 CREATE TABLE application_credentials (
   id TEXT PRIMARY KEY, user_id TEXT NOT NULL, project_id TEXT NOT NULL, name TEXT NOT NULL, description TEXT, secret_hash TEXT NOT NULL,
-  expires_ms INTEGER, unrestricted INTEGER NOT NULL, system INTEGER NOT NULL, role_ids TEXT NOT NULL, access_rule_ids TEXT
+  expires_us INTEGER, unrestricted INTEGER NOT NULL, system INTEGER NOT NULL, role_ids TEXT NOT NULL, access_rule_ids TEXT
 );
 CREATE UNIQUE INDEX application_credentials_name ON application_credentials (user_id, name);
 CREATE TABLE assignments (
@@ -102,7 +102,7 @@ CREATE TABLE signing_keys (
 );
 CREATE TABLE trusts (
   id TEXT PRIMARY KEY, trustor_user_id TEXT NOT NULL, trustee_user_id TEXT NOT NULL, project_id TEXT, impersonation INTEGER NOT NULL,
-  expires_ms INTEGER, remaining_uses INTEGER, deleted_ms INTEGER, redelegated_trust_id TEXT, redelegation_count INTEGER NOT NULL,
+  expires_us INTEGER, remaining_uses INTEGER, deleted_ms INTEGER, redelegated_trust_id TEXT, redelegation_count INTEGER NOT NULL,
   allow_redelegation INTEGER NOT NULL, role_ids TEXT NOT NULL, extra TEXT NOT NULL
 );
 CREATE INDEX trusts_trustor ON trusts (trustor_user_id);

@@ -74,7 +74,7 @@ export const credentials = sqliteTable('credentials', {
 
 export const applicationCredentials = sqliteTable('application_credentials', {
   id: text('id').primaryKey(), user_id: text('user_id').notNull(), project_id: text('project_id').notNull(), name: text('name').notNull(), description: text('description'), secret_hash: text('secret_hash').notNull(),
-  expires_ms: integer('expires_ms'), unrestricted: bool('unrestricted').notNull(), system: bool('system').notNull(), role_ids: json<string[]>('role_ids').notNull(), access_rule_ids: json<string[] | null>('access_rule_ids'),
+  expires_us: integer('expires_us'), unrestricted: bool('unrestricted').notNull(), system: bool('system').notNull(), role_ids: json<string[]>('role_ids').notNull(), access_rule_ids: json<string[] | null>('access_rule_ids'),
 }, (t) => [uniqueIndex('application_credentials_name').on(t.user_id, t.name)])
 
 export const accessRules = sqliteTable('access_rules', {
@@ -83,7 +83,7 @@ export const accessRules = sqliteTable('access_rules', {
 
 export const trusts = sqliteTable('trusts', {
   id: text('id').primaryKey(), trustor_user_id: text('trustor_user_id').notNull(), trustee_user_id: text('trustee_user_id').notNull(), project_id: text('project_id'), impersonation: bool('impersonation').notNull(),
-  expires_ms: integer('expires_ms'), remaining_uses: integer('remaining_uses'), deleted_ms: integer('deleted_ms'), redelegated_trust_id: text('redelegated_trust_id'), redelegation_count: integer('redelegation_count').notNull(),
+  expires_us: integer('expires_us'), remaining_uses: integer('remaining_uses'), deleted_ms: integer('deleted_ms'), redelegated_trust_id: text('redelegated_trust_id'), redelegation_count: integer('redelegation_count').notNull(),
   allow_redelegation: bool('allow_redelegation').notNull(), role_ids: json<string[]>('role_ids').notNull(), extra: json<Extra>('extra').notNull(),
 }, (t) => [index('trusts_trustor').on(t.trustor_user_id), index('trusts_trustee').on(t.trustee_user_id)])
 

@@ -117,6 +117,7 @@ class SimLinkSocket {
     if (hit(faults.cut_one_in)) return this.cut()
     if (hit(faults.drop_one_in)) return
     const now = this.#world.clock.now_ms()
+    this.#world.note(`${this.#hostId} to ${to} ${typeof data === 'string' ? data : data.byteLength}`)
     // In order, as a connection keeps it, unless this one is swapped with its neighbours.
     const at = hit(faults.swap_one_in) ? now : Math.max(this.#lastArrival[to], now + this.#world.random.below(faults.delay_max_ms + 1))
     this.#lastArrival[to] = Math.max(this.#lastArrival[to], at)

@@ -16,12 +16,15 @@ export interface SeedResult {
   operations: number
   refusals: Record<string, number>
   log: string[]
+  /** The same in two runs of a seed. */
+  digest: string
+  trace: string[]
 }
 
 export const replayCommand = (seed: number): string => `node --import ./test/support/register.ts test/sim/seed.ts ${seed}`
 
-export async function runSeed(seed: number): Promise<SeedResult> {
-  const sim = await SimCloud.start(seed, HOSTS)
+export async function runSeed(seed: number, options: { trace?: boolean } = {}): Promise<SeedResult> {
+  const sim = await SimCloud.start(seed, HOSTS, options)
   const model = new Model()
   const found: Violation[] = []
   try {
@@ -31,7 +34,7 @@ export async function runSeed(seed: number): Promise<SeedResult> {
     const settled = found.length > 0 || (await sim.run(HEAL_LIMIT_MS, () => quiet(sim)))
     if (!settled) found.push(...stuck(sim))
     if (found.length === 0) found.push(...(await afterHealing(sim, model)))
-    return { seed, violations: found, operations: model.answers, refusals: Object.fromEntries(model.refusals), log: sim.log }
+    return { seed, violations: found, operations: model.answers, refusals: Object.fromEntries(model.refusals), log: sim.log, digest: sim.world.digest(), trace: sim.world.trace ?? [] }
   } finally {
     sim.close()
   }

@@ -4,13 +4,14 @@ import type { PlaneHttp } from '../../agent/plane.ts'
 import { SimHost } from '../../agent/sim/index.ts'
 import { createFakeObjectDriver } from '../../agent/drivers/object/fake.ts'
 import { imageBytes, receiveImage } from '../../workers/image/internal.ts'
+import { callerOfToken } from '../../workers/http/auth.ts'
 import { getInternal, putInternal } from '../../workers/object/internal.ts'
 import { generateKeyPairSync } from 'node:crypto'
 import { Readable } from 'node:stream'
-import type { Cluster } from '../support/platform/cluster.ts'
+import { type Cluster, resetError } from '../support/platform/cluster.ts'
 import { type Answer, type TestCloud, mintedCloud } from '../support/cloud.ts'
 import { NO_LINK_FAULTS, SimNet } from './link.ts'
-import { World } from './world.ts'
+import { EPOCH_MS, World } from './world.ts'
 
 export const TENANTS = ['project-a', 'project-b', 'project-c']
 
@@ -26,6 +27,8 @@ export class SimCloud {
   hostIds: string[] = []
   net!: SimNet
   #cloud!: TestCloud
+  /** False while the cloud is made: what uses real threads (signatures) is done by then. */
+  #virtual = false
   objectFaults: ObjectFaults = { crash_one_in: 0, delay_max_ms: 2 }
   readonly tokens = new Map<string, string>()
   readonly log: string[] = []
@@ -34,8 +37,9 @@ export class SimCloud {
     this.world = new World(seed)
   }
 
-  static async start(seed: number, hosts: number): Promise<SimCloud> {
+  static async start(seed: number, hosts: number, options: { trace?: boolean } = {}): Promise<SimCloud> {
     const sim = new SimCloud(seed)
+    if (options.trace) sim.world.trace = []
     await sim.#start(hosts)
     return sim
   }
@@ -61,7 +65,8 @@ export class SimCloud {
     for (const tenant of TENANTS) this.tokens.set(tenant, await this.#cloud.token({ role: 'member', project_id: tenant, user_id: `user-of-${tenant}`, expires_ms: START_MS + 30 * 86_400_000 }))
     this.tokens.set('admin', await this.#cloud.token({ role: 'admin', project_id: 'project-admin', user_id: 'admin', expires_ms: START_MS + 30 * 86_400_000 }))
     // Signatures are checked in real time: done once here, so that virtual time never waits for them.
-    for (const token of this.tokens.values()) await this.#cloud.call('GET', '/compute/v2.1/flavors', { token })
+    for (const token of this.tokens.values()) await callerOfToken(this.#cloud.env, token, 'warm', START_MS)
+    this.#virtual = true
     await Promise.all(this.hosts.map((host) => host.start()))
     await this.run(10_000)
   }
@@ -126,7 +131,9 @@ export class SimCloud {
   }
 
   async #hop(where: string): Promise<void> {
+    if (!this.#virtual) return
     const { world, objectFaults } = this
+    world.note(where)
     const [kind = '', rest = ''] = where.replace(/^!/, '').split('/')
     const crash = objectFaults.crash_one_in > 0 && world.oneIn(objectFaults.crash_one_in)
     await world.sleep(world.random.below(objectFaults.delay_max_ms + 1))
@@ -134,7 +141,7 @@ export class SimCloud {
     const id = rest.split('.')[0] ?? ''
     this.log.push(`${((world.clock.now_ms() - START_MS) / 1000).toFixed(3)} crash ${kind}/${id} at ${where}`)
     this.cluster.crash(kind, id)
-    throw new Error(`${kind}/${id} was reset`)
+    throw resetError(`${kind}/${id} was reset`)
   }
 
   /** What agents fetch and send by HTTP, without the signature: the handlers behind it. */
@@ -168,4 +175,4 @@ export class SimCloud {
 }
 
 const ALARM_STEP_MS = 1_000
-export const START_MS = Date.UTC(2026, 0, 1)
+export const START_MS = EPOCH_MS

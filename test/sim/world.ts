@@ -2,6 +2,7 @@
  * Virtual time: a clock that only moves when everything has settled, timers in one ordered queue, randomness from one seed. Two runs of a seed do the same
  * things in the same order.
  */
+import { createHash } from 'node:crypto'
 import { type Random, seededRandom } from '../../schema/values/random.ts'
 import type { Clock } from '../../schema/values/time.ts'
 
@@ -23,6 +24,9 @@ export class World {
   #now_ms = EPOCH_MS
   #order = 0
   #events: Event[] = []
+  #digest = createHash('sha1')
+  /** Every step in words, where asked for: the first difference of two runs says what is not deterministic. */
+  trace: string[] | null = null
 
   constructor(seed: number) {
     this.seed = seed
@@ -50,6 +54,17 @@ export class World {
 
   sleep(delay_ms: number): Promise<void> {
     return new Promise((resolve) => this.after(delay_ms, resolve))
+  }
+
+  /** What happened, in its order: two runs of a seed have the same digest. */
+  note(text: string): void {
+    const line = `${this.#now_ms - EPOCH_MS} ${text}`
+    this.#digest.update(line)
+    this.trace?.push(line)
+  }
+
+  digest(): string {
+    return this.#digest.copy().digest('hex')
   }
 
   /** True once in `n` times. */

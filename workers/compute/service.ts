@@ -1,3 +1,29 @@
+/** Nova: compute v2.1 with microversions 2.1 to 2.96. */
 import type { Service } from '../http/service.ts'
+import { actionLogRoutes } from './actions-log/routes.ts'
+import { aggregatePolicies, aggregateRoutes } from './aggregates/routes.ts'
+import { attachmentRoutes } from './attachments/routes.ts'
+import { consoleRoutes } from './consoles/routes.ts'
+import { flavorPolicies } from './flavors/policy.ts'
+import { flavorRoutes } from './flavors/routes.ts'
+import { hostPolicies } from './hosts/policy.ts'
+import { hostRoutes, hypervisorRoutes, serviceRoutes } from './hosts/routes.ts'
+import { interfaceRoutes } from './interfaces/routes.ts'
+import { keypairPolicies } from './keypairs/policy.ts'
+import { keypairRoutes } from './keypairs/routes.ts'
+import { quotaPolicies, quotaRoutes } from './quotas/routes.ts'
+import { serverGroupRoutes } from './server-groups/routes.ts'
+import { serverDetailRoutes } from './servers/details.ts'
+import { serverPolicies } from './servers/policy.ts'
+import { serverRoutes } from './servers/routes.ts'
+import { usagePolicies, usageRoutes } from './usage/routes.ts'
+import { VERSION_MAX, VERSION_MIN, versionPolicies, versionRoutes } from './versions/routes.ts'
 
-export const compute: Service = { name: 'nova', type: 'compute', prefix: '/compute', endpoint: '/compute/v2.1', dialect: 'nova', routes: [], policies: [] }
+export const compute: Service = {
+  name: 'nova', type: 'compute', prefix: '/compute', endpoint: '/compute/v2.1', dialect: 'nova', microversions: { header: 'compute', legacyHeader: 'X-OpenStack-Nova-API-Version', min: VERSION_MIN, max: VERSION_MAX },
+  routes: [
+    ...versionRoutes, ...serverRoutes, ...serverDetailRoutes, ...attachmentRoutes, ...interfaceRoutes, ...actionLogRoutes, ...consoleRoutes, ...serverGroupRoutes, ...flavorRoutes, ...keypairRoutes, ...aggregateRoutes, ...serviceRoutes,
+    ...hypervisorRoutes, ...hostRoutes, ...quotaRoutes, ...usageRoutes,
+  ],
+  policies: [...serverPolicies, ...flavorPolicies, ...keypairPolicies, ...aggregatePolicies, ...hostPolicies, ...quotaPolicies, ...usagePolicies, ...versionPolicies],
+}

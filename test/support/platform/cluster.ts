@@ -40,6 +40,9 @@ export interface SimSocketState {
   socket: unknown
 }
 
+/** As the platform words it: the caller sees that it may try again. */
+export const resetError = (message: string): Error => Object.assign(new Error(message), { durableObjectReset: true, retryable: true })
+
 export class Cluster {
   readonly env: Record<string, unknown>
   #options: ClusterOptions
@@ -162,9 +165,9 @@ export class Cluster {
 
   #stub(kind: string, id: string, from?: SimStorage): unknown {
     const hop = async (where: string) => {
-      if (from?.dead) throw new Error('the calling object was reset')
+      if (from?.dead) throw resetError('the calling object was reset')
       await this.#options.hop?.(where)
-      if (from?.dead) throw new Error('the calling object was reset')
+      if (from?.dead) throw resetError('the calling object was reset')
     }
     return remote(async () => this.instance(kind, id), `${kind}/${id}`, hop, [])
   }

@@ -1,15 +1,23 @@
 /** DurableObjectStorage on node:sqlite: exec with cursors, nested synchronous transactions, one alarm. What a crash keeps is the database and the alarm. */
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+
+interface Prepared {
+  statement: StatementSync
+  names: string[]
+}
+
+const SCHEMA = /^\s*(CREATE|ALTER|DROP)/i
 
 export interface SimDisk {
   database: DatabaseSync
+  prepared: Map<string, Prepared>
   alarm_ms: number | null
 }
 
 export const newDisk = (path = ':memory:'): SimDisk => {
   const database = new DatabaseSync(path)
   database.exec('PRAGMA foreign_keys = ON')
-  return { database, alarm_ms: null }
+  return { database, prepared: new Map(), alarm_ms: null }
 }
 
 const isBlob = (value: unknown): value is Uint8Array => value instanceof Uint8Array
@@ -80,10 +88,22 @@ export class SimStorage {
     this.#mustLive()
     const values = bindings.map((value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : typeof value === 'boolean' ? (value ? 1 : 0) : value === undefined ? null : value))
     if (values.length > 100) throw new Error('too many SQL variables: an object binds at most 100 parameters')
-    const statement = this.#disk.database.prepare(query)
-    statement.setReturnArrays(true)
+    const { statement, names } = this.#prepare(query)
     const arrays = statement.all(...(values as never[])) as unknown as unknown[][]
-    return new RawCursor(statement.columns().map((column) => column.name), arrays.map((row) => row.map(readable)))
+    return new RawCursor(names, arrays.map((row) => row.map(readable)))
+  }
+
+  /** Statements are kept until the schema changes. */
+  #prepare(query: string): Prepared {
+    const { database, prepared } = this.#disk
+    const kept = prepared.get(query)
+    if (kept !== undefined) return kept
+    if (SCHEMA.test(query)) prepared.clear()
+    const statement = database.prepare(query)
+    statement.setReturnArrays(true)
+    const made = { statement, names: statement.columns().map((column) => column.name) }
+    if (!SCHEMA.test(query)) prepared.set(query, made)
+    return made
   }
 
   #mustLive(): void {

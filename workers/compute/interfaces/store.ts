@@ -30,11 +30,11 @@ export class Interfaces extends RpcTarget {
     return found
   }
 
-  attach(serverId: string, request: PortRequest | null, locked_override: boolean): PortInfo {
+  attach(serverId: string, request: PortRequest, locked_override: boolean): PortInfo {
     const { ports } = peersOf(this.#deps)
     return this.#deps.commit(this.#caller, (tx) => {
       const row = this.#usable(tx, serverId, 'attach_interface', locked_override)
-      const port = this.#take(tx, row, request ?? this.#onlyNetwork())
+      const port = this.#take(tx, row, request)
       startAction(tx, this.#caller, row, 'attach_interface', true)
       if (row.host_id !== null) ports.bind(tx, this.#caller, serverId, row.host_id)
       patch(tx, row, { generation: row.generation + 1 })
@@ -72,13 +72,6 @@ export class Interfaces extends RpcTarget {
       liveServer(tx.db, serverId)
       peersOf(this.#deps).ports.removeSecurityGroup(tx, this.#caller, serverId, nameOrId)
     })
-  }
-
-  #onlyNetwork(): PortRequest {
-    const own = peersOf(this.#deps).ports.networks()
-    const [network] = own
-    if (network === undefined || own.length > 1) throw new Fault(own.length > 1 ? 'conflict' : 'bad_request', own.length > 1 ? 'Multiple possible networks found, use a Network ID to be more specific.' : 'No network is available.')
-    return { network_id: network.id }
   }
 
   #take(tx: Tx, row: ServerRow, request: PortRequest): PortInfo {

@@ -44,8 +44,8 @@ export interface NewServers {
   access_ip_v6: string
   admin_pass: string | null
   security_groups: string[] | null
-  /** One list per server, at least count_max of them where there are any; 'auto' takes the tenant's only network. */
-  networks: 'auto' | 'none' | PortRequest[][]
+  /** One list per server, count_max of them; none at all where the servers have no network. */
+  networks: PortRequest[][]
   disks: NewDisk[]
   availability_zone: string | null
   forced_host: string | null
@@ -151,11 +151,7 @@ function takePorts(tx: Tx, caller: Caller, spec: NewServers, ports: ReturnType<t
       throw isFault(error, 'not_found') ? new Fault('bad_request', error.message) : isFault(error, 'over_quota') ? new Fault('over_quota', 'Maximum number of ports exceeded', { status: 403 }) : error
     }
   }
-  if (spec.networks === 'none') return
-  if (spec.networks !== 'auto') return void (spec.networks[index] ?? []).forEach(take)
-  const own = ports.networks?.() ?? []
-  if (own.length > 1) throw new Fault('conflict', 'Multiple possible networks found, use a Network ID to be more specific.')
-  for (const network of own) take({ network_id: network.id })
+  for (const request of spec.networks[index] ?? []) take(request)
 }
 
 function volumeRows(deps: Deps, tx: Tx, caller: Caller, spec: NewServers, server_id: string): ServerVolumeRow[] {

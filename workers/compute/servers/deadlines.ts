@@ -45,6 +45,6 @@ function expire(deps: Deps, tx: Tx, row: ServerRow): void {
  */
 function goneForTenant(deps: Deps, tx: Tx, row: ServerRow): void {
   const caller = systemCaller(row.operation?.request_id ?? 'deadline')
-  peersOf(deps).ports.release?.(tx, caller, row.id)
+  peersOf(deps).ports.release(tx, caller, row.id)
   endTask(tx, row, 'deleted', { deleted: true, terminated_ms: tx.now_ms })
 }

@@ -1,5 +1,6 @@
 /** Images of servers: queued in the same transaction as the task, filled by the host, and the end of what waited for them (shelving goes on, backups rotate). */
 import { desc } from 'drizzle-orm'
+import type { CommandResults } from '../../../schema/agent/commands.ts'
 import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import type { Task, TaskEntry } from '../../../durable-objects/kernel/outbox.ts'
 import { type ImageRow, images } from '../../../schema/project/image.ts'
@@ -50,7 +51,8 @@ async function run(deps: Deps, payload: SnapshotPayload, entry: TaskEntry): Prom
   if (!waits(row, payload.image_id) || row.host_id === null || row.task_state === 'shelving_offloading') return
   const host = deps.env.HOST.getByName(row.host_id)
   const { path } = await host.grantTransfer({ method: 'PUT', kind: 'image', image_id: payload.image_id, project_id: deps.name, request_id: entry.request_id })
-  const made = await host.command('server.snapshot', { server_id: row.id, transfer_path: path }, { id: `snapshot-${payload.image_id}`, deadline_ms: deps.clock.now_ms() + SNAPSHOT_DEADLINE_MS })
+  const options = { id: `snapshot-${payload.image_id}`, deadline_ms: deps.clock.now_ms() + SNAPSHOT_DEADLINE_MS }
+  const made = (await host.command('server.snapshot', { server_id: row.id, transfer_path: path }, options)) as CommandResults['server.snapshot']
   deps.commit({ request_id: entry.request_id, user_id: row.user_id }, (tx) => {
     const now = anyServer(tx.db, payload.server_id)
     if (!waits(now, payload.image_id)) return

@@ -117,7 +117,7 @@ async function snapshotSize(ctx: Context, item: BlockDevice): Promise<BlockDevic
   if (item.source_type !== 'snapshot' || item.volume_size != null || item.uuid == null) return item
   try {
     const snapshot = await ctx.project.volume.snapshots.get(item.uuid)
-    return { ...item, volume_size: snapshot.volume_size }
+    return { ...item, volume_size: snapshot.size_gib }
   } catch (error) {
     throw isFault(error, 'not_found') ? invalid(`failed to get snapshot ${item.uuid}.`) : error
   }
@@ -130,13 +130,15 @@ export async function prepareServers(ctx: Context, given: CreateServer, hints: R
   const { volumes, rootImage } = readMappings(given)
   if (volumes.length > 0 && volumes.some((item) => item.source_type === 'volume') && count_max > 1) throw new Fault('bad_request', 'Cannot attach one or more volumes to multiple instances')
   if (given.metadata !== undefined && Object.keys(given.metadata).length > METADATA_ITEMS_MAX) throw new Fault('over_quota', `Maximum number of metadata items exceeds ${METADATA_ITEMS_MAX}`)
-  const [found, key, image, networks, zone, volumeImages, sized] = await Promise.all([
-    bodyFlavor(ctx, given.flavorRef), bodyKey(ctx, given.key_name), rootImage === null ? null : bootImage(ctx, rootImage), portRequests(ctx, given.networks, count_max), zoneOf(ctx, given),
+  const [found, key, image, zone, volumeImages, sized] = await Promise.all([
+    bodyFlavor(ctx, given.flavorRef), bodyKey(ctx, given.key_name), rootImage === null ? null : bootImage(ctx, rootImage), zoneOf(ctx, given),
     Promise.all(volumes.map((item) => (item.source_type === 'image' ? bootImage(ctx, item.uuid ?? '') : null))), Promise.all(volumes.map((item) => snapshotSize(ctx, item))),
   ])
   const flavor = frozen(found)
   if (image !== null) checkFits(flavor, image, false)
   for (const volumeImage of volumeImages) if (volumeImage !== null) checkFits(flavor, volumeImage, true)
+  // Last, as it claims addresses: nothing that can be refused comes after it but the transaction itself.
+  const networks = await portRequests(ctx, given.networks, count_max)
   const groups = given.security_groups === undefined ? null : [...new Set(given.security_groups.map((group) => group.name))]
   return {
     name: given.name, description: given.description ?? (ctx.at(19) ? null : given.name), hostname: given.hostname ?? null, count_min, count_max, flavor, image_id: image?.id ?? null, image: image?.ref ?? null, key,

@@ -15,7 +15,7 @@ export function recordOf(deps: Deps, row: ServerRow): ServerRecord {
   const { admin_pass: _pass, key: _key, password: _password, ...shown } = row
   const volumes = volumesOf(deps.db, row.id)
   return {
-    ...shown, project_id: deps.name, ports: row.deleted ? [] : (peersOf(deps).ports.ofServer?.(row.id) ?? []),
+    ...shown, project_id: deps.name, ports: row.deleted ? [] : peersOf(deps).ports.ofServer(row.id),
     volumes: volumes.filter((volume) => volume.state !== 'creating').map((volume) => ({ id: volume.volume_id, delete_on_termination: volume.delete_on_termination })), root_device: '/dev/vda',
   }
 }

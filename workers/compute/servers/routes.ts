@@ -8,6 +8,7 @@ import { slice } from '../common/query.ts'
 import { acting, onServer, sightOf } from './access.ts'
 import { SERVER_ACTIONS } from './actions.ts'
 import { sortServers } from './listing.ts'
+import { abandonAll } from './networks.ts'
 import { prepareServers } from './prepare.ts'
 import { type ParsedList, listQuery } from './queries.ts'
 import type { ServerRecord } from './record.ts'
@@ -73,7 +74,10 @@ export const serverRoutes = [
     handle: async (ctx) => {
       const given = ctx.body.server
       const spec = await prepareServers(ctx, given, ctx.body['os:scheduler_hints'] ?? ctx.body['OS-SCH-HNT:scheduler_hints'] ?? {})
-      const made = await ctx.project.compute.servers.create(spec)
+      const made = await ctx.project.compute.servers.create(spec).catch(async (error: unknown) => {
+        await abandonAll(ctx, spec.networks)
+        throw error
+      })
       if (given.return_reservation_id === true) return reply({ status: 202, body: { reservation_id: made.reservation_id } })
       const id = made.ids[0] ?? ''
       return reply({

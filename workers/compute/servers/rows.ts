@@ -95,7 +95,7 @@ export function noteEvent(tx: Tx, row: Pick<ServerRow, 'id' | 'host_name' | 'ope
 /** The server has left its host for good: ports and volumes let go, the row kept for a while as deleted. */
 export function finishDelete(deps: Deps, tx: Tx, caller: Caller, row: ServerRow): void {
   const peers = peersOf(deps)
-  if (!row.deleted) peers.ports.release?.(tx, caller, row.id)
+  if (!row.deleted) peers.ports.release(tx, caller, row.id)
   releaseVolumes(deps, tx, caller, row)
   if (row.operation !== null) finishAction(tx, row, row.operation.request_id, null)
   patch(tx, row, { vm_state: 'deleted', task_state: null, deadline_ms: null, operation: null, deleted: true, terminated_ms: row.terminated_ms ?? tx.now_ms, host_id: null, power_state: 0 })

@@ -76,7 +76,7 @@ function settleOn(deps: Deps, tx: Tx, caller: Caller, row: ServerRow, claim: Cla
   const peers = peersOf(deps)
   const placed = nextTask(deps, tx, row, row.task_state === 'unshelving' ? 'unshelving' : 'spawning', { host_id: claim.host_id, host_name: claim.host_name, availability_zone: claim.availability_zone, generation: row.generation + 1 })
   noteEvent(tx, placed, 'conductor_schedule_and_build_instances', 'Success', `${claim.host_name} of ${funnelText(claim.funnel)}`)
-  peers.ports.bind?.(tx, caller, row.id, claim.host_id)
+  peers.ports.bind(tx, caller, row.id, claim.host_id)
   for (const volume of volumesOf(tx.db, row.id)) {
     if (volume.attachment_id !== null) setVolume(tx, volume, { disk: peers.volumes.connect(tx, caller, volume.attachment_id, claim.host_id), state: 'attaching', since_generation: placed.generation })
   }
@@ -86,7 +86,7 @@ function settleOn(deps: Deps, tx: Tx, caller: Caller, row: ServerRow, claim: Cla
 export async function pushServer(deps: Deps, serverId: string): Promise<void> {
   const row = anyServer(deps.db, serverId)
   if (row === undefined || row.host_id === null) return
-  await deps.env.HOST.getByName(row.host_id).put([serverItem(row, deps.name, peersOf(deps).ports.ofServer?.(row.id) ?? [], volumesOf(deps.db, row.id))])
+  await deps.env.HOST.getByName(row.host_id).put([serverItem(row, deps.name, peersOf(deps).ports.ofServer(row.id), volumesOf(deps.db, row.id))])
 }
 
 const convergeTask: Task<Deps> = {

@@ -179,7 +179,7 @@ export class Servers extends RpcTarget {
     const base = this.#deps.db.select().from(servers)
     const rows = filter.deleted === null ? base.all() : base.where(eq(servers.deleted, filter.deleted)).all()
     const ports = peersOf(this.#deps).ports
-    const addresses = (row: ServerRow) => (ports.ofServer?.(row.id) ?? []).flatMap((port) => port.fixed_ips.map((ip) => ip.ip_address))
+    const addresses = (row: ServerRow) => ports.ofServer(row.id).flatMap((port) => port.fixed_ips.map((ip) => ip.ip_address))
     const sorted = sortServers(filterServers(rows, filter, addresses), query.sorts)
     const page = slice(sorted, query.limit, query.marker, (row) => row.id)
     if (page === null) throw new Fault('bad_request', `marker [${query.marker}] not found`)

@@ -29,6 +29,8 @@ interface Subject {
   appCred: AppCredRow | null
 }
 
+/** Delegations may end before the token's life does. */
+const endOf = (row: { expires_us: number | null } | null): number => (row === null || row.expires_us === null ? Number.POSITIVE_INFINITY : Math.floor(row.expires_us / 1000))
 const bare = (user: UserRow): Subject => ({ user, project: null, domain: null, system: false, roleIds: [], trust: null, appCred: null })
 
 export class Issuer {
@@ -44,7 +46,7 @@ export class Issuer {
     const now = deps.clock.now_ms()
     const own = Buffer.from(deps.random.bytes(16)).toString('base64url')
     const chain = request.parent?.audit_ids.at(-1)
-    const limits = [request.parent?.expires_ms ?? now + options.token_life_ms, subject.trust?.expires_ms ?? Number.POSITIVE_INFINITY, subject.appCred?.expires_ms ?? Number.POSITIVE_INFINITY]
+    const limits = [request.parent?.expires_ms ?? now + options.token_life_ms, endOf(subject.trust), endOf(subject.appCred)]
     const methods = [...new Set([...request.methods, ...(request.parent?.methods ?? [])])]
     const caller = this.#caller(subject, { audit_ids: chain === undefined ? [own] : [own, chain], methods, issued_ms: now, expires_ms: Math.min(...limits), request_id: request.request_id })
     // A token made in the same millisecond as a revocation comes after it.
@@ -136,7 +138,7 @@ export class Issuer {
   #ofAppCred(user: UserRow, id: string): Subject {
     const { db, deps } = this.#realm
     const appCred = db.select().from(applicationCredentials).where(eq(applicationCredentials.id, id)).get()
-    if (appCred === undefined || appCred.user_id !== user.id || (appCred.expires_ms !== null && appCred.expires_ms <= deps.clock.now_ms())) throw refused('The request you have made requires authentication.')
+    if (appCred === undefined || appCred.user_id !== user.id || endOf(appCred) <= deps.clock.now_ms()) throw refused('The request you have made requires authentication.')
     const project = projectById(db, appCred.project_id)
     if (project === undefined) throw refused('The request you have made requires authentication.')
     const held = new Set(this.#onProject(user, project).roleIds)
@@ -155,7 +157,7 @@ export class Issuer {
   #ofTrust(trustee: UserRow, trustId: string): Subject {
     const { db, deps } = this.#realm
     const trust = db.select().from(trusts).where(eq(trusts.id, trustId)).get()
-    if (trust === undefined || trust.deleted_ms !== null || (trust.expires_ms !== null && trust.expires_ms <= deps.clock.now_ms())) throw refused(`Could not find trust: ${trustId}.`)
+    if (trust === undefined || trust.deleted_ms !== null || endOf(trust) <= deps.clock.now_ms()) throw refused(`Could not find trust: ${trustId}.`)
     if (trust.trustee_user_id !== trustee.id) throw new Fault('forbidden', 'User is not a trustee.')
     const trustor = this.liveUser(trust.trustor_user_id)
     const user = trust.impersonation ? trustor : trustee

@@ -39,7 +39,7 @@ export class FloatingIps extends RpcTarget {
 
   async createMany(wanted: FloatingIpGiven[]): Promise<FloatingIpRecord[]> {
     const ids = await withClaims(this.#deps, this.#caller, async (claims) => {
-      const prepared = []
+      const prepared: { given: FloatingIpGiven; id: string; network: KnownNetwork; claim: Claim | null }[] = []
       for (const given of wanted) prepared.push({ given, ...(await this.#prepare(given, claims)) })
       return this.#deps.commit(this.#caller, (tx) => {
         peersOf(this.#deps).quotas.claim('network', tx.db, { floatingip: wanted.length }, (over) => overQuota(over.map((one) => one.resource)))

@@ -31,7 +31,9 @@ export const networkSync: Task<Deps> = {
       const dirty = deps.db.select().from(items).where(gt(items.dirty, 0)).limit(SYNC_ITEMS_MAX).all()
       if (dirty.length === 0) return
       const hosts = await hostsNeeded(deps, request_id, dirty)
-      deps.commit(systemCaller(request_id), (tx) => dirty.forEach((item) => compileInto(tx, item, hosts)))
+      deps.commit(systemCaller(request_id), (tx) => {
+        for (const item of dirty) compileInto(tx, item, hosts)
+      })
       await send(deps, dirty)
     }
   },

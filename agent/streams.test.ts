@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type AgentMessage, decodeFrame, encodeFrame, FRAME_BYTES_MAX, FRAME_LAST, type ObjectArgs, STREAM_CREDITS } from '../schema/agent/protocol.ts'
+import { Fault } from '../schema/values/fault.ts'
+import type { ObjectDriver } from './drivers/object/driver.ts'
+import { silentLog } from './log.ts'
+import { Streams } from './streams.ts'
+
+const args: ObjectArgs = { device: 'd1', policy: 0, partition: 1, hash: 'a'.repeat(32), name: '/a/c/o', timestamp: '1700000000.00000' }
+const tick = () => new Promise((resolve) => setImmediate(resolve))
+const head = (size_bytes: number) => ({ timestamp: args.timestamp, size_bytes, etag: '', metadata: {} })
+
+interface Lab {
+  streams: Streams
+  sent: AgentMessage[]
+  frames: { stream: number; last: boolean; payload: Uint8Array }[]
+}
+
+function lab(driver: Partial<ObjectDriver>): Lab {
+  const sent: AgentMessage[] = []
+  const frames: Lab['frames'] = []
+  const streams = new Streams({ send: (message) => sent.push(message), sendFrame: (frame) => frames.push(decodeFrame(frame)) }, driver as ObjectDriver, silentLog)
+  return { streams, sent, frames }
+}
+
+async function* chunks(parts: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield part
+}
+
+test('a body arrives whole in frames, however it is cut, and never faster than the credits', async () => {
+  await fc.assert(fc.asyncProperty(fc.array(fc.nat(3 * FRAME_BYTES_MAX), { maxLength: 6 }), async (sizes) => {
+    const parts = sizes.map((size, index) => new Uint8Array(size).fill(index + 1))
+    const whole = Buffer.concat(parts)
+    const { streams, frames } = lab({ get: async () => ({ head: head(whole.byteLength), body: chunks(parts) }) })
+    streams.open({ type: 'open', stream: 5, op: 'object.get', args })
+    let granted = STREAM_CREDITS
+    for (let round = 0; round < 200 && streams.count > 0; round++) {
+      await tick()
+      assert.ok(frames.length <= granted, 'more frames than credits')
+      streams.credit({ type: 'credit', stream: 5, frames: 1 })
+      granted++
+    }
+    assert.equal(streams.count, 0)
+    assert.deepEqual(frames.map((frame) => frame.last), frames.map((_, index) => index === frames.length - 1))
+    assert.equal(createHash('md5').update(Buffer.concat(frames.map((frame) => frame.payload))).digest('hex'), createHash('md5').update(whole).digest('hex'))
+  }), { numRuns: 25 })
+})
+
+test('a body that comes in is read whole, and each frame consumed grants another', async () => {
+  let read = Buffer.alloc(0)
+  const { streams, sent } = lab({
+    put: async (_args, body) => {
+      for await (const chunk of body) read = Buffer.concat([read, chunk])
+      return head(read.byteLength)
+    },
+  })
+  streams.open({ type: 'open', stream: 1, op: 'object.put', args })
+  for (let n = 0; n < 20; n++) {
+    streams.frame(encodeFrame(1, 0, new Uint8Array(1000).fill(n)))
+    await tick()
+  }
+  streams.frame(encodeFrame(1, FRAME_LAST, new Uint8Array(0)))
+  await tick()
+  assert.equal(read.byteLength, 20_000)
+  assert.equal(sent.filter((message) => message.type === 'credit').length, 20)
+  assert.equal(sent.at(-1)?.type, 'head')
+  assert.equal(streams.count, 0)
+})
+
+test('a failure is a head with its kind, and what is in flight for it is dropped', async () => {
+  const { streams, sent } = lab({ put: async () => Promise.reject(new Fault('conflict', 'newer is there')) })
+  streams.open({ type: 'open', stream: 1, op: 'object.put', args })
+  await tick()
+  streams.frame(encodeFrame(1, FRAME_LAST, new Uint8Array(10)))
+  assert.deepEqual(sent, [{ type: 'head', stream: 1, ok: false, error: { kind: 'conflict', message: 'newer is there' } }])
+})
+
+test('a reset, or the loss of the link, ends the reader of the body and its writer', async () => {
+  const outcomes: string[] = []
+  const { streams } = lab({
+    put: async (_args, body) => {
+      try {
+        for await (const _ of body);
+      } catch (error) {
+        outcomes.push((error as Error).message)
+        throw error
+      }
+      return head(0)
+    },
+    get: async () => ({
+      head: head(0),
+      body: (async function* () {
+        try {
+          for (;;) yield new Uint8Array(FRAME_BYTES_MAX)
+        } finally {
+          outcomes.push('reader ended')
+        }
+      })(),
+    }),
+  })
+  streams.open({ type: 'open', stream: 1, op: 'object.put', args })
+  streams.open({ type: 'open', stream: 2, op: 'object.get', args })
+  await tick()
+  streams.reset(1, 'the client left')
+  streams.closeAll('link lost')
+  for (let i = 0; i < 5; i++) await tick()
+  assert.deepEqual(outcomes.sort(), ['reader ended', 'the client left'])
+  assert.equal(streams.count, 0)
+})
+
+test('a sender that overruns its credits is reset', async () => {
+  const { streams, sent } = lab({ put: () => new Promise(() => {}) })
+  streams.open({ type: 'open', stream: 1, op: 'object.put', args })
+  for (let n = 0; n < STREAM_CREDITS * 4; n++) streams.frame(encodeFrame(1, 0, new Uint8Array(1)))
+  assert.ok(sent.some((message) => message.type === 'reset'))
+  assert.equal(streams.count, 0)
+})

@@ -1,0 +1,107 @@
+/** Routers, gateways on others' networks, floating IPs. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Call, networkCloud, ok, publicNetwork, refused, tenantNetwork } from './support.ts'
+
+const router = async (call: Call, body: object = {}) => (await ok(call('POST', '/routers', { router: { name: 'r', ...body } }), 201)).router
+const interfaceOn = (call: Call, id: string, subnet_id: string) => call('PUT', `/routers/${id}/add_router_interface`, { subnet_id })
+
+test('interfaces by subnet and by port, both ways off', async (t) => {
+  const { a, verify, close } = await networkCloud()
+  t.after(close)
+  const [one, two] = [await tenantNetwork(a), await tenantNetwork(a, '10.1.0.0/24')]
+  const { id } = await router(a)
+  const added = await ok(interfaceOn(a, id, one.subnet_id), 200)
+  assert.equal(added.subnet_id, one.subnet_id)
+  const { port } = await ok(a('GET', `/ports/${added.port_id}`), 200)
+  assert.equal(port.device_id, id)
+  assert.equal(port.fixed_ips[0].ip_address, '10.0.0.1')
+  await refused(interfaceOn(a, id, one.subnet_id), 400, 'HTTPBadRequest', /already has a port/)
+  const loose = (await ok(a('POST', '/ports', { port: { network_id: two.id } }), 201)).port
+  await ok(a('PUT', `/routers/${id}/add_router_interface`, { port_id: loose.id }), 200)
+  await refused(a('PUT', `/routers/${id}/add_router_interface`, { port_id: loose.id }), 409, 'PortInUse')
+  await refused(a('DELETE', `/routers/${id}`), 409, 'RouterInUse')
+  await refused(a('DELETE', `/ports/${added.port_id}`), 409, 'ServicePortInUse')
+  const clash = await tenantNetwork(a)
+  await refused(interfaceOn(a, id, clash.subnet_id), 400, 'HTTPBadRequest', /overlaps with cidr/)
+  await ok(a('PUT', `/routers/${id}/remove_router_interface`, { subnet_id: one.subnet_id }), 200)
+  await refused(a('PUT', `/routers/${id}/remove_router_interface`, { subnet_id: one.subnet_id }), 404, 'RouterInterfaceNotFoundForSubnet')
+  await ok(a('PUT', `/routers/${id}/remove_router_interface`, { port_id: loose.id }), 200)
+  await ok(a('DELETE', `/routers/${id}`), 204)
+  verify()
+})
+
+test('a gateway on the external network of another project', async (t) => {
+  const { a, b, admin, verify, close } = await networkCloud()
+  t.after(close)
+  const outside = await publicNetwork(admin)
+  const inside = await tenantNetwork(a)
+  await refused(a('POST', '/routers', { router: { external_gateway_info: { network_id: inside.id } } }), 400, 'HTTPBadRequest', /not an external network/)
+  await refused(a('POST', '/routers', { router: { external_gateway_info: { network_id: '11111111-1111-4111-8111-111111111111' } } }), 404, 'NetworkNotFound')
+  assert.equal((await a('POST', '/routers', { router: { external_gateway_info: { network_id: outside.id, enable_snat: false } } })).status, 403)
+  const made = await router(a, { external_gateway_info: { network_id: outside.id } })
+  assert.deepEqual(made.external_gateway_info, { network_id: outside.id, enable_snat: true, external_fixed_ips: [{ subnet_id: outside.subnet_id, ip_address: '172.24.4.10' }] })
+  const other = await router(b, { external_gateway_info: { network_id: outside.id } })
+  assert.equal(other.external_gateway_info.external_fixed_ips[0].ip_address, '172.24.4.11')
+  assert.equal((await ok(a('GET', `/ports?device_id=${made.id}`), 200)).ports.length, 0)
+  const seen = (await ok(admin('GET', `/ports?network_id=${outside.id}&device_id=${made.id}`), 200)).ports
+  assert.equal(seen[0].device_owner, 'network:router_gateway')
+  assert.equal(seen[0].project_id, '')
+  await refused(admin('DELETE', `/networks/${outside.id}`), 409, 'NetworkInUse')
+  await refused(admin('POST', '/routers', { router: { external_gateway_info: { network_id: outside.id, external_fixed_ips: [{ ip_address: '172.24.4.10' }] } } }), 409, 'IpAddressAlreadyAllocated')
+  verify()
+  assert.equal((await ok(a('PUT', `/routers/${made.id}`, { router: { external_gateway_info: {} } }), 200)).router.external_gateway_info, null)
+  await ok(b('DELETE', `/routers/${other.id}`), 204)
+  verify()
+  await ok(admin('DELETE', `/networks/${outside.id}`), 204)
+})
+
+test('floating IPs: associate, move, lose the port, stay unique', async (t) => {
+  const { a, b, admin, verify, close } = await networkCloud()
+  t.after(close)
+  const outside = await publicNetwork(admin)
+  const inside = await tenantNetwork(a)
+  const { id } = await router(a, { external_gateway_info: { network_id: outside.id } })
+  const { ports: [one, two] } = await ok(a('POST', '/ports', { ports: [{ network_id: inside.id }, { network_id: inside.id }] }), 201)
+  await refused(a('POST', '/floatingips', { floatingip: { floating_network_id: outside.id, port_id: one.id } }), 404, 'ExternalGatewayForFloatingIPNotFound')
+  assert.equal((await ok(a('GET', '/floatingips'), 200)).floatingips.length, 0)
+  await ok(interfaceOn(a, id, inside.subnet_id), 200)
+  const { floatingip } = await ok(a('POST', '/floatingips', { floatingip: { floating_network_id: outside.id, port_id: one.id } }), 201)
+  assert.equal(floatingip.fixed_ip_address, one.fixed_ips[0].ip_address)
+  assert.equal(floatingip.router_id, id)
+  const spare = (await ok(a('POST', '/floatingips', { floatingip: { floating_network_id: outside.id } }), 201)).floatingip
+  assert.equal(spare.status, 'DOWN')
+  await refused(a('PUT', `/floatingips/${spare.id}`, { floatingip: { port_id: one.id } }), 409, 'FloatingIPPortAlreadyAssociated')
+  await refused(b('GET', `/floatingips/${spare.id}`), 404, 'FloatingIPNotFound')
+  await refused(a('PUT', `/routers/${id}/remove_router_interface`, { subnet_id: inside.subnet_id }), 409, 'RouterInterfaceInUseByFloatingIP')
+  await refused(a('PUT', `/routers/${id}`, { router: { external_gateway_info: null } }), 409, 'RouterExternalGatewayInUseByFloatingIp')
+  const moved = (await ok(a('PUT', `/floatingips/${floatingip.id}`, { floatingip: { port_id: two.id } }), 200)).floatingip
+  assert.equal(moved.fixed_ip_address, two.fixed_ips[0].ip_address)
+  await ok(a('DELETE', `/ports/${two.id}`), 204)
+  const loose = (await ok(a('GET', `/floatingips/${floatingip.id}`), 200)).floatingip
+  assert.deepEqual([loose.port_id, loose.fixed_ip_address, loose.router_id, loose.status], [null, null, null, 'DOWN'])
+  await refused(a('POST', '/floatingips', { floatingip: { floating_network_id: inside.id } }), 400, 'HTTPBadRequest', /not a valid external network/)
+  assert.equal((await ok(a('GET', '/floatingip_pools'), 200)).floatingip_pools[0].cidr, '172.24.4.0/24')
+  verify()
+  for (const fip of [floatingip, spare]) await ok(a('DELETE', `/floatingips/${fip.id}`), 204)
+  verify()
+})
+
+test('static routes: connected nexthops only, atomic add and remove', async (t) => {
+  const { a, verify, close } = await networkCloud()
+  t.after(close)
+  const inside = await tenantNetwork(a)
+  const { id } = await router(a)
+  await refused(a('PUT', `/routers/${id}`, { router: { routes: [{ destination: '10.7.0.0/24', nexthop: '10.0.0.9' }] } }), 400, 'InvalidRoutes', /not connected/)
+  await ok(interfaceOn(a, id, inside.subnet_id), 200)
+  await refused(a('PUT', `/routers/${id}`, { router: { routes: [{ destination: '10.7.0.0/24', nexthop: '10.0.0.1' }] } }), 400, 'InvalidRoutes', /used by router/)
+  const set = await ok(a('PUT', `/routers/${id}`, { router: { routes: [{ destination: '10.7.0.0/24', nexthop: '10.0.0.9' }] } }), 200)
+  assert.equal(set.router.routes.length, 1)
+  await refused(a('PUT', `/routers/${id}/remove_router_interface`, { subnet_id: inside.subnet_id }), 409, 'RouterInterfaceInUseByRoute')
+  const two = await ok(a('PUT', `/routers/${id}/add_extraroutes`, { router: { routes: [{ destination: '10.8.0.0/24', nexthop: '10.0.0.9' }] } }), 200)
+  assert.equal(two.router.routes.length, 2)
+  await ok(a('PUT', `/routers/${id}/remove_extraroutes`, { router: { routes: [{ destination: '10.7.0.0/24', nexthop: '10.0.0.9' }] } }), 200)
+  const none = await ok(a('PUT', `/routers/${id}`, { router: { routes: null } }), 200)
+  assert.deepEqual(none.router.routes, [])
+  verify()
+})

@@ -1,0 +1,140 @@
+/** Credentials: blobs by type, and EC2 keys as one of the types (id = SHA-256 of the access key). Runs in the Identity object. */
+import { createHash } from 'node:crypto'
+import { and, eq, inArray } from 'drizzle-orm'
+import { applicationCredentials, credentials, projects, users } from '../../../schema/identity/tables.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import { type ListQuery, listRows } from '../kernel/listing.ts'
+import { duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
+import { Store, exists, inTx, merged } from '../kernel/store.ts'
+
+export type CredentialRow = typeof credentials.$inferSelect
+
+export interface Ec2Credential {
+  access: string
+  secret: string
+  user_id: string
+  tenant_id: string
+  trust_id: string | null
+}
+
+export const ec2Id = (access: string): string => createHash('sha256').update(access).digest('hex')
+
+interface Blob {
+  access?: unknown
+  secret?: unknown
+  trust_id?: unknown
+  app_cred_id?: unknown
+  access_token_id?: unknown
+}
+
+/** Where a key came from cannot be rewritten: it would shed the delegation's limits. */
+const FIXED_KEYS = ['trust_id', 'app_cred_id', 'access_token_id'] as const
+
+function blobOf(text: string): Blob {
+  let blob: unknown
+  try {
+    blob = JSON.parse(text)
+  } catch {
+    throw invalid('Invalid blob in credential')
+  }
+  if (typeof blob !== 'object' || blob === null || Array.isArray(blob)) throw invalid('Invalid blob in credential')
+  return blob as Blob
+}
+
+export class Credentials extends Store {
+  get(id: string): CredentialRow {
+    const row = this.realm.db.select().from(credentials).where(eq(credentials.id, id)).get()
+    if (row === undefined) throw notFound('credential', id)
+    return row
+  }
+
+  list(query: ListQuery): CredentialRow[] {
+    return listRows(this.realm.db, credentials, query)
+  }
+
+  create(spec: { user_id: string; project_id?: string | null; type: string; blob: string; extra: Record<string, unknown> }): CredentialRow {
+    const row: CredentialRow = { id: this.realm.deps.ids.hex(), project_id: null, app_cred_id: this.caller.app_cred_id ?? null, trust_id: this.caller.trust_id ?? null, ...spec }
+    if (spec.type === 'ec2') {
+      const blob = blobOf(spec.blob)
+      if (typeof blob.access !== 'string') throw invalid('Invalid blob in credential: an ec2 credential needs access and secret.')
+      if (row.project_id === null) throw invalid('project_id is required for credential type ec2.')
+      row.id = ec2Id(blob.access)
+      this.#mayDelegate()
+      row.blob = JSON.stringify({ ...blob, ...(row.trust_id === null ? {} : { trust_id: row.trust_id }), ...(row.app_cred_id === null ? {} : { app_cred_id: row.app_cred_id }) })
+    }
+    return inTx(this, (tx) => {
+      if (this.realm.db.select({ id: credentials.id }).from(credentials).where(eq(credentials.id, row.id)).get() !== undefined) throw duplicate('credential', `ID ${row.id}`)
+      tx.db.insert(credentials).values(row).run()
+      tx.change('credential', row.id, 'create', null, shown(row))
+      return row
+    })
+  }
+
+  update(id: string, change: Partial<CredentialRow>): CredentialRow {
+    return inTx(this, (tx) => {
+      const before = this.get(id)
+      if (change.user_id !== undefined && change.user_id !== before.user_id) throw forbidden('A credential cannot change its user.')
+      const row = merged(before, change)
+      if (row.type === 'ec2') {
+        const [old, fresh] = [before.type === 'ec2' ? blobOf(before.blob) : null, blobOf(row.blob)]
+        if (row.project_id === null) throw invalid('project_id is required for credential type ec2.')
+        if (old !== null) {
+          if (old.access !== fresh.access) throw invalid('access of an ec2 credential cannot be updated.')
+          for (const key of FIXED_KEYS) if (fresh[key] !== undefined && fresh[key] !== old[key]) throw invalid(`${key} of a credential cannot be updated.`)
+          row.blob = JSON.stringify({ ...fresh, ...Object.fromEntries(FIXED_KEYS.flatMap((key) => (old[key] === undefined ? [] : [[key, old[key]]]))) })
+        }
+      }
+      tx.db.update(credentials).set(row).where(eq(credentials.id, id)).run()
+      tx.change('credential', id, 'update', shown(before), shown(row))
+      return row
+    })
+  }
+
+  delete(id: string): void {
+    inTx(this, (tx) => {
+      const row = this.get(id)
+      tx.db.delete(credentials).where(eq(credentials.id, id)).run()
+      tx.change('credential', id, 'delete', shown(row), null)
+    })
+  }
+
+  ec2Create(userId: string, projectId: string): Ec2Credential {
+    const { db, deps } = this.realm
+    if (!exists(db, users, userId)) throw notFound('user', userId)
+    if (!exists(db, projects, projectId)) throw notFound('project', projectId)
+    const [access, secret] = [deps.ids.hex(), deps.ids.hex()]
+    this.create({ user_id: userId, project_id: projectId, type: 'ec2', blob: JSON.stringify({ access, secret }), extra: {} })
+    return this.ec2Get(userId, access)
+  }
+
+  ec2Get(userId: string, access: string): Ec2Credential {
+    const row = this.realm.db.select().from(credentials).where(and(eq(credentials.id, ec2Id(access)), eq(credentials.user_id, userId))).get()
+    if (row === undefined) throw new Fault('not_found', `Could not find credential: ${access}.`)
+    return ec2Of(row)
+  }
+
+  ec2List(userId: string): Ec2Credential[] {
+    return this.realm.db.select().from(credentials).where(and(eq(credentials.user_id, userId), inArray(credentials.type, ['ec2']))).all().map(ec2Of)
+  }
+
+  ec2Delete(userId: string, access: string): void {
+    this.ec2Get(userId, access)
+    this.delete(ec2Id(access))
+  }
+
+  /** A restricted application credential, and a trust, make no credentials that outlive them. */
+  #mayDelegate(): void {
+    const { app_cred_id, trust_id } = this.caller
+    if (trust_id) throw forbidden('A trust-scoped token cannot be used to create credentials.')
+    if (!app_cred_id) return
+    const row = this.realm.db.select().from(applicationCredentials).where(eq(applicationCredentials.id, app_cred_id)).get()
+    if (row?.unrestricted !== true) throw forbidden('Using method "application_credential" is not allowed for managing additional credentials.')
+  }
+}
+
+const shown = ({ id, user_id, project_id, type }: CredentialRow) => ({ id, user_id, project_id, type })
+
+function ec2Of(row: CredentialRow): Ec2Credential {
+  const blob = blobOf(row.blob)
+  return { access: String(blob.access), secret: String(blob.secret), user_id: row.user_id, tenant_id: row.project_id ?? '', trust_id: row.trust_id }
+}
