@@ -46,7 +46,10 @@ export async function supervise(home: Home, options: StartOptions, say: Say): Pr
     const api = new Api(url, secretsOf(home).admin_password)
     await Promise.race([until('the API answers', async () => (await api.healthy()) !== null), stopped])
     processes.push(...startAgents(home, options, bundles, url, say, save))
-    await api.login()
+    await until('the admin to log in', async () => {
+      await api.login()
+      return true
+    })
     writeAccess(home, url)
     const wanted = (options.hosts.local ? 1 : 0) + options.hosts.simulated
     await until(`${wanted} host${wanted === 1 ? '' : 's'} up`, async () => {

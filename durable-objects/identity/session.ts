@@ -1,19 +1,24 @@
 /** A caller's view of Identity: one getter per resource. Stores check nothing about roles (routes did); they know who acts. */
-import { RpcTarget } from 'cloudflare:workers'
 import type { Caller } from '../../schema/values/caller.ts'
+import { ApplicationCredentials } from '../../workers/identity/application-credentials/store.ts'
+import { Assignments } from '../../workers/identity/assignments/store.ts'
 import { Consumers } from '../../workers/identity/consumers/store.ts'
+import { Credentials } from '../../workers/identity/credentials/store.ts'
+import { DomainConfig } from '../../workers/identity/domain-config/store.ts'
 import { EndpointGroups } from '../../workers/identity/endpoint-filter/store.ts'
 import { Endpoints } from '../../workers/identity/endpoints/store.ts'
-import { Policies } from '../../workers/identity/policies/store.ts'
-import { Regions } from '../../workers/identity/regions/store.ts'
-import { Services } from '../../workers/identity/services/store.ts'
-import { Assignments } from '../../workers/identity/assignments/store.ts'
 import { Groups } from '../../workers/identity/groups/store.ts'
-import { Projects } from '../../workers/identity/projects/store.ts'
-import { Roles } from '../../workers/identity/roles/store.ts'
-import { Users } from '../../workers/identity/users/store.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
+import { Limits, RegisteredLimits } from '../../workers/identity/limits/store.ts'
+import { Policies } from '../../workers/identity/policies/store.ts'
+import { Projects } from '../../workers/identity/projects/store.ts'
+import { Regions } from '../../workers/identity/regions/store.ts'
+import { Roles } from '../../workers/identity/roles/store.ts'
+import { Services } from '../../workers/identity/services/store.ts'
 import { Tokens } from '../../workers/identity/tokens/store.ts'
+import { Trusts } from '../../workers/identity/trusts/store.ts'
+import { Users } from '../../workers/identity/users/store.ts'
+import { RpcTarget } from 'cloudflare:workers'
 
 export class IdentitySession extends RpcTarget {
   #realm: Realm
@@ -70,5 +75,29 @@ export class IdentitySession extends RpcTarget {
 
   get assignments() {
     return new Assignments(this.#realm, this.#caller)
+  }
+
+  get credentials() {
+    return new Credentials(this.#realm, this.#caller)
+  }
+
+  get applicationCredentials() {
+    return new ApplicationCredentials(this.#realm, this.#caller)
+  }
+
+  get trusts() {
+    return new Trusts(this.#realm, this.#caller)
+  }
+
+  get domainConfig() {
+    return new DomainConfig(this.#realm, this.#caller)
+  }
+
+  get limits() {
+    return new Limits(this.#realm, this.#caller)
+  }
+
+  get registeredLimits() {
+    return new RegisteredLimits(this.#realm, this.#caller)
   }
 }

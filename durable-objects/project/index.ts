@@ -8,7 +8,8 @@ import { type ChangeRow, readChanges } from '../kernel/deps.ts'
 import { SkyObject } from '../kernel/object.ts'
 import { folds, projectTasks, wire } from './wiring.ts'
 import { ProjectSession } from './session.ts'
-import { type Violation, verifyProject } from './verify.ts'
+import type { Holdings } from './holdings.ts'
+import { type Violation, holdingsOf, verifyProject } from './verify.ts'
 
 export class ProjectObject extends SkyObject {
   #registered = false
@@ -38,6 +39,11 @@ export class ProjectObject extends SkyObject {
 
   verify(): Violation[] {
     return verifyProject(this.deps)
+  }
+
+  /** What others should hold for this project: compared with what they do hold by `skyhook verify`. */
+  holdings(): Holdings {
+    return holdingsOf(this.deps)
   }
 
   async #register(): Promise<void> {

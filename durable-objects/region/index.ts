@@ -8,6 +8,7 @@ import { seedVolume, volumeRegionTasks } from '../../workers/volume/region.ts'
 import { type HostRow, HostsStore } from '../../workers/agents/hosts/store.ts'
 import type { Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
+import { type Ledger, readLedger } from './ledger.ts'
 import { RegionSession } from './session.ts'
 
 export class RegionObject extends SkyObject {
@@ -41,6 +42,11 @@ export class RegionObject extends SkyObject {
       storage.sql.exec('DELETE FROM published WHERE kind = ? AND id = ?', kind, id)
       for (const audience of new Set(audiences)) storage.sql.exec('INSERT INTO published (kind, id, owner_id, audience, data, updated_ms) VALUES (?, ?, ?, ?, ?, ?)', kind, id, owner_id, audience, JSON.stringify(data), clock.now_ms())
     })
+  }
+
+  /** All that is held here for projects: for `skyhook verify`. */
+  ledger(): Ledger {
+    return readLedger(this.deps)
   }
 
   /** A host object says how its host is. */

@@ -1,8 +1,16 @@
 /** What must always hold (DESIGN): checked after each step on the objects and on the hosts' disks; and what must hold once everything has healed. */
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
-import { hostViolations } from '../../workers/agents/verify/verify.ts'
+import type { PendingStep } from '../../durable-objects/kernel/outbox.ts'
+import type { HostRow } from '../../workers/agents/hosts/store.ts'
+import { type Look, crossViolations } from '../../workers/agents/verify/cross.ts'
 import { type Model, pathOf } from './operations.ts'
 import type { SimCloud } from './simcloud.ts'
+
+/** Steps due later than this are watches. */
+const LATER_MS = 20_000
+
+/** Versions of projects that were found whole: a look at one costs more than all else of a step. */
+const verified = new WeakMap<SimCloud, Map<string, number>>()
 
 /** Safety: never, not even for a moment. */
 export function safety(sim: SimCloud): Violation[] {
@@ -22,23 +30,42 @@ export function safety(sim: SimCloud): Violation[] {
   }
   for (const [id, hosts] of runs) if (hosts.length > 1) out.push({ invariant: 'server-on-one-host', project_id: null, resource: `server ${id}`, message: `it runs on ${hosts.join(' and ')}` })
   for (const [id, servers] of attached) if (servers.length > 1) out.push({ invariant: 'volume-one-attachment', project_id: null, resource: `volume ${id}`, message: `it is in ${servers.join(' and ')}` })
-  for (const { kind, id } of sim.cluster.objects()) if (kind === 'PROJECT') out.push(...(sim.cluster.instance('PROJECT', id).verify() as Violation[]))
+  const seen = verified.get(sim) ?? new Map<string, number>()
+  verified.set(sim, seen)
+  for (const { kind, id } of sim.cluster.objects()) {
+    if (kind !== 'PROJECT') continue
+    const version = sim.cluster.version(kind, id)
+    if (seen.get(id) === version) continue
+    out.push(...(sim.cluster.instance('PROJECT', id).verify() as Violation[]))
+    seen.set(id, version)
+  }
   return out
 }
 
-/** Nothing left to do: every outbox empty, every agent up and idle. */
+/** Nothing left to do: every outbox empty but for what is due much later, every agent up and idle, nothing on its way. */
 export function quiet(sim: SimCloud): boolean {
   if (!sim.hosts.every((host) => host.agent?.up && host.agent.idle)) return false
+  const now = sim.world.clock.now_ms()
   for (const { kind, id } of sim.cluster.objects()) {
-    if ((sim.cluster.instance(kind, id).pendingSteps() as { deadline_ms: number }[]).length > 0) return false
+    if ((sim.cluster.instance(kind, id).pendingSteps() as PendingStep[]).some((step) => !isLater(step, now))) return false
   }
-  return converged(sim).length === 0
+  const look = lookAt(sim)
+  if ([...look.projects.values()].some((holdings) => holdings.items.some((item) => item.busy))) return false
+  return crossViolations(look).length === 0
 }
 
-export function converged(sim: SimCloud): Violation[] {
-  const rows = sim.cluster.instance('REGION', 'region').system('sim').hosts.list()
-  return hostViolations(rows.map((host: { id: string }) => ({ host, ...sim.cluster.instance('HOST', host.id).inspect() })))
+/** A watch that ends a wait, should nothing else: not work that is left. */
+export const isLater = (step: PendingStep, now_ms: number): boolean => step.attempts === 0 && step.due_ms > now_ms + LATER_MS
+
+export function lookAt(sim: SimCloud): Look {
+  const { cluster } = sim
+  const region = cluster.instance('REGION', 'region')
+  const hosts = (region.system('sim').hosts.list() as HostRow[]).map((host) => ({ host, ...cluster.instance('HOST', host.id).inspect() }))
+  const projects = cluster.objects().filter(({ kind }) => kind === 'PROJECT').map(({ id }) => [id, cluster.instance('PROJECT', id).holdings()] as const)
+  return { projects: new Map(projects), hosts, ledger: region.ledger() }
 }
+
+export const converged = (sim: SimCloud): Violation[] => crossViolations(lookAt(sim))
 
 const SETTLED: Record<string, string[]> = {
   server: ['ACTIVE', 'SHUTOFF', 'PAUSED', 'SUSPENDED', 'ERROR'],

@@ -168,7 +168,7 @@ export class SimCloud {
         const transfer = await env.HOST.getByName(hostId).transfer(path.split('/').at(-1) ?? '')
         const stream = Readable.toWeb(Readable.from(body, { objectMode: false })) as never
         if (transfer.kind === 'image') await receiveImage(env, transfer.project_id, transfer.image_id, stream, size_bytes)
-        else await putInternal(env, transfer.account, transfer.container, transfer.object, stream, { size_bytes, want: { sha512: true } })
+        else await putInternal(env, transfer.account, transfer.container, transfer.object, stream, { size: size_bytes, want: { sha512: true } })
       },
     }
   }

@@ -8,6 +8,7 @@ import { Flavors, seedFlavors } from './flavors/store.ts'
 import { ComputeHosts } from './hosts/store.ts'
 import { Keypairs } from './keypairs/store.ts'
 import { Scheduler } from './scheduler/store.ts'
+import { PlacementFacts } from '../placement/facts.ts'
 
 /** One getter per resource. */
 export class ComputeRegionStores extends RpcTarget {
@@ -33,6 +34,10 @@ export class ComputeRegionStores extends RpcTarget {
 
   get hosts() {
     return new ComputeHosts(this.#deps, this.#caller)
+  }
+
+  get placement() {
+    return new PlacementFacts(this.#deps, this.#caller)
   }
 
   get scheduler() {

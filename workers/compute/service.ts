@@ -11,6 +11,9 @@ import { hostRoutes, hypervisorRoutes, serviceRoutes } from './hosts/routes.ts'
 import { interfaceRoutes } from './interfaces/routes.ts'
 import { keypairPolicies } from './keypairs/policy.ts'
 import { keypairRoutes } from './keypairs/routes.ts'
+import { imageProxyPolicies, imageProxyRoutes } from './proxies/images.ts'
+import { networkProxyPolicies, networkProxyRoutes } from './proxies/networks.ts'
+import { securityGroupProxyPolicies, securityGroupProxyRoutes } from './proxies/security-groups.ts'
 import { quotaPolicies, quotaRoutes } from './quotas/routes.ts'
 import { serverGroupRoutes } from './server-groups/routes.ts'
 import { serverDetailRoutes } from './servers/details.ts'
@@ -23,7 +26,7 @@ export const compute: Service = {
   name: 'nova', type: 'compute', prefix: '/compute', endpoint: '/compute/v2.1', dialect: 'nova', microversions: { header: 'compute', legacyHeader: 'X-OpenStack-Nova-API-Version', min: VERSION_MIN, max: VERSION_MAX },
   routes: [
     ...versionRoutes, ...serverRoutes, ...serverDetailRoutes, ...attachmentRoutes, ...interfaceRoutes, ...actionLogRoutes, ...consoleRoutes, ...serverGroupRoutes, ...flavorRoutes, ...keypairRoutes, ...aggregateRoutes, ...serviceRoutes,
-    ...hypervisorRoutes, ...hostRoutes, ...quotaRoutes, ...usageRoutes,
+    ...hypervisorRoutes, ...hostRoutes, ...quotaRoutes, ...usageRoutes, ...imageProxyRoutes, ...networkProxyRoutes, ...securityGroupProxyRoutes,
   ],
-  policies: [...serverPolicies, ...flavorPolicies, ...keypairPolicies, ...aggregatePolicies, ...hostPolicies, ...quotaPolicies, ...usagePolicies, ...versionPolicies],
+  policies: [...serverPolicies, ...flavorPolicies, ...keypairPolicies, ...aggregatePolicies, ...hostPolicies, ...quotaPolicies, ...usagePolicies, ...versionPolicies, ...imageProxyPolicies, ...networkProxyPolicies, ...securityGroupProxyPolicies],
 }

@@ -1,7 +1,51 @@
-/** Invariants of compute in one project. */
+/** Invariants of compute in one project: what must hold at every moment, whatever crashed (DESIGN, "What must always hold"). Reads only. */
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
+import { peersOf } from '../../durable-objects/project/peers.ts'
+import { type ServerRow, servers } from '../../schema/project/compute.ts'
+import { computeQuota } from './quotas/quota.ts'
+import { findGroup } from './server-groups/rows.ts'
+import { volumesOf } from './servers/rows.ts'
 
-export function verifyCompute(_deps: Deps): Violation[] {
-  return []
+/** How far past its deadline a task may be before it counts: the alarm has its own delay. */
+const DEADLINE_GRACE_MS = 60_000
+
+export function verifyCompute(deps: Deps): Violation[] {
+  const now = deps.clock.now_ms()
+  const rows = deps.db.select().from(servers).all()
+  const violations: Violation[] = []
+  const say = (invariant: string, row: ServerRow, message: string) => violations.push({ invariant, project_id: deps.name, resource: `server ${row.id}`, message })
+  for (const row of rows) {
+    if ((row.task_state === null) !== (row.deadline_ms === null)) say('no-overdue-state', row, `task ${row.task_state} has ${row.deadline_ms === null ? 'no' : 'a'} deadline`)
+    if (row.task_state !== null && row.operation === null) say('no-overdue-state', row, `task ${row.task_state} belongs to no request`)
+    if (row.deadline_ms !== null && row.deadline_ms + DEADLINE_GRACE_MS < now) say('no-overdue-state', row, `task ${row.task_state} is ${Math.round((now - row.deadline_ms) / 1000)} s past its deadline`)
+    if (row.deleted) continue
+    if (row.host_id === null && ['active', 'paused', 'suspended', 'stopped', 'resized', 'rescued'].includes(row.vm_state) && row.task_state !== 'deleting') say('server-on-one-host', row, `it is ${row.vm_state} but on no host`)
+    if (row.vm_state === 'building' && row.task_state === null) say('no-overdue-state', row, 'it is building with no task')
+    if (row.group_id !== null && findGroup(deps.db, row.group_id) === undefined) say('reference-exists', row, `its group ${row.group_id} is missing`)
+    violations.push(...verifyReferences(deps, row))
+  }
+  return [...violations, ...verifyQuota(deps, rows)]
+}
+
+function verifyReferences(deps: Deps, row: ServerRow): Violation[] {
+  const peers = peersOf(deps)
+  const found: Violation[] = []
+  const say = (invariant: string, message: string) => found.push({ invariant, project_id: deps.name, resource: `server ${row.id}`, message })
+  const held = new Set(peers.volumes.attachmentsOf(row.id).map((attachment) => attachment.id))
+  for (const volume of volumesOf(deps.db, row.id)) {
+    if (peers.volumes.get(volume.volume_id) === null) say('reference-exists', `its volume ${volume.volume_id} is missing`)
+    if (volume.attachment_id !== null && !held.has(volume.attachment_id)) say('volume-one-attachment', `its attachment ${volume.attachment_id} of volume ${volume.volume_id} is missing`)
+    if (volume.disk !== null && volume.disk.serial !== volume.volume_id) say('volume-one-attachment', `volume ${volume.volume_id} is known to the host by another serial, ${volume.disk.serial}`)
+  }
+  return found
+}
+
+function verifyQuota(deps: Deps, rows: readonly ServerRow[]): Violation[] {
+  const live = rows.filter((row) => !row.deleted)
+  const sums: Record<string, number> = { instances: live.length, cores: live.reduce((sum, row) => sum + row.flavor.vcpus, 0), ram: live.reduce((sum, row) => sum + row.flavor.ram_mib, 0) }
+  const used = computeQuota.usage(deps.db)
+  return Object.entries(sums).filter(([resource, sum]) => used[resource] !== sum).map(([resource, sum]) => ({
+    invariant: 'quota-is-sum', project_id: deps.name, resource: `quota ${resource}`, message: `${used[resource]} is counted, the servers' flavors sum up to ${sum}`,
+  }))
 }

@@ -133,7 +133,10 @@ export class Server {
 
   #failure(error: unknown, request: Request, requestId: string, headers: Record<string, string>): Response {
     if (isFault(error)) return renderFault(this.service.dialect, error, request, requestId, headers)
-    if (isPassing(error)) return renderFault(this.service.dialect, new Fault('unavailable', 'The service is restarting a part of itself. Try again.', { headers: { 'retry-after': '1' } }), request, requestId, headers)
+    if (isPassing(error)) {
+      console.error(JSON.stringify({ event: 'request.interrupted', request_id: requestId, service: this.service.name, method: request.method, path: new URL(request.url).pathname, error: String((error as Error)?.message ?? error) }))
+      return renderFault(this.service.dialect, new Fault('unavailable', 'The service is restarting a part of itself. Try again.', { headers: { 'retry-after': '1' } }), request, requestId, headers)
+    }
     console.error(JSON.stringify({ event: 'request.failed', request_id: requestId, service: this.service.name, method: request.method, path: new URL(request.url).pathname, error: String((error as Error)?.stack ?? error) }))
     return renderFault(this.service.dialect, new Fault('internal', `An unexpected error prevented the server from fulfilling your request. Quote ${requestId} when you report it.`), request, requestId, headers)
   }

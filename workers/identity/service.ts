@@ -1,13 +1,18 @@
 /** Keystone: identity, version 3. */
 import type { Service } from '../http/service.ts'
+import { applicationCredentialPolicies, applicationCredentialRoutes } from './application-credentials/routes.ts'
 import { assignmentPolicies } from './assignments/policy.ts'
 import { assignmentRoutes } from './assignments/routes.ts'
 import { consumerPolicies, consumerRoutes } from './consumers/routes.ts'
+import { credentialPolicies, credentialRoutes } from './credentials/routes.ts'
 import { discoveryRoutes } from './discovery/routes.ts'
+import { domainConfigPolicies, domainConfigRoutes } from './domain-config/routes.ts'
 import { domainRoutes } from './domains/routes.ts'
 import { endpointFilterPolicies, endpointFilterRoutes } from './endpoint-filter/routes.ts'
 import { endpointPolicies, endpointRoutes } from './endpoints/routes.ts'
 import { groupRoutes } from './groups/routes.ts'
+import { lettingGo } from './kernel/http.ts'
+import { limitPolicies, limitRoutes } from './limits/routes.ts'
 import { policyPolicies, policyRoutes } from './policies/routes.ts'
 import { domainPolicies, projectPolicies } from './projects/policy.ts'
 import { projectRoutes } from './projects/routes.ts'
@@ -16,6 +21,7 @@ import { rolePolicies, roleRoutes } from './roles/routes.ts'
 import { servicePolicies, serviceRoutes } from './services/routes.ts'
 import { tokenPolicies } from './tokens/policy.ts'
 import { tokenRoutes } from './tokens/routes.ts'
+import { trustPolicies, trustRoutes } from './trusts/routes.ts'
 import { groupPolicies, userPolicies } from './users/policy.ts'
 import { userRoutes } from './users/routes.ts'
 
@@ -23,10 +29,10 @@ export const identity: Service = {
   name: 'keystone', type: 'identity', prefix: '/identity', endpoint: '/identity/v3', dialect: 'keystone',
   routes: [
     ...discoveryRoutes, ...tokenRoutes, ...domainRoutes, ...projectRoutes, ...userRoutes, ...groupRoutes, ...roleRoutes, ...assignmentRoutes, ...regionRoutes, ...serviceRoutes, ...endpointRoutes,
-    ...policyRoutes, ...consumerRoutes, ...endpointFilterRoutes,
-  ],
+    ...policyRoutes, ...consumerRoutes, ...endpointFilterRoutes, ...credentialRoutes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes,
+  ].map(lettingGo),
   policies: [
     ...tokenPolicies, ...domainPolicies, ...projectPolicies, ...userPolicies, ...groupPolicies, ...rolePolicies, ...assignmentPolicies, ...regionPolicies, ...servicePolicies, ...endpointPolicies,
-    ...policyPolicies, ...consumerPolicies, ...endpointFilterPolicies,
+    ...policyPolicies, ...consumerPolicies, ...endpointFilterPolicies, ...credentialPolicies, ...applicationCredentialPolicies, ...trustPolicies, ...domainConfigPolicies, ...limitPolicies,
   ],
 }

@@ -2,6 +2,7 @@
 import { eq, gt } from 'drizzle-orm'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
+import type { Expected, Holdings } from '../../durable-objects/project/holdings.ts'
 import * as t from '../../schema/project/network.ts'
 import { cidrFrom, contains, formatIp, ipOf, keyOf, valueOfKey } from './ip.ts'
 import { type Range, rangesWithout } from './ipam.ts'
@@ -105,4 +106,21 @@ function checkUnderway({ db, outbox }: Deps, report: Report): void {
   const dirty = db.select().from(t.items).where(gt(t.items.dirty, 0)).all()
   if (!pending.has('network-sync')) for (const item of dirty) report('no-overdue-state', `${item.kind} ${item.id}`, 'its change is not on its way to its hosts')
   for (const network of db.select().from(t.networks).all()) if (network.segment_id === null && !pending.has(`network-settle settle:${network.id}`)) report('no-overdue-state', `network ${network.id}`, 'it has no segment and nobody asks for one')
+}
+
+/** What this project's networks, ports and routers hold elsewhere. */
+export function networkHoldings({ db, outbox, name }: Deps): Pick<Holdings, 'items' | 'networks' | 'routers' | 'claims' | 'given'> {
+  const dirty = new Set(db.select().from(t.items).where(gt(t.items.dirty, 0)).all().map((item) => `${item.kind}/${item.id}`))
+  const pending = new Set(outbox.pending().map((step) => `${step.task} ${step.key}`))
+  const items = db.select().from(t.hosted).all().map((row): Expected => ({
+    host_id: row.host_id, kind: row.kind, id: row.id, generation: row.generation, state: row.state, busy: row.sent < row.generation || dirty.has(`${row.kind}/${row.id}`), broken: false,
+  }))
+  const foreign = [...db.select({ id: t.ports.id, owner_id: t.ports.network_owner_id }).from(t.ports).all(), ...db.select({ id: t.floatingIps.id, owner_id: t.floatingIps.network_owner_id }).from(t.floatingIps).all()]
+  return {
+    items,
+    networks: db.select({ id: t.networks.id, segment_id: t.networks.segment_id }).from(t.networks).all(),
+    routers: db.select({ id: t.routers.id, host_id: t.routers.host_id }).from(t.routers).all().map((row) => (pending.has(`router-place router:${row.id}`) ? { ...row, host_id: null } : row)),
+    claims: foreign.flatMap((row) => (row.owner_id === null || row.owner_id === name ? [] : [{ holder_id: row.id, owner_id: row.owner_id }])),
+    given: db.select({ holder_id: t.claims.holder_id, project_id: t.claims.project_id }).from(t.claims).all(),
+  }
 }

@@ -5,7 +5,7 @@ import { Fault, isFault } from '../../schema/values/fault.ts'
 import { systemClock } from '../../schema/values/time.ts'
 import { forgetContainer } from './known.ts'
 import { type ObjectName, containerKey } from './names.ts'
-import { openStored } from './object/read.ts'
+import { bodyOf, openStored } from './object/read.ts'
 import { beginWrite, commitWrite, removeObject } from './object/write.ts'
 
 export interface InternalPut {
@@ -37,7 +37,7 @@ export async function putInternal(env: Env, account: string, container: string, 
 export async function getInternal(env: Env, account: string, container: string, object: string, range: [number, number] | null = null): Promise<{ head: ObjectHead; body: ReadableStream<Uint8Array> }> {
   const opened = await openStored(env, { account, container, object }, 0, range === null, now(env))
   if (opened === null) throw new Fault('not_found', `Object ${container}/${object} could not be found.`)
-  return { head: opened.head, body: await opened.open(range) }
+  return { head: opened.head, body: bodyOf(await opened.open(range)) }
 }
 
 export async function headInternal(env: Env, account: string, container: string, object: string): Promise<ObjectHead | null> {

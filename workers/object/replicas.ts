@@ -29,7 +29,7 @@ export interface PutOptions {
   want?: { sha512?: boolean; inspect?: boolean }
 }
 
-const quorumOf = (replicas: number): number => Math.floor(replicas / 2) + 1
+export const quorumOf = (replicas: number): number => Math.floor(replicas / 2) + 1
 
 const down = new WeakMap<object, Map<string, number>>()
 const avoided = (env: Env, hostId: string, now_ms: number): boolean => (down.get(env)?.get(hostId) ?? 0) > now_ms
@@ -280,6 +280,17 @@ async function enough(works: Promise<Answer>[], quorum: number, timers: Timers):
     }
   })
   return answers
+}
+
+/** How many devices, primaries and handoffs, have this version or a newer one; and how many primaries could not be asked. */
+export async function copiesOf(env: Env, at: Located, timestamp: string, now_ms: number): Promise<{ copies: number; unreachable: number }> {
+  const has = (answer: Answer) => answer.head !== null && answer.head.timestamp >= timestamp
+  const answers = await Promise.all(at.primaries.map((device) => ask(env, at, device, false, now_ms)))
+  const copies = answers.filter(has).length
+  const unreachable = answers.filter((answer) => answer.lost).length
+  if (copies === at.primaries.length) return { copies, unreachable }
+  const spares = await Promise.all(at.handoffs().slice(0, at.primaries.length).map((device) => ask(env, at, device, false, now_ms)))
+  return { copies: copies + spares.filter(has).length, unreachable }
 }
 
 export async function headReplicas(env: Env, name: ObjectName, policy: number, now_ms: number): Promise<Found | null> {

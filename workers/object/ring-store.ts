@@ -55,8 +55,12 @@ export class RingStore {
 
   /** Asks the region for hosts and takes over what changed. Returns the ring's version. */
   async refresh(): Promise<number> {
-    const hosts = await this.#deps.env.REGION.getByName(REGION_OBJECT_NAME).system('ring-refresh').hosts.list()
-    return this.sync(hosts)
+    const session = this.#deps.env.REGION.getByName(REGION_OBJECT_NAME).system('ring-refresh')
+    try {
+      return this.sync(await session.hosts.list())
+    } finally {
+      ;(session as { [Symbol.dispose]?(): void })[Symbol.dispose]?.()
+    }
   }
 
   sync(hosts: Pick<HostRow, 'id' | 'availability_zone' | 'facts'>[]): number {

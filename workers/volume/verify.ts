@@ -1,6 +1,7 @@
 /** Invariants of volume in one project: exclusive volumes have one attachment, nothing refers to what is not there, no wait without an end. */
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
+import type { Expected, Holdings } from '../../durable-objects/project/holdings.ts'
 import { peersOf } from '../../durable-objects/project/peers.ts'
 import { attachments, backups, snapshots, transfers, volumes } from '../../schema/project/volume.ts'
 import { TRANSIENT } from './volumes/states.ts'
@@ -45,3 +46,22 @@ function idsIn(payload: string): string[] {
 }
 
 const backupOf = (deps: Deps, snapshotId: string, pending: ReadonlySet<string>): boolean => deps.db.select().from(backups).all().some((row) => row.snapshot_id === snapshotId && pending.has(row.id))
+
+/** What this project's volumes hold elsewhere. */
+export function volumeHoldings(deps: Deps): Pick<Holdings, 'items' | 'volumes' | 'multiattach'> {
+  const pending = new Set(deps.storage.sql.exec("SELECT payload FROM _outbox WHERE task <> 'volume.watch'").toArray().flatMap((row) => idsIn(String(row.payload))))
+  const rows = deps.db.select().from(volumes).all()
+  const hosts = new Map(rows.map((row) => [row.id, row.host_id]))
+  const items: Expected[] = []
+  for (const row of rows) {
+    if (row.host_id !== null && row.desired !== null) items.push({ host_id: row.host_id, kind: 'volume', id: row.id, generation: row.generation, state: row.desired, busy: TRANSIENT.has(row.status) || pending.has(row.id), broken: row.status.startsWith('error') })
+  }
+  for (const row of deps.db.select().from(snapshots).all()) {
+    if (row.host_id) items.push({ host_id: row.host_id, kind: 'snapshot', id: row.id, generation: row.generation, state: row.desired ?? 'present', busy: row.status === 'creating' || row.status === 'deleting' || pending.has(row.id), broken: row.status.startsWith('error') })
+  }
+  for (const row of deps.db.select().from(attachments).all()) {
+    const host_id = hosts.get(row.volume_id)
+    if (row.iqn !== null && host_id) items.push({ host_id, kind: 'export', id: row.id, generation: row.generation, state: 'present', busy: row.status !== 'attached' || pending.has(row.id), broken: false })
+  }
+  return { items, volumes: rows.map((row) => ({ id: row.id, host_id: pending.has(row.id) ? null : row.host_id })), multiattach: rows.filter((row) => row.multiattach).map((row) => row.id) }
+}

@@ -23,7 +23,7 @@ export function emptyQcow2(virtual_size_bytes: number, label = ''): Uint8Array {
   view.setUint32(96, 4)
   view.setUint32(100, 104)
   view.setBigUint64(cluster, BigInt(cluster * 2))
-  for (let index = 0; index < 5; index++) view.setUint16(cluster * 2 + index * 2, 1)
+  for (let index = 0; index < 4; index++) view.setUint16(cluster * 2 + index * 2, 1)
   file.set(new TextEncoder().encode(label).subarray(0, cluster), cluster * 4)
   return file
 }

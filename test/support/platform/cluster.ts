@@ -92,6 +92,12 @@ export class Cluster {
     return [...this.#slots.keys()].map((key) => ({ kind: key.slice(0, key.indexOf('/')), id: key.slice(key.indexOf('/') + 1) }))
   }
 
+  /** Grows with every row written: what has the same version has not changed. */
+  version(kind: string, id: string): number {
+    const [row] = this.#slots.get(`${kind}/${id}`)?.disk.database.prepare('SELECT total_changes() AS n').all() ?? []
+    return Number(row?.n ?? 0)
+  }
+
   /** Forgets the instance, as a crash or an eviction does; its disk and alarm stay. */
   crash(kind: string, id: string): void {
     const slot = this.#slots.get(`${kind}/${id}`)

@@ -36,7 +36,7 @@ export const routes = [
       const body = request.body as ReadableStream<Uint8Array> | null
       if (body === null) throw new Fault('bad_request', 'A body is required.')
       const size = sizeOf(request)
-      const head = transfer.kind === 'image' ? await receiveImage(env, transfer.project_id, transfer.image_id, body, size) : await putInternal(env, transfer.account, transfer.container, transfer.object, body, { size_bytes: size, want: { sha512: true } })
+      const head = transfer.kind === 'image' ? await receiveImage(env, transfer.project_id, transfer.image_id, body, size) : await putInternal(env, transfer.account, transfer.container, transfer.object, body, { size, want: { sha512: true } })
       await host.endTransfer(params.id ?? '')
       return reply({ status: 201, body: { size_bytes: head.size_bytes, md5: head.etag, sha512: head.sha512 ?? '' } })
     },

@@ -1,59 +1,64 @@
 /**
- * The invariants of the whole cloud: each project's own (durable-objects/project/verify.ts), and those that hold between objects: a server on at most one host,
- * desired and actual agree on hosts that are up, allocations belong to something. Read only.
+ * The invariants of the whole cloud: each project's own (durable-objects/project/verify.ts), those between objects (cross.ts), and objects on their disks. Read only.
+ * The cloud works on while it is looked at, so what one look finds between objects counts only if a second one finds it too.
  */
-import { type Env, REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
+import { type Env, REGION_OBJECT_NAME, systemTimers } from '../../../durable-objects/kernel/env.ts'
 import type { Violation } from '../../../durable-objects/kernel/violation.ts'
-import type { DesiredItem } from '../../../schema/agent/desired.ts'
-import type { ObservedItem } from '../../../schema/agent/observed.ts'
+import { imageAccount } from '../../image/bytes.ts'
+import { type ObjectsReport, verifyObjects } from '../../object/verify.ts'
 import type { HostRow } from '../hosts/store.ts'
-
-export interface HostView {
-  host: HostRow
-  desired: DesiredItem[]
-  observed: ObservedItem[]
-}
+import { type Look, crossViolations } from './cross.ts'
 
 export interface VerifyReport {
   ok: boolean
   violations: Violation[]
-  checked: { projects: number; hosts: number; items: number }
+  checked: { projects: number; hosts: number; items: number; objects: number }
   /** Found on hosts and asked for by nobody: reported, never destroyed. */
   orphans: { host: string; kind: string; id: string }[]
+  /** Objects with fewer copies than their policy wants, though still enough to be safe. */
+  degraded_objects: number
 }
 
 const BATCH = 6
+/** Longer than a step between two objects takes. */
+export const SECOND_LOOK_MS = 2_000
+/** Objects whose replicas are counted, unless the caller asks for another number. */
+export const OBJECTS_DEFAULT = 1_000
 
-/** Desired items that a host is still expected to be working on are not violations for this long. */
-export function hostViolations(views: readonly HostView[]): Violation[] {
-  const out: Violation[] = []
-  const homes = new Map<string, string[]>()
-  for (const { host, desired, observed } of views) {
-    const seen = new Map(observed.map((item) => [`${item.kind}/${item.id}`, item]))
-    for (const item of desired) {
-      const actual = seen.get(`${item.kind}/${item.id}`)
-      if (item.kind === 'server' && item.state === 'present') homes.set(item.id, [...(homes.get(item.id) ?? []), host.name])
-      if (!host.up) continue
-      const resource = `${item.kind} ${item.id}`
-      if (actual === undefined || actual.generation < item.generation || actual.status === 'working') out.push({ invariant: 'host-converged', project_id: item.project_id, resource, message: `host ${host.name} has not reached generation ${item.generation} (it is at ${actual?.generation ?? 0})` })
-      else if (item.state === 'present' && actual.status === 'gone') out.push({ invariant: 'host-converged', project_id: item.project_id, resource, message: `host ${host.name} has lost it` })
-    }
-  }
-  for (const [id, hosts] of homes) if (hosts.length > 1) out.push({ invariant: 'server-on-one-host', project_id: null, resource: `server ${id}`, message: `it is wanted on ${hosts.join(' and ')}` })
+async function inBatches<T, R>(list: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
+  const out: R[] = []
+  for (let at = 0; at < list.length; at += BATCH) out.push(...(await Promise.all(list.slice(at, at + BATCH).map(work))))
   return out
 }
 
-export async function verifyCloud(env: Env, projects: readonly string[], hosts: readonly HostRow[], requestId: string, _now_ms: number): Promise<VerifyReport> {
-  const violations: Violation[] = []
-  const views: HostView[] = []
-  for (let at = 0; at < projects.length; at += BATCH) {
-    violations.push(...(await Promise.all(projects.slice(at, at + BATCH).map((id) => env.PROJECT.getByName(id).verify()))).flat())
+/** Region last: what it gives out before a project knows of it is asked for before it is seen. */
+async function lookAt(env: Env, projects: readonly string[], hosts: readonly HostRow[]): Promise<Look> {
+  const holdings = await inBatches(projects, async (id) => [id, await env.PROJECT.getByName(id).holdings()] as const)
+  const views = await inBatches(hosts, async (host) => ({ host, ...(await env.HOST.getByName(host.id).inspect()) }))
+  return { projects: new Map(holdings), hosts: views, ledger: await env.REGION.getByName(REGION_OBJECT_NAME).ledger() }
+}
+
+const nameOf = (violation: Violation) => `${violation.invariant} ${violation.resource} ${violation.message}`
+
+export async function verifyCloud(env: Env, projects: readonly string[], hosts: readonly HostRow[], now_ms: number, objects_max: number = OBJECTS_DEFAULT): Promise<VerifyReport> {
+  const look = async () => {
+    const seen = await lookAt(env, projects, hosts)
+    const own = (await inBatches(projects, (id) => env.PROJECT.getByName(id).verify())).flat()
+    return { seen, found: [...own, ...crossViolations(seen)] }
   }
-  for (let at = 0; at < hosts.length; at += BATCH) {
-    views.push(...(await Promise.all(hosts.slice(at, at + BATCH).map(async (host) => ({ host, ...(await env.HOST.getByName(host.id).inspect()) })))))
+  let { seen, found } = await look()
+  if (found.length > 0) {
+    await new Promise<void>((resolve) => (env.SIM?.timers ?? systemTimers).after(SECOND_LOOK_MS, resolve))
+    const again = await look()
+    const names = new Set(again.found.map(nameOf))
+    seen = again.seen
+    found = found.filter((violation) => names.has(nameOf(violation)))
   }
-  violations.push(...hostViolations(views))
-  violations.push(...(await env.REGION.getByName(REGION_OBJECT_NAME).system(requestId).compute.verify()))
-  const orphans = views.flatMap(({ host, observed }) => observed.filter((item) => item.orphan).map((item) => ({ host: host.name, kind: item.kind, id: item.id })))
-  return { ok: violations.length === 0, violations, orphans, checked: { projects: projects.length, hosts: hosts.length, items: views.reduce((sum, view) => sum + view.desired.length, 0) } }
+  const objects: ObjectsReport = await verifyObjects(env, [imageAccount(env), ...projects.map((id) => `AUTH_${id}`)], objects_max, now_ms)
+  const violations = [...found, ...objects.violations]
+  const orphans = seen.hosts.flatMap(({ host, observed }) => observed.filter((item) => item.orphan).map((item) => ({ host: host.name, kind: item.kind, id: item.id })))
+  return {
+    ok: violations.length === 0, violations, orphans, degraded_objects: objects.degraded,
+    checked: { projects: projects.length, hosts: hosts.length, items: seen.hosts.reduce((sum, view) => sum + view.desired.length, 0), objects: objects.checked },
+  }
 }

@@ -4,6 +4,7 @@ import { Fault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import type { Reply } from '../../http/route.ts'
 import { integer, name, shape, text } from '../common/schemas.ts'
+import { addFloatingIp, floatingSchema, removeFloatingIp } from '../proxies/networks.ts'
 import { type Project, acting, sightOf } from './access.ts'
 import { consoleOutput, vncConsole } from './console.ts'
 import { bodyFlavor, bodyKey, bootImage, checkFits, frozen } from './prepare.ts'
@@ -95,6 +96,15 @@ const groupAction = (verb: 'add' | 'remove'): ServerAction => ({
   },
 })
 
+const floatingAction = (verb: 'add' | 'remove'): ServerAction => ({
+  policy: `${P}os-floating-ips:${verb}`, versions: [1, 43], schema: floatingSchema,
+  run: async (_ctx, project, id, args) => {
+    await project.compute.servers.location(id)
+    await (verb === 'add' ? addFloatingIp(project, id, args) : removeFloatingIp(project, id, args))
+    return accepted
+  },
+})
+
 export const SERVER_ACTIONS: Record<string, ServerAction> = {
   'os-start': plain('servers:start', (ctx, project, id) => project.compute.lifecycle.start(id, acting(ctx))),
   'os-stop': plain('servers:stop', (ctx, project, id) => project.compute.lifecycle.stop(id, acting(ctx))),
@@ -165,6 +175,7 @@ export const SERVER_ACTIONS: Record<string, ServerAction> = {
   'os-getConsoleOutput': { policy: `${P}os-console-output`, schema: () => v.strictObject({ length: v.optional(v.nullable(integer(-1))) }), run: consoleOutput },
   'os-getVNCConsole': { policy: `${P}os-remote-consoles`, versions: [1, 5], schema: () => v.strictObject({ type: v.picklist(['novnc', 'xvpvnc']) }), run: vncConsole },
   'os-getSerialConsole': { policy: `${P}os-remote-consoles`, versions: [1, 5], schema: () => v.strictObject({ type: v.picklist(['serial']) }), run: vncConsole },
+  addFloatingIp: floatingAction('add'), removeFloatingIp: floatingAction('remove'),
   addSecurityGroup: groupAction('add'), removeSecurityGroup: groupAction('remove'),
   migrate: { policy: `${P}os-migrate-server:migrate`, schema: nothing, run: refused('Cold migration of a server with local disks is not supported by this cloud yet.') },
   'os-migrateLive': { policy: `${P}os-migrate-server:migrate_live`, schema: nothing, run: refused('Live migration is not supported by this cloud yet.') },

@@ -79,7 +79,6 @@ export class Credentials extends Store {
         const [old, fresh] = [before.type === 'ec2' ? blobOf(before.blob) : null, blobOf(row.blob)]
         if (row.project_id === null) throw invalid('project_id is required for credential type ec2.')
         if (old !== null) {
-          if (old.access !== fresh.access) throw invalid('access of an ec2 credential cannot be updated.')
           for (const key of FIXED_KEYS) if (fresh[key] !== undefined && fresh[key] !== old[key]) throw invalid(`${key} of a credential cannot be updated.`)
           row.blob = JSON.stringify({ ...fresh, ...Object.fromEntries(FIXED_KEYS.flatMap((key) => (old[key] === undefined ? [] : [[key, old[key]]]))) })
         }

@@ -120,9 +120,9 @@ export class Projects extends Store {
 
   async delete(id: string, cascade = false): Promise<void> {
     const { db, revoker } = this.realm
+    if (this.get(id).is_domain) return await this.deleteDomain(id)
     const seq = inTx(this, (tx) => {
       const row = this.get(id)
-      if (row.is_domain) throw forbidden(`Cannot delete a project that acts as a domain here: ${id}. Use /v3/domains.`)
       unlocked(row)
       const below = descendantIds(db, id)
       if (below.length > 0 && !cascade) throw forbidden(`Cannot delete the project ${id} since it is not a leaf in the hierarchy. Use the cascade option if you want to delete a whole subtree.`)

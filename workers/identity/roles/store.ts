@@ -88,7 +88,7 @@ export class Roles extends Store {
 
   imply(priorId: string, impliedId: string): { prior: RoleRow; implied: RoleRow } {
     const [prior, implied] = [this.get(priorId), this.get(impliedId)]
-    if (NEVER_IMPLIED.includes(implied.name) || implied.domain_id !== '') throw forbidden(`${impliedId} cannot be an implied role`)
+    if (NEVER_IMPLIED.includes(implied.name) || (prior.domain_id === '' && implied.domain_id !== '')) throw forbidden(`${impliedId} cannot be an implied role`)
     return inTx(this, (tx) => {
       tx.db.insert(impliedRoles).values({ prior_id: priorId, implied_id: impliedId }).onConflictDoNothing().run()
       tx.change('implied role', priorId, 'create', null, { implied_id: impliedId })

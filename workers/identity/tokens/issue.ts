@@ -107,8 +107,11 @@ export class Issuer {
         if (project === undefined) throw refused(`Could not find project: ${scope.project.id ?? scope.project.name}.`)
         return this.#onProject(user, project)
       }
-      case 'trust':
-        return this.#ofTrust(user, scope.trust_id)
+      case 'trust': {
+        const subject = this.#ofTrust(user, scope.trust_id)
+        if (subject.trust?.remaining_uses === 0) throw new Fault('forbidden', `Unable to consume trust ${scope.trust_id}: no uses are left.`)
+        return subject
+      }
       default:
         return scope satisfies never
     }
@@ -139,6 +142,8 @@ export class Issuer {
     const { db, deps } = this.#realm
     const appCred = db.select().from(applicationCredentials).where(eq(applicationCredentials.id, id)).get()
     if (appCred === undefined || appCred.user_id !== user.id || endOf(appCred) <= deps.clock.now_ms()) throw refused('The request you have made requires authentication.')
+    // Fails closed: a token says nothing of access rules, so no service could hold its bearer to them.
+    if (appCred.access_rule_ids !== null) throw new Fault('forbidden', 'This application credential has access rules, which this cloud does not enforce: no token is issued for it.')
     const project = projectById(db, appCred.project_id)
     if (project === undefined) throw refused('The request you have made requires authentication.')
     const held = new Set(this.#onProject(user, project).roleIds)

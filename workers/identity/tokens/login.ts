@@ -4,7 +4,7 @@
  */
 import { RpcTarget } from 'cloudflare:workers'
 import { and, eq } from 'drizzle-orm'
-import { applicationCredentials, passwords, seeded, users } from '../../../schema/identity/tables.ts'
+import { applicationCredentials, passwords, seeded, trusts, users } from '../../../schema/identity/tables.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { bootstrapAdminId } from '../bootstrap/seed.ts'
@@ -120,8 +120,15 @@ export class Login extends RpcTarget {
       if (user.failed_count > 0) db.update(users).set({ failed_count: 0, failed_ms: null }).where(eq(users.id, user.id)).run()
       if (request.password.upgraded !== null) db.update(passwords).set({ hash: request.password.upgraded }).where(and(eq(passwords.user_id, user.id), eq(passwords.hash, request.password.hash))).run()
     }
+    if (request.scope.kind === 'trust') this.#useTrust(request.scope.trust_id)
     if (options.disable_user_account_days_inactive > 0) db.update(users).set({ active_ms: deps.clock.now_ms() }).where(eq(users.id, user.id)).run()
     return issued
+  }
+
+  #useTrust(id: string): void {
+    const { db } = this.#realm
+    const row = db.select().from(trusts).where(eq(trusts.id, id)).get()
+    if (row?.remaining_uses != null) db.update(trusts).set({ remaining_uses: row.remaining_uses - 1 }).where(eq(trusts.id, id)).run()
   }
 
   #findUser(ref: NameRef) {

@@ -1,12 +1,11 @@
 /** /v3/auth/tokens, and what the holder of a token may be scoped to. */
-import { IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import { catalogView } from '../catalog/views.ts'
 import { domainView } from '../domains/views.ts'
-import { flag, listView, realmOf, rootUrl } from '../kernel/http.ts'
+import { flag, listView, loginOf, realmOf, rootUrl } from '../kernel/http.ts'
 import { projectView } from '../projects/views.ts'
 import { authenticateAndIssue, subjectOf } from './authenticate.ts'
 import { authRequest } from './requests.ts'
@@ -33,8 +32,7 @@ export const tokenRoutes: Route[] = [
   route({
     method: 'POST', path: '/v3/auth/tokens', policy: 'public', body: authRequest, status: 201,
     handle: async (ctx) => {
-      const login = ctx.env.IDENTITY.getByName(IDENTITY_NAME).login()
-      const { token, record } = await authenticateAndIssue(ctx, login, ctx.body.auth)
+      const { token, record } = await authenticateAndIssue(ctx, loginOf(ctx), ctx.body.auth)
       return reply({ status: 201, headers: { 'x-subject-token': token, ...VARY }, body: tokenView(record, { origin: ctx.origin, catalog: !flag(ctx.url.searchParams, 'nocatalog') }) })
     },
   }),

@@ -1,11 +1,10 @@
 /** /v3/users. Hashes are made here, in the Worker or the hasher process, and only hashes go to the object. */
-import { IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import { groupView } from '../groups/views.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, listView, param, realmOf, rootUrl } from '../kernel/http.ts'
+import { authorized, listView, loginOf, param, realmOf, rootUrl } from '../kernel/http.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
 import { identityOptions } from '../kernel/options.ts'
 import { hasherOf } from '../passwords/hasher.ts'
@@ -42,7 +41,7 @@ async function list(ctx: Context): Promise<unknown> {
 /** POST /v3/users/{id}/password: the old password is the credential, so that an expired one can still be changed. */
 async function changeOwn(ctx: Context): Promise<unknown> {
   const { password, original_password } = ctx.body.user as { password: string; original_password: string }
-  const login = ctx.env.IDENTITY.getByName(IDENTITY_NAME).login()
+  const login = loginOf(ctx)
   const hasher = hasherOf(ctx.env)
   const options = identityOptions(ctx.env)
   const challenge = await login.passwordChallenge({ id: param(ctx, 'user_id') })

@@ -60,7 +60,7 @@ export async function tempUrl(request: SwiftRequest): Promise<void> {
   const prefix = request.query.get('temp_url_prefix')
   if (prefix !== null && !object.startsWith(prefix)) throw invalid()
   const range = request.query.get('temp_url_ip_range')
-  const client = request.headers.get('cf-connecting-ip') ?? request.headers.get('x-forwarded-for')?.split(',')[0]?.trim() ?? ''
+  const client = request.headers.get('cf-connecting-ip') ?? ''
   if (range !== null && !inRange(client, range)) throw invalid()
   const raw = request.path
   const paths = prefix === null ? signedPaths(raw) : signedPaths(`/v1/${request.names.account}/${container}/${prefix}`).map((path) => `prefix:${path}`)

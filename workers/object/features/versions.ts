@@ -8,7 +8,7 @@ import { swiftFault } from '../errors.ts'
 import { metaOf } from '../headers.ts'
 import { isSubdir } from '../list.ts'
 import { type ObjectName, containerKey } from '../names.ts'
-import { openStored } from '../object/read.ts'
+import { bodyOf, openStored } from '../object/read.ts'
 import { type Begun, beginWrite, commitWrite, removeObject, writeObject } from '../object/write.ts'
 import type { SwiftRequest } from '../request.ts'
 
@@ -38,7 +38,7 @@ async function keep(request: SwiftRequest, begun: Begun, existing: ObjectRow, co
   const target: ObjectName = { account: name.account, container, object: `${versionPrefix(name.object)}${existing.at}` }
   const { 'Content-Type': _, ...metadata } = opened.metadata
   try {
-    await writeObject(request.env, target, opened.size === 0 ? new Uint8Array() : await opened.open(null), { metadata, content_type: opened.content_type, size: opened.size, etag: null, ...listed }, request.now_ms)
+    await writeObject(request.env, target, opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null)), { metadata, content_type: opened.content_type, size: opened.size, etag: null, ...listed }, request.now_ms)
   } catch (error) {
     opened.drop()
     // Without its container the version can't be kept, so the write is refused: nothing is lost silently.
@@ -76,7 +76,7 @@ export async function restoreVersion(request: SwiftRequest, begun: Begun): Promi
     const { 'Content-Type': _, ...metadata } = opened.metadata
     // A fresh time: the one of the request may be older than a write that came meanwhile.
     const again = await beginWrite(request.env, begun.name)
-    await commitWrite(request.env, again, opened.size === 0 ? new Uint8Array() : await opened.open(null), { metadata, content_type: opened.content_type, size: opened.size, etag: null, ...listed }, request.now_ms)
+    await commitWrite(request.env, again, opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null)), { metadata, content_type: opened.content_type, size: opened.size, etag: null, ...listed }, request.now_ms)
     await removeObject(request.env, version, request.now_ms)
     return true
   }

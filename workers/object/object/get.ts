@@ -7,7 +7,7 @@ import { type ByteRange, contentRange, multipart, resolveRanges } from '../range
 import type { SwiftRequest } from '../request.ts'
 import { httpDate } from '../timestamp.ts'
 import { type Segment, openObject } from './large.ts'
-import { type Opened, concat, fixed, readText } from './read.ts'
+import { type Opened, bodyOf, fixed, readText } from './read.ts'
 
 const HIDDEN = /^(content-type|content-length|etag|x-object-sysmeta-.*|x-timestamp|x-object-transient-sysmeta-.*)$/i
 
@@ -54,7 +54,7 @@ export async function respondObject(request: SwiftRequest, opened: Opened | null
   const usable = ifRange === null || ifRange.replace(/"/g, '') === opened.etag.replace(/"/g, '') || Date.parse(ifRange) >= modified_ms
   const ranges = usable ? resolveRanges(request.headers.get('range'), opened.size) : null
   if (ranges === null) {
-    const body = await opened.open(null)
+    const body = bodyOf(await opened.open(null))
     return new Response(fixed(body, opened.size) as never, { status: 200, headers: { ...headers, 'content-length': String(opened.size) } })
   }
   opened.drop()
@@ -69,16 +69,16 @@ async function partial(request: SwiftRequest, opened: Opened, ranges: ByteRange[
   const [only] = ranges
   if (ranges.length === 1 && only !== undefined) {
     const length = only.last - only.first + 1
-    const body = await opened.open([only.first, only.last])
+    const body = bodyOf(await opened.open([only.first, only.last]))
     return new Response(fixed(body, length) as never, { status: 206, headers: { ...headers, 'content-range': contentRange(only, opened.size), 'content-length': String(length) } })
   }
   const boundary = request.ctx.requestId.replace(/[^0-9a-f]/g, '').slice(-32).padEnd(32, '0')
   const plan = multipart(ranges, opened.size, opened.content_type, boundary)
   const text = new TextEncoder()
-  const body = concat([
-    ...ranges.flatMap((range, at) => [async () => text.encode(plan.heads[at] ?? ''), async () => await opened.open([range.first, range.last])]),
-    async () => text.encode(plan.tail),
-  ])
+  const body = bodyOf({
+    length: plan.length,
+    parts: [...ranges.flatMap((range, at) => [async () => text.encode(plan.heads[at] ?? ''), () => opened.open([range.first, range.last])]), async () => text.encode(plan.tail)],
+  })
   return new Response(fixed(body, plan.length) as never, { status: 206, headers: { ...headers, 'content-type': `multipart/byteranges;boundary=${boundary}`, 'content-length': String(plan.length) } })
 }
 

@@ -10,7 +10,7 @@ import { LIMITS, type Metadata, isTrue, metaOf } from '../headers.ts'
 import { isSubdir } from '../list.ts'
 import { type ObjectName, containerKey, decodeName } from '../names.ts'
 import type { SwiftRequest } from '../request.ts'
-import { type Body, type Opened, concat, openStored, readText } from './read.ts'
+import { type Opened, type Source, openStored, readText } from './read.ts'
 
 export const MANIFEST_BYTES_MAX = 8 * 1024 * 1024
 /** Manifests in manifests. */
@@ -33,7 +33,7 @@ export interface Segment {
 /** A stretch of bytes of the whole. */
 interface Piece {
   length: number
-  open(range: [number, number] | null): Promise<Body | Uint8Array>
+  open(range: [number, number] | null): Promise<Source>
 }
 
 export const isSlo = (metadata: Metadata): boolean => isTrue(metaOf(metadata, 'x-static-large-object'))
@@ -155,8 +155,8 @@ async function dloRows(request: SwiftRequest, account: string, container: string
 }
 
 /** The bytes of `range` out of the pieces in their order. */
-async function assemble(pieces: Piece[], range: [number, number] | null): Promise<Body> {
-  const opens: (() => Promise<Body | Uint8Array>)[] = []
+async function assemble(pieces: Piece[], range: [number, number] | null): Promise<Source> {
+  const opens: (() => Promise<Source>)[] = []
   let at = 0
   for (const piece of pieces) {
     const [start, end] = [at, at + piece.length - 1]
@@ -171,8 +171,8 @@ async function assemble(pieces: Piece[], range: [number, number] | null): Promis
     opens.push(() => piece.open(part[0] === 0 && part[1] === piece.length - 1 ? null : part))
   }
   const [first, ...rest] = opens
-  if (first === undefined) return concat([])
+  if (first === undefined) return new Uint8Array()
   // The first piece is opened before the answer starts: what is wrong with it is still an error, not a cut stream.
   const head = await first()
-  return rest.length === 0 && !(head instanceof Uint8Array) ? head : concat([async () => head, ...rest])
+  return { parts: [async () => head, ...rest], length: range === null ? at : range[1] - range[0] + 1 }
 }

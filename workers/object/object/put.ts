@@ -13,7 +13,7 @@ import { type SwiftRequest, empty } from '../request.ts'
 import { httpDate, msOf } from '../timestamp.ts'
 import { metadataHeaders } from './get.ts'
 import { openObject } from './large.ts'
-import { type Opened, openStored } from './read.ts'
+import { type Opened, bodyOf, openStored } from './read.ts'
 import { type WriteOptions, beginWrite, commitWrite, isSuperseded, removeObject } from './write.ts'
 
 /** Bytes that will come, null for a chunked body. Neither a length nor a body is a 411. */
@@ -104,7 +104,7 @@ async function copy(request: SwiftRequest, source: ObjectName, target: ObjectNam
   const extra: Record<string, string> = {
     ...metadataHeaders(metadata), 'x-copied-from': quotePath(`${source.container}/${source.object}`), 'x-copied-from-account': quotePath(source.account), 'x-copied-from-last-modified': httpDate(opened.timestamp),
   }
-  const body = opened.size === 0 ? new Uint8Array() : await opened.open(null)
+  const body = opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null))
   return await store(request, target, body, { metadata, content_type, size: opened.size, etag: etagOf(request.headers), ...listed }, extra)
 }
 

@@ -6,9 +6,16 @@ import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { ObjectHead } from '../../../schema/agent/protocol.ts'
 import { type Metadata, metaOf } from '../headers.ts'
 import type { ObjectName } from '../names.ts'
-import { type Found, getReplicas, headReplicas, openRange } from '../replicas.ts'
+import { type Found, getReplicas, headReplicas, openRange, streamOf } from '../replicas.ts'
 
 export type Body = ReadableStream<Uint8Array>
+
+/** Bytes to come: as a stream, in hand, or one source after another (kept apart until they are sent, however deep manifests nest). */
+export type Source = Body | Uint8Array | Chain
+export interface Chain {
+  parts: (() => Promise<Source>)[]
+  length: number
+}
 
 export interface Opened {
   head: ObjectHead
@@ -20,7 +27,7 @@ export interface Opened {
   timestamp: string
   kind: 'plain' | 'slo' | 'dlo' | 'manifest'
   /** Both inclusive; null is all. One stream per call. */
-  open(range: [number, number] | null): Promise<Body>
+  open(range: [number, number] | null): Promise<Source>
   /** Frees what was opened in advance and will not be read. */
   drop(): void
 }
@@ -60,40 +67,42 @@ export async function openStored(env: Env, name: ObjectName, policy: number, wit
 
 export async function readText(opened: Opened, bytes_max: number): Promise<string> {
   if (opened.head.size_bytes > bytes_max) throw new Error(`a manifest of ${opened.head.size_bytes} bytes is too large`)
-  return await new Response((await opened.open(null)) as never).text()
+  return await new Response(bodyOf(await opened.open(null)) as never).text()
 }
 
 type Stream = { readable: Body; writable: WritableStream<Uint8Array> }
-const platform = globalThis as unknown as { IdentityTransformStream?: new () => Stream; FixedLengthStream?: new (length: number) => Stream }
+const platform = globalThis as unknown as { FixedLengthStream?: new (length: number) => Stream }
 
-/** A pipe that the platform moves natively where it can. */
-export const pipe = (): Stream => (platform.IdentityTransformStream === undefined ? (new TransformStream() as never) : new platform.IdentityTransformStream())
+/** A pipe that the platform moves natively where it can, its length known beforehand so that the answer has a Content-Length. */
+const pipe = (length: number): Stream => (platform.FixedLengthStream === undefined ? (new TransformStream() as never) : new platform.FixedLengthStream(length))
 
-/** The same stream with its length known to the platform, so that the answer has a Content-Length. */
+/** Streams that came out of a pipe of known length. */
+const sizedStreams = new WeakSet<object>()
+
 export function fixed(body: Body, length: number): Body {
-  if (platform.FixedLengthStream === undefined) return body
-  const { readable, writable } = new platform.FixedLengthStream(length)
+  if (platform.FixedLengthStream === undefined || sizedStreams.has(body)) return body
+  const { readable, writable } = pipe(length)
   void body.pipeTo(writable as never).catch(() => {})
   return readable
 }
 
-/** Streams one after another; the next is opened when the one before has ended. */
-export function concat(parts: (() => Promise<Body | Uint8Array>)[]): Body {
-  const { readable, writable } = pipe()
-  void (async () => {
-    try {
-      for (const open of parts) {
-        const body = await open()
-        if (body instanceof Uint8Array) {
-          const writer = writable.getWriter()
-          await writer.write(body)
-          writer.releaseLock()
-        } else await body.pipeTo(writable as never, { preventClose: true })
-      }
-      await writable.close()
-    } catch (error) {
-      await writable.abort(error).catch(() => {})
+/** What can be sent. A chain becomes one pipe; never a pipe into a pipe: workerd lets two of its own starve. */
+export function bodyOf(source: Source): Body {
+  if (source instanceof Uint8Array) return streamOf(source)
+  if (source instanceof ReadableStream) return source
+  const { readable, writable } = pipe(source.length)
+  sizedStreams.add(readable)
+  const feed = async (parts: Chain['parts']): Promise<void> => {
+    for (const open of parts) {
+      const part = await open()
+      if (part instanceof Uint8Array) {
+        const writer = writable.getWriter()
+        await writer.write(part)
+        writer.releaseLock()
+      } else if (part instanceof ReadableStream) await part.pipeTo(writable as never, { preventClose: true })
+      else await feed(part.parts)
     }
-  })()
+  }
+  void feed(source.parts).then(() => writable.close(), (error) => writable.abort(error)).catch(() => {})
   return readable
 }

@@ -1,0 +1,69 @@
+/** An acknowledged object is on enough disks: each one that a listing names is looked for on its devices and on those that stand in for them. */
+import type { Env } from '../../durable-objects/kernel/env.ts'
+import type { Violation } from '../../durable-objects/kernel/violation.ts'
+import { isFault } from '../../schema/values/fault.ts'
+import type { ContainerEntry } from './account/store.ts'
+import type { ObjectRow } from './container/store.ts'
+import { type ListQuery, isSubdir } from './list.ts'
+import { type ObjectName, containerKey } from './names.ts'
+import { locate } from './placement.ts'
+import { copiesOf, quorumOf } from './replicas.ts'
+
+export interface ObjectsReport {
+  violations: Violation[]
+  checked: number
+  degraded: number
+}
+
+const PAGE = 1_000
+const page = (marker: string): ListQuery => ({ limit: PAGE, marker, end_marker: '', prefix: '', delimiter: '', reverse: false, path: null })
+
+async function* containersOf(env: Env, account: string): AsyncGenerator<string> {
+  for (let marker = ''; ; ) {
+    const { entries } = await env.ACCOUNT.getByName(account).list(page(marker))
+    for (const entry of entries) if (!isSubdir<ContainerEntry>(entry)) yield entry.name
+    const last = entries.at(-1)
+    if (last === undefined || isSubdir<ContainerEntry>(last) || entries.length < PAGE) return
+    marker = last.name
+  }
+}
+
+async function* objectsOf(env: Env, account: string, container: string): AsyncGenerator<{ name: ObjectName; row: ObjectRow; policy: number }> {
+  for (let marker = ''; ; ) {
+    const { info, entries } = await env.CONTAINER.getByName(containerKey(account, container)).list(page(marker))
+    for (const row of entries) if (!isSubdir<ObjectRow>(row)) yield { name: { account, container, object: row.name }, row, policy: info.policy }
+    const last = entries.at(-1)
+    if (last === undefined || isSubdir<ObjectRow>(last) || entries.length < PAGE) return
+    marker = last.name
+  }
+}
+
+export async function verifyObjects(env: Env, accounts: readonly string[], max: number, now_ms: number): Promise<ObjectsReport> {
+  const report: ObjectsReport = { violations: [], checked: 0, degraded: 0 }
+  for (const account of accounts) {
+    for await (const container of containersOf(env, account)) {
+      try {
+        for await (const { name, row, policy } of objectsOf(env, account, container)) {
+          if (report.checked >= max) return report
+          report.checked++
+          await checkObject(env, name, row, policy, now_ms, report)
+        }
+      } catch (error) {
+        // A container that went away meanwhile has nothing to check.
+        if (!isFault(error, 'not_found')) throw error
+      }
+    }
+  }
+  return report
+}
+
+async function checkObject(env: Env, name: ObjectName, row: ObjectRow, policy: number, now_ms: number, report: ObjectsReport): Promise<void> {
+  const at = await locate(env, name, policy, now_ms)
+  const { copies, unreachable } = await copiesOf(env, at, row.at, now_ms)
+  const wanted = at.primaries.length
+  if (copies < wanted) report.degraded++
+  // A device that cannot be asked may have it: that is no loss yet.
+  if (copies + unreachable >= quorumOf(wanted)) return
+  const resource = `object ${name.account}/${name.container}/${name.object}`
+  report.violations.push({ invariant: 'object-readable', project_id: name.account.replace(/^AUTH_/, ''), resource, message: copies === 0 ? 'no disk has it' : `only ${copies} of ${wanted} disks have it` })
+}
