@@ -28,7 +28,7 @@ export function webSocketTransport(plane: string, identity: Identity): LinkTrans
       const path = `/agents/v1/link?host=${encodeURIComponent(identity.host_id)}`
       const url = new URL(path, plane)
       url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
-      const socket = new WebSocket(url, {
+      const socket = new WebSocket(url.href, {
         headers: { authorization: identity.authorization('GET', path) }, maxPayload: MESSAGE_BYTES_MAX, handshakeTimeout: HANDSHAKE_TIMEOUT_MS, perMessageDeflate: false, skipUTF8Validation: false,
       })
       let alive = true

@@ -71,9 +71,12 @@ test('a plan ends, and what is left is held by something that is said', () => {
   }))
 })
 
+/** Things that all other things of `wishes` can refer to. */
+const ground = [0, 1, 2].flatMap((n) => [networkItem(`n${n}`), portItem(`p${n}`, `n${n}`, null), volumeItem(`v${n}`)])
+
 test('with everything present nothing is left, and a second plan is empty', () => {
   fc.assert(fc.property(wishes, (items) => {
-    const desired = keyed(items.map((item) => ({ ...item, state: 'present' as const })))
+    const desired = keyed([...ground, ...items].map((item) => ({ ...item, state: 'present' as const })))
     assert.deepEqual(converge(desired, emptyActual()), [])
     assert.ok(Object.values(desired).every((item) => item.state === 'present'))
   }))
@@ -122,6 +125,11 @@ test('a failed item waits for its time and holds up only what rests on it', () =
   const port = statusOf(portItem('p1', 'n1', null), input, byKey)
   assert.equal(port.status, 'failed')
   assert.match(port.error ?? '', /network\/n1: no switch/)
+})
+
+test('what rests on something that nobody has spoken of waits for it', () => {
+  const [action] = plan({ desired: keyed([portItem('p1', 'n1', null)]), actual: emptyActual(), progress: new Map() })
+  assert.equal(action?.blocked, 'network/n1 is not here yet')
 })
 
 test('a newer generation forgets the failures of the older', () => {

@@ -116,6 +116,16 @@ function foundations(item: DesiredItem): string[] {
   return []
 }
 
+function keyIsThere(key: string, actual: Actual): boolean {
+  const slash = key.indexOf('/')
+  return isThere(key.slice(0, slash) as Kind, key.slice(slash + 1), actual)
+}
+
+function holds(item: DesiredItem, need: string, actual: Actual): boolean {
+  const state = item.kind === 'server' ? actual.servers.get(item.id) : undefined
+  return state !== undefined && (state.nics.some((nic) => keyOf('port', nic.port_id) === need) || state.disks.some((disk) => keyOf('volume', disk.id) === need))
+}
+
 /** For each thing that a present item rests on, the items that rest on it: as wished for, and as machines hold it now. */
 interface Users {
   /** By key, users that are still wished for. */
@@ -159,9 +169,12 @@ export function plan(input: PlanInput): Action[] {
     }
     if (action.op === 'ensure') {
       action.needs = foundations(item).filter((need) => open.get(need)?.state === 'present')
-      const removed = foundations(item).find((need) => input.desired[need]?.state === 'absent')
-      // A machine that should be off or gone needs nothing; one that runs keeps running whatever became of its ports.
-      if (removed && !(item.kind === 'server' && input.actual.servers.has(item.id))) action.blocked = `${removed} is being removed`
+      // What a machine holds already it keeps, whatever became of the wish for it.
+      const missing = foundations(item).filter((need) => !holds(item, need, input.actual))
+      const removed = missing.find((need) => input.desired[need]?.state === 'absent')
+      const unknown = missing.find((need) => input.desired[need] === undefined && !keyIsThere(need, input.actual))
+      if (removed) action.blocked = `${removed} is being removed`
+      else if (unknown) action.blocked = `${unknown} is not here yet`
     } else {
       const wished = users.wished.get(key)
       if (wished && wished.length > 0) action.blocked = `in use by ${wished[0]}`

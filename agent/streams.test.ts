@@ -58,10 +58,10 @@ test('a body that comes in is read whole, and each frame consumed grants another
   })
   streams.open({ type: 'open', stream: 1, op: 'object.put', args })
   for (let n = 0; n < 20; n++) {
-    streams.frame(encodeFrame(1, 0, new Uint8Array(1000).fill(n)))
+    streams.frame(encodeFrame(1, 0, new Uint8Array(1000).fill(n), n))
     await tick()
   }
-  streams.frame(encodeFrame(1, FRAME_LAST, new Uint8Array(0)))
+  streams.frame(encodeFrame(1, FRAME_LAST, new Uint8Array(0), 20))
   await tick()
   assert.equal(read.byteLength, 20_000)
   assert.equal(sent.filter((message) => message.type === 'credit').length, 20)
@@ -73,7 +73,7 @@ test('a failure is a head with its kind, and what is in flight for it is dropped
   const { streams, sent } = lab({ put: async () => Promise.reject(new Fault('conflict', 'newer is there')) })
   streams.open({ type: 'open', stream: 1, op: 'object.put', args })
   await tick()
-  streams.frame(encodeFrame(1, FRAME_LAST, new Uint8Array(10)))
+  streams.frame(encodeFrame(1, FRAME_LAST, new Uint8Array(10), 0))
   assert.deepEqual(sent, [{ type: 'head', stream: 1, ok: false, error: { kind: 'conflict', message: 'newer is there' } }])
 })
 
@@ -113,7 +113,26 @@ test('a reset, or the loss of the link, ends the reader of the body and its writ
 test('a sender that overruns its credits is reset', async () => {
   const { streams, sent } = lab({ put: () => new Promise(() => {}) })
   streams.open({ type: 'open', stream: 1, op: 'object.put', args })
-  for (let n = 0; n < STREAM_CREDITS * 4; n++) streams.frame(encodeFrame(1, 0, new Uint8Array(1)))
+  for (let n = 0; n < STREAM_CREDITS * 4; n++) streams.frame(encodeFrame(1, 0, new Uint8Array(1), n))
   assert.ok(sent.some((message) => message.type === 'reset'))
   assert.equal(streams.count, 0)
+})
+
+test('a frame that came twice is dropped, one that was lost ends the stream: no body is cut short unnoticed', async () => {
+  let read = Buffer.alloc(0)
+  const { streams, sent } = lab({
+    put: async (_args, body) => {
+      for await (const chunk of body) read = Buffer.concat([read, chunk])
+      return head(read.byteLength)
+    },
+  })
+  for (const stream of [1, 2]) streams.open({ type: 'open', stream, op: 'object.put', args })
+  streams.frame(encodeFrame(1, 0, new Uint8Array(5), 0))
+  streams.frame(encodeFrame(1, 0, new Uint8Array(5), 0))
+  streams.frame(encodeFrame(1, FRAME_LAST, new Uint8Array(0), 1))
+  streams.frame(encodeFrame(2, FRAME_LAST, new Uint8Array(0), 1))
+  await tick()
+  await tick()
+  assert.equal(read.byteLength, 5)
+  assert.deepEqual(sent.filter((message) => message.type === 'reset').map((message) => message.stream), [2])
 })

@@ -25,6 +25,9 @@ interface Stream {
   ended: boolean
   failure: string | null
   credits: number
+  /** Of the next frame to come, and of the next to go. */
+  expected: number
+  next: number
 }
 
 export class Streams {
@@ -44,7 +47,7 @@ export class Streams {
   }
 
   open(message: Extract<PlaneMessage, { type: 'open' }>): void {
-    const stream: Stream = { id: message.stream, wake: () => {}, frames: [], ended: false, failure: null, credits: STREAM_CREDITS }
+    const stream: Stream = { id: message.stream, wake: () => {}, frames: [], ended: false, failure: null, credits: STREAM_CREDITS, expected: 0, next: 0 }
     if (this.streams.has(stream.id)) return this.reset(stream.id, 'a stream of this number is open')
     if (this.streams.size >= STREAMS_MAX) return this.output.send({ type: 'head', stream: stream.id, ok: false, error: { kind: 'unavailable', message: `${STREAMS_MAX} streams are open` } })
     this.streams.set(stream.id, stream)
@@ -54,10 +57,12 @@ export class Streams {
   }
 
   frame(data: Uint8Array): void {
-    const { stream: id, last, payload } = decodeFrame(data)
+    const { stream: id, last, sequence, payload } = decodeFrame(data)
     const stream = this.streams.get(id)
     // Frames in flight for a stream that has failed meanwhile.
-    if (!stream || stream.ended) return
+    if (!stream || stream.ended || sequence < stream.expected) return
+    if (sequence > stream.expected) return this.fail(stream, 'a frame was lost on the way')
+    stream.expected++
     if (payload.byteLength > FRAME_BYTES_MAX || stream.frames.length >= QUEUE_FRAMES_MAX) return this.fail(stream, 'more was sent than was granted')
     if (payload.byteLength > 0) stream.frames.push(payload)
     else if (!last) this.output.send({ type: 'credit', stream: id, frames: 1 })
@@ -155,7 +160,7 @@ export class Streams {
     while (stream.credits <= 0 && stream.failure === null) await this.changed(stream)
     if (stream.failure !== null) return false
     stream.credits--
-    this.output.sendFrame(encodeFrame(stream.id, flags, payload))
+    this.output.sendFrame(encodeFrame(stream.id, flags, payload, stream.next++))
     return true
   }
 }

@@ -66,7 +66,7 @@ test('banned calls', () => {
     }
     ban(/\bchild_process\b/, 'only agent/host/exec.ts and bin/ spawn', /^(agent\/host\/exec\.ts|bin\/)/)
     ban(/shell:\s*true/, 'argv only, never a shell', /^$/)
-    ban(/\bDate\.now\(\)/, 'time is passed in', /^(bin\/|schema\/values\/time\.ts|agent\/(main|timers)\.ts)/)
+    ban(/\bDate\.now\(\)/, 'time is passed in', /^(bin\/|schema\/values\/time\.ts|agent\/(main|timers|sim\/mini-plane)\.ts)/)
     ban(/\bMath\.random\(\)/, 'randomness is passed in', /^schema\/values\/random\.ts|^bin\//)
     ban(/\beval\(|new Function\(/, 'no code from text', /^$/)
     if (!/^\/\*\*|^#!/.test(text.get(path) ?? '')) bad.push(`${path}: a module opens with a paragraph that says what it is`)

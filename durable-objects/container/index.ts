@@ -4,6 +4,7 @@ import { Fault } from '../../schema/values/fault.ts'
 import { type ContainerInfo, ContainerStore, type ObjectRow } from '../../workers/object/container/store.ts'
 import type { Metadata } from '../../workers/object/headers.ts'
 import type { ListQuery, Listed } from '../../workers/object/list.ts'
+import { syncAgreed, syncRow, syncTarget } from '../../workers/object/features/sync.ts'
 import { deleteReplicas } from '../../workers/object/replicas.ts'
 import type { Deps } from '../kernel/deps.ts'
 import type { Env } from '../kernel/env.ts'
@@ -21,6 +22,12 @@ export class ContainerObject extends LazyObject {
     const env = this.#bindings
     this.#store = new ContainerStore(deps, {
       report: (account, report) => env.ACCOUNT.getByName(account).report(account, report),
+      sync: async (info, rows) => {
+        const target = syncTarget(env, info.metadata['x-container-sync-to'] ?? '')
+        if (!(await syncAgreed(env, info, target))) return false
+        for (const row of rows) await syncRow(env, info, target, row, deps.clock.now_ms())
+        return true
+      },
       expire: async (info, row, timestamp) => {
         await deleteReplicas(env, { account: info.account, container: info.name, object: row.name }, info.policy, timestamp, deps.clock.now_ms())
       },

@@ -31,6 +31,14 @@ interface Stream {
   ended: boolean
   error: Fault | null
   pull: (() => void) | null
+  /** Of the next frame to go, and of the next to come. */
+  next: number
+  expected: number
+  headed: boolean
+  /** Waiting for the client's next bytes. */
+  reading: boolean
+  /** Ends the wait for a sign of life. */
+  calm(): void
 }
 
 /** How long a stream may stand still before it is given up. */
@@ -116,6 +124,8 @@ export class Link {
       }
       case 'head': {
         const stream = this.#streams.get(message.stream)
+        if (stream !== undefined) this.#watch(message.stream, stream)
+        if (stream !== undefined) stream.headed = true
         if (message.ok) stream?.resolveHead(message.value)
         else if (stream !== undefined) this.#fail(message.stream, stream, faultOf(message.error))
         return true
@@ -123,6 +133,7 @@ export class Link {
       case 'credit': {
         const stream = this.#streams.get(message.stream)
         if (stream !== undefined) {
+          this.#watch(message.stream, stream)
           stream.credits += message.frames
           stream.wake?.()
         }
@@ -139,9 +150,15 @@ export class Link {
   }
 
   receiveFrame(bytes: Uint8Array): void {
-    const { stream: id, last, payload } = decodeFrame(bytes)
+    const { stream: id, last, sequence, payload } = decodeFrame(bytes)
     const stream = this.#streams.get(id)
-    if (stream === undefined) return
+    if (stream === undefined || sequence < stream.expected) return
+    if (sequence > stream.expected) {
+      this.send({ type: 'reset', stream: id, error: 'a frame was lost on the way' })
+      return this.#fail(id, stream, new Fault('unavailable', 'A part of the bytes was lost on the way from the host.'))
+    }
+    stream.expected++
+    this.#watch(id, stream)
     if (payload.byteLength > 0) stream.queue.push(payload.slice())
     if (last) stream.ended = true
     stream.pull?.()
@@ -156,21 +173,21 @@ export class Link {
       return await head
     } catch (error) {
       await reader.cancel(error).catch(() => {})
-      if (this.#streams.has(id)) this.send({ type: 'reset', stream: id, error: String((error as Error)?.message ?? error) })
+      this.send({ type: 'reset', stream: id, error: String((error as Error)?.message ?? error) })
       throw error
     } finally {
-      this.#streams.delete(id)
+      this.#end(id, stream)
       reader.releaseLock()
     }
   }
 
   /** Asks for a head without a body. */
   async ask(op: StreamOp, args: ObjectArgs): Promise<unknown> {
-    const { id, head } = this.#open(op, args)
+    const { id, stream, head } = this.#open(op, args)
     try {
       return await head
     } finally {
-      this.#streams.delete(id)
+      this.#end(id, stream)
     }
   }
 
@@ -189,14 +206,14 @@ export class Link {
           link.send({ type: 'credit', stream: id, frames: 1 })
         } else if (stream.error !== null) controller.error(stream.error)
         else {
-          link.#streams.delete(id)
+          link.#end(id, stream)
           controller.close()
           // A byte stream with a pending BYOB read closes only after an empty answer.
           ;(controller as { byobRequest?: { respond(count: number): void } | null }).byobRequest?.respond(0)
         }
       },
       cancel() {
-        link.#streams.delete(id)
+        link.#end(id, stream)
         link.send({ type: 'reset', stream: id, error: 'the reader went away' })
       },
     } as UnderlyingByteSource)
@@ -212,8 +229,9 @@ export class Link {
       rejectHead = no
     })
     head.catch(() => {})
-    const stream: Stream = { resolveHead, rejectHead, credits: STREAM_CREDITS, wake: null, queue: [], ended: false, error: null, pull: null }
+    const stream: Stream = { resolveHead, rejectHead, credits: STREAM_CREDITS, wake: null, queue: [], ended: false, error: null, pull: null, next: 0, expected: 0, headed: false, reading: false, calm: () => {} }
     this.#streams.set(id, stream)
+    this.#watch(id, stream)
     if (!this.send({ type: 'open', stream: id, op, args })) this.#fail(id, stream, down('it is not connected'))
     return { id, stream, head }
   }
@@ -223,7 +241,10 @@ export class Link {
     let parts: Uint8Array[] = []
     let held = 0
     for (;;) {
+      stream.reading = true
       const { done, value } = await reader.read()
+      stream.reading = false
+      this.#watch(id, stream)
       if (value !== undefined) {
         parts.push(value)
         held += value.byteLength
@@ -241,24 +262,33 @@ export class Link {
 
   async #sendFrame(id: number, stream: Stream, payload: Uint8Array, last: boolean): Promise<void> {
     while (stream.credits <= 0 && stream.error === null) {
-      await new Promise<void>((wake) => {
-        stream.wake = wake
-        const cancel = this.#timers.after(STREAM_STALL_MS, () => this.#fail(id, stream, new Fault('unavailable', 'The host stopped reading.')))
-        const inner = stream.wake
-        stream.wake = () => {
-          cancel()
-          inner()
-        }
-      })
+      await new Promise<void>((wake) => (stream.wake = wake))
     }
     if (stream.error !== null) throw stream.error
     stream.credits--
-    this.#socket?.send(encodeFrame(id, last ? FRAME_LAST : 0, payload))
+    this.#socket?.send(encodeFrame(id, last ? FRAME_LAST : 0, payload, stream.next++))
+  }
+
+  /** A host that says nothing about a stream for this long has given it up, whatever became of its words. */
+  #watch(id: number, stream: Stream): void {
+    stream.calm()
+    if (!this.#streams.has(id)) return
+    stream.calm = this.#timers.after(STREAM_STALL_MS, () => {
+      if (stream.ended && stream.headed) return this.#end(id, stream)
+      // Unread frames wait for the reader, and a sender for its client: not for the host.
+      if ((stream.queue.length > 0 && stream.headed) || stream.reading) return this.#watch(id, stream)
+      this.#fail(id, stream, new Fault('unavailable', 'The host stopped answering in the middle of a transfer.'))
+    })
+  }
+
+  #end(id: number, stream: Stream): void {
+    stream.calm()
+    this.#streams.delete(id)
   }
 
   #fail(id: number, stream: Stream, error: Fault): void {
     stream.error = error
-    this.#streams.delete(id)
+    this.#end(id, stream)
     stream.rejectHead(error)
     stream.wake?.()
     stream.pull?.()

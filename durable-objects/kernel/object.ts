@@ -1,6 +1,6 @@
 /** The shell of every object class: migrations at boot, one alarm, revocations, idempotency ledger. Logic lives in stores. */
 import { DurableObject } from 'cloudflare:workers'
-import { type Caller, type Revocation } from '../../schema/values/caller.ts'
+import type { Caller, Revocation } from '../../schema/values/caller.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import { type Deps, buildDeps } from './deps.ts'
 import type { Env } from './env.ts'

@@ -2,7 +2,7 @@
  * Quotas of one tenant. Usage is never counted apart from the resources: each service says how to measure what is there, in SQL, inside the same
  * transaction that adds to it, so that "used = sum of resources" cannot drift. Limits are defaults unless the project has its own.
  */
-import { Fault } from '../../schema/values/fault.ts'
+import type { Fault } from '../../schema/values/fault.ts'
 import type { Db } from '../kernel/deps.ts'
 
 export type QuotaService = 'compute' | 'network' | 'volume' | 'image'

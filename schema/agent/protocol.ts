@@ -17,7 +17,7 @@
  *   credit {stream, frames}                <->   (receiver grants; one frame is at most FRAME_BYTES_MAX)
  *   reset {stream, error}                  <->   (either side gives up)
  *
- * Binary frame: u32 stream id (big endian), u8 flags (1 = last), payload. For `object.put` the plane sends frames and the agent answers
+ * Binary frame: u32 stream id (big endian), u8 flags (1 = last), u32 sequence (from 0; a gap ends the stream, a repetition is dropped), payload. For `object.put` the plane sends frames and the agent answers
  * `head` when all is on disk; for `object.get` the agent sends `head` and then frames.
  */
 import type { Command } from './commands.ts'
@@ -28,7 +28,7 @@ export const PROTOCOL_VERSION = 1
 /** Oldest agent or plane this build talks to. */
 export const PROTOCOL_VERSION_MIN = 1
 export const FRAME_BYTES_MAX = 256 * 1024
-export const FRAME_HEADER_BYTES = 5
+export const FRAME_HEADER_BYTES = 9
 export const FRAME_LAST = 1
 /** Frames a receiver lets the sender have in flight. */
 export const STREAM_CREDITS = 8
@@ -104,16 +104,18 @@ export interface ObjectHead {
   inspection?: { format: string; virtual_size_bytes: number | null; problem: string | null }
 }
 
-export function encodeFrame(stream: number, flags: number, payload: Uint8Array): Uint8Array {
+export function encodeFrame(stream: number, flags: number, payload: Uint8Array, sequence: number): Uint8Array {
   const frame = new Uint8Array(FRAME_HEADER_BYTES + payload.byteLength)
-  new DataView(frame.buffer).setUint32(0, stream)
+  const view = new DataView(frame.buffer)
+  view.setUint32(0, stream)
+  view.setUint32(5, sequence)
   frame[4] = flags
   frame.set(payload, FRAME_HEADER_BYTES)
   return frame
 }
 
-export function decodeFrame(frame: Uint8Array): { stream: number; last: boolean; payload: Uint8Array } {
+export function decodeFrame(frame: Uint8Array): { stream: number; last: boolean; sequence: number; payload: Uint8Array } {
   if (frame.byteLength < FRAME_HEADER_BYTES) throw new Error(`frame of ${frame.byteLength} bytes is shorter than its header`)
-  const stream = new DataView(frame.buffer, frame.byteOffset).getUint32(0)
-  return { stream, last: ((frame[4] ?? 0) & FRAME_LAST) !== 0, payload: frame.subarray(FRAME_HEADER_BYTES) }
+  const view = new DataView(frame.buffer, frame.byteOffset)
+  return { stream: view.getUint32(0), last: ((frame[4] ?? 0) & FRAME_LAST) !== 0, sequence: view.getUint32(5), payload: frame.subarray(FRAME_HEADER_BYTES) }
 }

@@ -18,4 +18,8 @@ CREATE INDEX objects_delete_at ON objects (delete_at) WHERE delete_at IS NOT NUL
 CREATE TABLE tombstones (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
 `,
   },
+  // How far container sync has got.
+  { name: 'container/0002', sql: "ALTER TABLE container ADD COLUMN sync_point TEXT NOT NULL DEFAULT ''" },
+  // Bytes of a static large object's segments: shown in listings, while `size` is what the manifest itself takes.
+  { name: 'container/0003', sql: 'ALTER TABLE objects ADD COLUMN slo_size INTEGER' },
 ]

@@ -12,4 +12,11 @@ CREATE TABLE images (
   created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL);
 `,
   },
+  {
+    name: 'image/0002',
+    sql: `
+CREATE TABLE metadefs (
+  namespace TEXT PRIMARY KEY, display_name TEXT, description TEXT, visibility TEXT NOT NULL, protected INTEGER NOT NULL, parts TEXT NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL);
+`,
+  },
 ]

@@ -78,3 +78,24 @@ export const images = sqliteTable('images', {
 })
 
 export type ImageRow = typeof images.$inferSelect
+
+/** A namespace of metadata definitions: what properties, objects and tags mean to whoever edits images, volumes or flavors. One row; its parts change with it. */
+export interface MetadefParts {
+  objects: Record<string, Record<string, unknown>>
+  properties: Record<string, Record<string, unknown>>
+  tags: Record<string, { created_ms: number; updated_ms: number }>
+  resource_types: Record<string, { prefix?: string; properties_target?: string; created_ms: number; updated_ms: number }>
+}
+
+export const metadefs = sqliteTable('metadefs', {
+  namespace: text('namespace').primaryKey(),
+  display_name: text('display_name'),
+  description: text('description'),
+  visibility: text('visibility').$type<'public' | 'private'>().notNull(),
+  protected: integer('protected', { mode: 'boolean' }).notNull(),
+  parts: text('parts', { mode: 'json' }).$type<MetadefParts>().notNull(),
+  created_ms: integer('created_ms').notNull(),
+  updated_ms: integer('updated_ms').notNull(),
+})
+
+export type MetadefRow = typeof metadefs.$inferSelect

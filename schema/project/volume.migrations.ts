@@ -28,4 +28,12 @@ CREATE TABLE volume_messages (
   id TEXT PRIMARY KEY, request_id TEXT NOT NULL, resource_type TEXT NOT NULL, resource_id TEXT NOT NULL, event_id TEXT NOT NULL, text TEXT NOT NULL, created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL);
 `,
   },
+  { name: 'volume/0002', sql: "ALTER TABLE volume_backups ADD COLUMN account TEXT NOT NULL DEFAULT ''" },
+  {
+    name: 'volume/0003',
+    sql: `
+ALTER TABLE volumes ADD COLUMN deadline_ms INTEGER;
+ALTER TABLE volume_snapshots ADD COLUMN deadline_ms INTEGER;
+`,
+  },
 ]

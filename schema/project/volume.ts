@@ -48,6 +48,8 @@ export const volumes = sqliteTable('volumes', {
   foreign_id: integer('foreign_id', { mode: 'boolean' }).notNull(),
   created_ms: integer('created_ms').notNull(),
   updated_ms: integer('updated_ms'),
+  /** When the wait for the host ends by itself; only looked at in a status that waits. */
+  deadline_ms: integer('deadline_ms'),
 })
 
 export const snapshots = sqliteTable(
@@ -68,6 +70,7 @@ export const snapshots = sqliteTable(
     desired: text('desired').$type<'present' | 'absent'>(),
     created_ms: integer('created_ms').notNull(),
     updated_ms: integer('updated_ms'),
+    deadline_ms: integer('deadline_ms'),
   },
   (table) => [index('volume_snapshots_volume').on(table.volume_id)],
 )
@@ -122,6 +125,8 @@ export const backups = sqliteTable('volume_backups', {
   data_ms: integer('data_ms').notNull(),
   created_ms: integer('created_ms').notNull(),
   updated_ms: integer('updated_ms'),
+  /** Swift account of the object: another project's for an imported record; '' is our own. */
+  account: text('account').notNull(),
 })
 
 export const transfers = sqliteTable('volume_transfers', {

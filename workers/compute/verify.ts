@@ -1,10 +1,12 @@
 /** Invariants of compute in one project: what must hold at every moment, whatever crashed (DESIGN, "What must always hold"). Reads only. */
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
+import type { Expected, Holdings } from '../../durable-objects/project/holdings.ts'
 import { peersOf } from '../../durable-objects/project/peers.ts'
 import { type ServerRow, servers } from '../../schema/project/compute.ts'
 import { computeQuota } from './quotas/quota.ts'
 import { findGroup } from './server-groups/rows.ts'
+import { wantsAbsent } from './servers/desired.ts'
 import { volumesOf } from './servers/rows.ts'
 
 /** How far past its deadline a task may be before it counts: the alarm has its own delay. */
@@ -48,4 +50,35 @@ function verifyQuota(deps: Deps, rows: readonly ServerRow[]): Violation[] {
   return Object.entries(sums).filter(([resource, sum]) => used[resource] !== sum).map(([resource, sum]) => ({
     invariant: 'quota-is-sum', project_id: deps.name, resource: `quota ${resource}`, message: `${used[resource]} is counted, the servers' flavors sum up to ${sum}`,
   }))
+}
+
+const POWER: Record<ServerRow['power'], NonNullable<Expected['power']>> = { on: 'running', off: 'off', paused: 'paused', suspended: 'suspended' }
+
+/** What compute believes that hosts and the region hold for it. */
+export function computeHoldings(deps: Deps): Pick<Holdings, 'items' | 'consumers'> {
+  const pending = new Set(deps.outbox.pending().filter((entry) => entry.task.startsWith('compute.')).map((entry) => entry.key.replace(/^command-/, '')))
+  const items: Expected[] = []
+  const consumers: Holdings['consumers'] = []
+  for (const row of deps.db.select().from(servers).all()) {
+    const volumes = volumesOf(deps.db, row.id)
+    const busy = row.task_state !== null || pending.has(row.id) || volumes.some((volume) => volume.state === 'attaching' || volume.state === 'detaching')
+    const absent = wantsAbsent(row)
+    if (row.host_id !== null) {
+      items.push({
+        host_id: row.host_id, kind: 'server', id: row.id, generation: row.generation, state: absent ? 'absent' : 'present', busy: busy || (row.deleted && absent), broken: row.vm_state === 'error',
+        ...(busy || row.vm_state === 'error' ? {} : { power: POWER[row.power] }), volumes: volumes.filter((volume) => volume.state === 'attached').map((volume) => volume.volume_id),
+      })
+    }
+    // What is on its way (being placed, let go) may hold room or not.
+    if (row.host_id !== null) consumers.push({ id: row.id, host_id: busy || row.deleted ? null : row.host_id })
+    else if (busy || pending.has(row.id)) consumers.push({ id: row.id, host_id: null })
+    if (row.resize !== null) consumers.push({ id: row.resize.kept_consumer, host_id: busy ? null : row.host_id })
+  }
+  // Room that is about to be given back is still held.
+  const known = new Set(consumers.map((consumer) => consumer.id))
+  for (const row of deps.storage.sql.exec("SELECT payload FROM _outbox WHERE task = 'compute.release'").toArray()) {
+    const { consumers: leaving } = JSON.parse(String(row.payload)) as { consumers: string[] }
+    for (const id of leaving) if (!known.has(id)) consumers.push({ id, host_id: null })
+  }
+  return { items, consumers }
 }

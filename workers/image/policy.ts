@@ -27,6 +27,9 @@ export const policies: PolicyRule[] = [
   rule('modify_member', WRITE, 'PUT /v2/images/{image_id}/members/{member_id}'),
   rule('stores_info_detail', ADMIN, 'GET /v2/info/stores/detail'),
   rule('tasks_api_access', ADMIN, 'GET /v2/tasks', 'GET /v2/tasks/{task_id}'),
+  rule('get_metadef_namespaces', READ, 'GET /v2/metadefs/namespaces'),
+  rule('list_metadef_resource_types', READ, 'GET /v2/metadefs/resource_types'),
+  rule('metadef_admin', ADMIN, 'POST /v2/metadefs/namespaces'),
   // What an admin may do with images of others; not a rule of upstream, which asks whether the context is an admin's.
   rule('skyhook:image:any_project', ADMIN, 'GET /v2/images'),
 ]

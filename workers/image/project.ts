@@ -7,6 +7,7 @@ import type { QuotaSpec } from '../../durable-objects/project/quota.ts'
 import type { Kind } from '../../schema/agent/desired.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import { ImagesStore } from './images/store.ts'
+import { MetadefsStore } from './metadefs/store.ts'
 import { imageTasks } from './tasks.ts'
 
 /** One getter per resource. */
@@ -21,6 +22,10 @@ export class ImageStores extends RpcTarget {
 
   get images() {
     return new ImagesStore(this.#deps, this.#caller)
+  }
+
+  get metadefs() {
+    return new MetadefsStore(this.#deps, this.#caller)
   }
 }
 

@@ -8,6 +8,7 @@ import { isFault } from '../../schema/values/fault.ts'
 import { chooseLocation, deleteBytes, getBytes, putBytes } from './bytes.ts'
 import { endUpload, measuredColumns, UPLOAD_LEASE_MS, writeImage } from './images/store.ts'
 import { transition } from './images/states.ts'
+import { publishMetadef } from './metadefs/store.ts'
 import { publishImage } from './publish.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -69,6 +70,10 @@ function finishImport(deps: Deps, id: string, task_id: string, locations: ImageL
 export const imageTasks: Tasks<Deps> = {
   'image.publish': {
     run: async (deps, { id }: { id: string }) => await publishImage(deps, id),
+    deadline_ms: 7 * DAY_MS,
+  },
+  'metadef.publish': {
+    run: async (deps, { namespace }: { namespace: string }) => await publishMetadef(deps, namespace),
     deadline_ms: 7 * DAY_MS,
   },
   'image.upload_watch': {

@@ -1,4 +1,6 @@
 /** What this Swift can do: GET /info. Clients and Tempest decide by it what to use. */
+import type { Env } from '../../durable-objects/kernel/env.ts'
+import { syncRealm } from './features/sync.ts'
 import { CONTAINERS_PER_EXTRACTION_MAX, FAILED_EXTRACTIONS_MAX } from './features/bulk-upload.ts'
 import { DELETES_MAX } from './features/bulk-delete.ts'
 import { SEGMENTS_MAX } from './features/slo.ts'
@@ -7,7 +9,8 @@ import { LIMITS } from './headers.ts'
 import { MANIFEST_BYTES_MAX } from './object/large.ts'
 import { POLICIES } from './policies.ts'
 
-export function capabilities(): Record<string, unknown> {
+export function capabilities(env: Env): Record<string, unknown> {
+  const { realm, cluster } = syncRealm(env)
   return {
     swift: { ...LIMITS, version: '2.30.1', strict_cors_mode: true, allow_account_management: false, account_autocreate: true, policies: POLICIES.map(({ name, default: isDefault }) => ({ name, aliases: name, ...(isDefault ? { default: true } : {}) })) },
     account_quotas: {}, container_quotas: {}, staticweb: {}, crossdomain: {}, keystoneauth: {},
@@ -17,6 +20,7 @@ export function capabilities(): Record<string, unknown> {
     dlo: { max_segments: 10_000 },
     tempurl: { methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'], allowed_digests: DIGESTS, incoming_remove_headers: ['x-timestamp'], incoming_allow_headers: [], outgoing_remove_headers: ['x-object-meta-*'], outgoing_allow_headers: ['x-object-meta-public-*'] },
     formpost: { allowed_digests: DIGESTS },
+    container_sync: { realms: { [realm]: { clusters: { [cluster]: { current: true } } } } },
     versioned_writes: { allowed_flags: ['x-versions-location', 'x-history-location'] },
   }
 }

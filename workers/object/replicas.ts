@@ -4,7 +4,7 @@
  */
 import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
 import type { ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
-import { Fault, isFault } from '../../schema/values/fault.ts'
+import { type Fault, isFault } from '../../schema/values/fault.ts'
 import { swiftFault } from './errors.ts'
 import type { Metadata } from './headers.ts'
 import type { ObjectName } from './names.ts'
@@ -69,7 +69,7 @@ export async function putReplicas(env: Env, name: ObjectName, policy: number, bo
   if (!(source instanceof Uint8Array) && !alone && options.size !== null && options.size <= BUFFER_BYTES_MAX) source = await readAll(source)
   if (source instanceof Uint8Array) return await settle(env, at, await putBuffered(env, at, spares, source, options, now_ms))
   const devices = alone ? at.primaries : await choose(env, at.primaries, spares, now_ms)
-  return await settle(env, at, await putStreams(env, at, devices, source, options, now_ms))
+  return await settle(env, at, await putStreams(env, at, devices, source, options, now_ms), true)
 }
 
 type Outcome<T> = { ok: true; value: T; device: RingDevice } | { ok: false; error: unknown; device: RingDevice }
@@ -78,7 +78,8 @@ async function attempt<T>(env: Env, device: RingDevice, now_ms: number, work: ()
   try {
     return { ok: true, value: await work(), device }
   } catch (error) {
-    if (isLost(error)) noteDown(env, device.host_id, now_ms)
+    // Only what the host's link says of itself: a client that went away says nothing about hosts.
+    if (isFault(error, 'unavailable')) noteDown(env, device.host_id, now_ms)
     return { ok: false, error, device }
   }
 }
@@ -155,17 +156,19 @@ async function quorumFirst<T>(works: Promise<Outcome<T>>[], timers: Timers): Pro
 }
 
 /** What the outcomes of a write mean. */
-async function settle<T>(env: Env, at: Located, outcomes: Outcome<T>[]): Promise<T> {
+async function settle<T>(env: Env, at: Located, outcomes: Outcome<T>[], streamed = false): Promise<T> {
   const good = outcomes.filter((one) => one.ok)
   const errors = outcomes.filter((one) => !one.ok).map((one) => one.error)
-  const newer = errors.find((error) => isFault(error, 'conflict'))
-  if (newer !== undefined) throw newer
   const [first] = good
   if (first !== undefined && good.length >= quorumOf(at.primaries.length)) return first.value
+  const newer = errors.find((error) => isFault(error, 'conflict'))
+  if (newer !== undefined) throw newer
   for (const kind of ['unprocessable', 'client_closed', 'bad_request', 'too_large', 'not_found'] as const) {
     const told = errors.find((error) => isFault(error, kind))
     if (told !== undefined) throw told
   }
+  // A body that breaks off fails every device with the stream's own error.
+  if (streamed && errors.length > 0 && errors.every((error) => !isFault(error))) throw swiftFault(499)
   forgetRing(env, at.policy)
   if (errors.length > 0 && errors.every((error) => isFault(error, 'insufficient_storage'))) throw swiftFault(507)
   throw swiftFault(503)

@@ -118,7 +118,7 @@ export class RingStore {
     const version = Number(row.version) + 1
     this.#deps.storage.transactionSync(() => {
       this.#rows('DELETE FROM replicas')
-      result.assignment.forEach((parts, replica) => this.#rows('INSERT INTO replicas (replica, parts) VALUES (?, ?)', replica, bufferOf(parts)))
+      for (const [replica, parts] of result.assignment.entries()) this.#rows('INSERT INTO replicas (replica, parts) VALUES (?, ?)', replica, bufferOf(parts))
       this.#rows('UPDATE ring SET version = ?, moved_h = ?, rebalanced_ms = ?, moved = ?', version, bufferOf(result.moved_h), this.#deps.clock.now_ms(), result.moved)
     })
     this.#cached = null

@@ -62,7 +62,7 @@ test('a new device takes its share and nothing else moves', () => {
     assert.ok(after.moved <= Math.ceil(share * 1.05) + 1, `${after.moved} moved for a share of ${share}`)
     assert.ok(held(after.assignment, count) >= Math.floor(share) - Math.ceil(share * 0.05) - 1)
     let changed = 0
-    before.assignment.forEach((row, replica) => row.forEach((id, part) => (changed += id === after.assignment[replica]?.[part] ? 0 : 1)))
+    for (const [replica, row] of before.assignment.entries()) for (const [part, id] of row.entries()) changed += id === after.assignment[replica]?.[part] ? 0 : 1
     assert.equal(changed, after.moved)
   }), { numRuns: 20 })
 })
@@ -106,7 +106,7 @@ test('shares add up, respect caps and follow weights', () => {
   fc.assert(fc.property(fc.array(fc.record({ weight: fc.integer({ min: 1, max: 9 }), cap: fc.integer({ min: 1, max: 4 }) }), { minLength: 1, maxLength: 6 }), fc.integer({ min: 1, max: 5 }), (items, total) => {
     const result = share(total, items.map(({ weight }) => weight), items.map(({ cap }) => cap))
     assert.ok(Math.abs(result.reduce((a, b) => a + b, 0) - Math.min(total, items.reduce((sum, { cap }) => sum + cap, 0))) < 1e-6)
-    result.forEach((value, at) => assert.ok(value <= (items[at]?.cap ?? 0) + 1e-9))
+    for (const [at, value] of result.entries()) assert.ok(value <= (items[at]?.cap ?? 0) + 1e-9)
   }))
 })
 

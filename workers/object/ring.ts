@@ -105,7 +105,7 @@ function setTargets(node: Node, replicas: number, overload: number): void {
   const gain = gains.reduce((sum, one) => sum + one, 0)
   const excess = children.map((_, at) => Math.max(0, (weighted[at] ?? 0) - (even[at] ?? 0)))
   const excessSum = excess.reduce((sum, one) => sum + one, 0)
-  children.forEach((child, at) => setTargets(child, (weighted[at] ?? 0) + (gains[at] ?? 0) - (excessSum === 0 ? 0 : (gain * (excess[at] ?? 0)) / excessSum), overload))
+  for (const [at, child] of children.entries()) setTargets(child, (weighted[at] ?? 0) + (gains[at] ?? 0) - (excessSum === 0 ? 0 : (gain * (excess[at] ?? 0)) / excessSum), overload)
 }
 
 class Builder {

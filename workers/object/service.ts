@@ -9,6 +9,7 @@ import { deleteContainer, getContainer, headContainer, postContainer, putContain
 import { formPost } from './features/formpost.ts'
 import { staticWebObject } from './features/staticweb.ts'
 import { tempUrl, tempUrlHeaders } from './features/tempurl.ts'
+import type { Env } from '../../durable-objects/kernel/env.ts'
 import { isFault } from '../../schema/values/fault.ts'
 import { cors, preflight } from './features/cors.ts'
 import { capabilities } from './info.ts'
@@ -51,13 +52,13 @@ const levels: Record<'account' | 'container' | 'object', { path: string; handler
 const routesOf = (level: keyof typeof levels): Route[] =>
   Object.entries(levels[level].handlers).map(([method, handler]) => route({ method: method as Method, path: levels[level].path, policy: 'public', body: 'stream', handle: swift(cors(handler)) }))
 
-const fixedText = (path: string, type: string, text: () => string): Route => route({ method: 'GET', path, policy: 'public', handle: plain((ctx) => (ctx.request.method === 'HEAD' ? new Response(null, { headers: { 'content-type': type } }) : sized(text(), { 'content-type': type }))) })
+const fixedText = (path: string, type: string, text: (env: Env) => string): Route => route({ method: 'GET', path, policy: 'public', handle: plain((ctx) => (ctx.request.method === 'HEAD' ? new Response(null, { headers: { 'content-type': type } }) : sized(text(ctx.env), { 'content-type': type }))) })
 
 const CROSSDOMAIN = '<?xml version="1.0"?>\n<!DOCTYPE cross-domain-policy SYSTEM "http://www.adobe.com/xml/dtds/cross-domain-policy.dtd" >\n<cross-domain-policy>\n<site-control permitted-cross-domain-policies="none"/>\n</cross-domain-policy>'
 
 const byLevel = { account: routesOf('account'), container: routesOf('container'), object: routesOf('object') }
 const fixedRoutes: Route[] = [
-  fixedText('/info', 'application/json; charset=UTF-8', () => JSON.stringify(capabilities())),
+  fixedText('/info', 'application/json; charset=UTF-8', (env) => JSON.stringify(capabilities(env))),
   fixedText('/healthcheck', 'text/plain; charset=UTF-8', () => 'OK'),
   fixedText('/crossdomain.xml', 'application/xml; charset=UTF-8', () => CROSSDOMAIN),
 ]

@@ -4,7 +4,7 @@
  */
 import { eq } from 'drizzle-orm'
 import type { CommandArgs, CommandName, CommandResults } from '../../schema/agent/commands.ts'
-import { backups } from '../../schema/project/volume.ts'
+import { type BackupRow, backups } from '../../schema/project/volume.ts'
 import { systemCaller } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
@@ -29,7 +29,8 @@ async function command<C extends CommandName>(deps: Deps, hostId: string, name: 
 
 const AWAY = new Set(['unavailable', 'timeout', 'bad_gateway', 'rate_limited'])
 
-export const accountOf = (projectId: string): string => `AUTH_${projectId}`
+/** Swift account of a backup's object. */
+const accountOf = (deps: Deps, backup: BackupRow): string => backup.account || `AUTH_${deps.name}`
 
 interface UploadPayload {
   volume_id: string
@@ -61,7 +62,7 @@ async function backUp(deps: Deps, { id }: { id: string }, entry: TaskEntry): Pro
   const volume = backup === undefined ? undefined : findVolume(deps, backup.volume_id)
   if (backup === undefined || backup.status !== 'creating') return
   if (volume === undefined || volume.host_id === null) return endBackup(deps, id, 'the volume is gone', null, entry.request_id)
-  const { path } = await deps.env.HOST.getByName(volume.host_id).grantTransfer({ method: 'PUT', kind: 'object', account: accountOf(deps.name), container: backup.container, object: backup.object, project_id: deps.name, request_id: entry.request_id })
+  const { path } = await deps.env.HOST.getByName(volume.host_id).grantTransfer({ method: 'PUT', kind: 'object', account: accountOf(deps, backup), container: backup.container, object: backup.object, project_id: deps.name, request_id: entry.request_id })
   const result = await command(deps, volume.host_id, 'volume.upload', { volume_id: backup.volume_id, snapshot_id: backup.snapshot_id, disk_format: 'raw', transfer_path: path }, entry)
   endBackup(deps, id, null, result, entry.request_id)
 }
@@ -87,7 +88,7 @@ interface RestorePayload {
 async function restore(deps: Deps, { backup_id, volume_id }: RestorePayload, entry: TaskEntry): Promise<void> {
   const [backup, volume] = [findBackup(deps, backup_id), findVolume(deps, volume_id)]
   if (backup === undefined || volume === undefined || volume.status !== 'restoring-backup' || volume.host_id === null) return
-  const { path } = await deps.env.HOST.getByName(volume.host_id).grantTransfer({ method: 'GET', kind: 'object', account: accountOf(deps.name), container: backup.container, object: backup.object, project_id: deps.name, request_id: entry.request_id })
+  const { path } = await deps.env.HOST.getByName(volume.host_id).grantTransfer({ method: 'GET', kind: 'object', account: accountOf(deps, backup), container: backup.container, object: backup.object, project_id: deps.name, request_id: entry.request_id })
   await command(deps, volume.host_id, 'volume.restore', { volume_id, transfer_path: path }, entry)
   endRestore(deps, { backup_id, volume_id }, null, entry.request_id)
 }
@@ -112,7 +113,7 @@ async function deleteBackup(deps: Deps, { id }: { id: string }, entry: TaskEntry
   const backup = findBackup(deps, id)
   if (backup === undefined || backup.status !== 'deleting') return
   try {
-    await deleteInternal(deps.env, accountOf(deps.name), backup.container, backup.object)
+    await deleteInternal(deps.env, accountOf(deps, backup), backup.container, backup.object)
   } catch (error) {
     if (!isFault(error, 'not_found')) throw error
   }

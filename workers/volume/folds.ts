@@ -18,15 +18,15 @@ function foldVolume(deps: Deps, tx: Tx, hostId: string, item: ObservedItem): voi
     case 'working':
       return
     case 'ready':
-      return ready(deps, tx, row)
+      return void ready(deps, tx, row)
     case 'failed':
-      return failed(deps, tx, row, item)
+      return void failed(deps, tx, row, item)
     case 'gone':
-      if (row.desired === 'absent') return removeVolume(deps, tx, row)
+      if (row.desired === 'absent') return void removeVolume(deps, tx, row)
       tell(deps, tx, `host-${hostId}`, 'VOLUME', row.id, EVENTS.create('the volume is not on its host any more'))
       return void writeVolume(deps, tx, row, { status: 'error', previous_status: row.status })
     default:
-      return item.status satisfies never
+      return void (item.status satisfies never)
   }
 }
 
@@ -35,7 +35,7 @@ function ready(deps: Deps, tx: Tx, row: VolumeRow): void {
   if (row.status === 'creating') {
     if (row.restore_backup_id === null) return void writeVolume(deps, tx, row, { status: 'available' })
     writeVolume(deps, tx, row, { status: 'restoring-backup' })
-    return tx.outbox('volume.restore', { backup_id: row.restore_backup_id, volume_id: row.id }, { key: `backup-${row.restore_backup_id}` })
+    return void tx.outbox('volume.restore', { backup_id: row.restore_backup_id, volume_id: row.id }, { key: `backup-${row.restore_backup_id}` })
   }
   if (row.status === 'extending') return void writeVolume(deps, tx, row, { status: row.previous_status ?? 'available', previous_status: null, size_gib: row.pending_size_gib ?? row.size_gib, pending_size_gib: null })
 }
@@ -48,7 +48,7 @@ function failed(deps: Deps, tx: Tx, row: VolumeRow, item: ObservedItem): void {
   }
   if (row.status === 'extending') {
     tell(deps, tx, request, 'VOLUME', row.id, EVENTS.extend(said(item)))
-    return endExtend(deps, tx, row, 'error_extending')
+    return void endExtend(deps, tx, row, 'error_extending')
   }
   if (row.status === 'deleting') {
     tell(deps, tx, request, 'VOLUME', row.id, EVENTS.delete(said(item)))
@@ -66,7 +66,7 @@ export function endExtend(deps: Deps, tx: Tx, row: VolumeRow, status: VolumeStat
 function foldSnapshot(deps: Deps, tx: Tx, hostId: string, item: ObservedItem): void {
   const row = findSnapshot(deps, item.id)
   if (row === undefined || row.host_id !== hostId || item.generation !== row.generation) return
-  if (item.status === 'gone' && row.desired === 'absent') return removeSnapshot(deps, tx, row)
+  if (item.status === 'gone' && row.desired === 'absent') return void removeSnapshot(deps, tx, row)
   if (item.status === 'ready' && row.status === 'creating') return void writeSnapshot(deps, tx, row, { status: 'available', progress: '100%' })
   if (item.status === 'failed' || (item.status === 'gone' && row.desired === 'present')) {
     tell(deps, tx, `host-${hostId}`, 'VOLUME_SNAPSHOT', row.id, EVENTS.snapshot(said(item)))

@@ -1,4 +1,4 @@
-/** Rows -> desired items of a host, and how they are promised: an outbox step that delivers what the row says when it runs, and a watch that ends a wait. */
+/** Rows -> desired items of a host, and how they are promised: an outbox step that delivers what the row says when it runs. */
 import type { Deps, Tx } from '../../durable-objects/kernel/deps.ts'
 import type { DesiredItem } from '../../schema/agent/desired.ts'
 import type { AttachmentRow, SnapshotRow, VolumeRow } from '../../schema/project/volume.ts'
@@ -18,9 +18,6 @@ export const exportItem = (deps: Deps, row: AttachmentRow, state: 'present' | 'a
   kind: 'export', id: row.id, project_id: deps.name, generation: row.generation + (state === 'absent' ? 1 : 0), state,
   spec: { volume_id: row.volume_id, iqn: row.iqn ?? '', lun: LUN, chap_user: row.chap_user ?? '', chap_secret: row.chap_secret ?? '' },
 })
-
-/** What a host must do before the wait is over. Copies of images take longest. */
-export const WATCH_MS = { create: 60 * 60_000, delete: 15 * 60_000, extend: 15 * 60_000, snapshot: 30 * 60_000 }
 
 export interface PushPayload {
   host_id: string
@@ -50,16 +47,4 @@ export const keyOf = (volumeId: string): string => `volume-${volumeId}`
 
 export function push(tx: Tx, volumeId: string, payload: PushPayload): void {
   tx.outbox('volume.push', payload, { key: keyOf(volumeId) })
-}
-
-export interface WatchPayload {
-  kind: 'volume' | 'snapshot'
-  id: string
-  generation: number
-  status: string
-}
-
-/** Ends the wait for a host: after `delay_ms` the row is resolved if it is still as it was. */
-export function watch(tx: Tx, payload: WatchPayload, delay_ms: number): void {
-  tx.outbox('volume.watch', payload, { delay_ms, deadline_ms: delay_ms + 10 * 60_000 })
 }

@@ -6,7 +6,8 @@ import type { Caller } from '../../schema/values/caller.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import { projectTag, tagOf } from '../../schema/values/ids.ts'
 import type { VolumeSpec } from '../../schema/agent/desired.ts'
-import { push, watch, WATCH_MS, keyOf } from './items.ts'
+import { WAIT_MS, waitUntil } from './deadlines.ts'
+import { keyOf, push } from './items.ts'
 import { attachmentsOf, freeBackup, snapshotsOf, writeSnapshot, writeVolume } from './rows.ts'
 import { DEFAULT_TYPE, DEFAULT_ZONE } from './types/default-type.ts'
 import { accept } from './volumes/states.ts'
@@ -68,7 +69,7 @@ export function makeVolume(deps: Deps, tx: Tx, caller: Caller, spec: NewVolume, 
     id, name: spec.name, description: spec.description, status: 'creating', previous_status: null, size_gib: spec.size_gib, pending_size_gib: null, volume_type_id: type.id, volume_type: type.name,
     availability_zone: spec.availability_zone ?? DEFAULT_ZONE, host_id: null, host: null, portal: null, bootable: spec.bootable, readonly: null, multiattach: spec.multiattach, metadata: spec.metadata, image_metadata: spec.image_metadata,
     source: spec.source, snapshot_id: spec.snapshot_id, source_volid: spec.source_volid, restore_backup_id: spec.restore_backup_id ?? null, scheduler_hints: spec.scheduler_hints, user_id: caller.user_id, generation: 0, desired: null,
-    foreign_id: tagOf(id) !== projectTag(deps.name), created_ms: tx.now_ms, updated_ms: null,
+    foreign_id: tagOf(id) !== projectTag(deps.name), created_ms: tx.now_ms, updated_ms: null, deadline_ms: null,
   }
   deps.db.insert(volumes).values(row).run()
   tx.change('volume', id, 'create', null, { id, name: row.name, size_gib: row.size_gib, source: row.source })
@@ -90,17 +91,15 @@ export function deleteVolume(deps: Deps, tx: Tx, row: VolumeRow, options: { casc
     throw new Fault('bad_request', `Invalid volume: Volume ${row.id} is attached to a server; detach it first.`)
   }
   for (const snapshot of kept) deleteSnapshotRow(deps, tx, snapshot, row.id)
-  if (row.host_id === null) return removeVolume(deps, tx, row)
-  const next = writeVolume(deps, tx, row, { status: 'deleting', previous_status: row.status, desired: 'absent', generation: row.generation + 1 })
+  if (row.host_id === null) return void removeVolume(deps, tx, row)
+  writeVolume(deps, tx, row, { status: 'deleting', previous_status: row.status, desired: 'absent', generation: row.generation + 1, deadline_ms: waitUntil(deps, tx, WAIT_MS.delete) })
   push(tx, row.id, { host_id: row.host_id, kind: 'volume', id: row.id })
-  watch(tx, { kind: 'volume', id: row.id, generation: next.generation, status: 'deleting' }, WATCH_MS.delete)
 }
 
 export function deleteSnapshotRow(deps: Deps, tx: Tx, row: Parameters<typeof writeSnapshot>[2], volumeId: string): void {
   if (row.desired === 'absent') return
-  const next = writeSnapshot(deps, tx, row, { status: 'deleting', desired: 'absent', generation: row.generation + 1 })
+  writeSnapshot(deps, tx, row, { status: 'deleting', desired: 'absent', generation: row.generation + 1, deadline_ms: waitUntil(deps, tx, WAIT_MS.delete) })
   push(tx, volumeId, { host_id: row.host_id ?? '', kind: 'snapshot', id: row.id })
-  watch(tx, { kind: 'snapshot', id: row.id, generation: next.generation, status: 'deleting' }, WATCH_MS.delete)
 }
 
 /** The row goes; the region forgets the claim and, where there was one, the alias. */

@@ -5,13 +5,20 @@ import type { VolumesPeer } from '../../durable-objects/project/peers.ts'
 import { attachments } from '../../schema/project/volume.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import { complete, detach, offer, offerOf, reserve } from './attach.ts'
+import { watchDeadlines } from './deadlines.ts'
 import { deleteVolume, makeVolume } from './make.ts'
 import { findAttachment, findVolume, readAttachment, readSnapshot, readVolume, writeAttachment, writeVolume } from './rows.ts'
 import { imageMetadata } from './volumes/image-metadata.ts'
 import { DEFAULT_ZONE } from './types/default-type.ts'
 import { accept, isDeletable } from './volumes/states.ts'
 
-export const volumesPeer = (deps: Deps): VolumesPeer => ({
+/** Wired once in the life of an object: its alarm too. */
+export const volumesPeer = (deps: Deps): VolumesPeer => {
+  watchDeadlines(deps)
+  return peer(deps)
+}
+
+const peer = (deps: Deps): VolumesPeer => ({
   get(volumeId) {
     const row = findVolume(deps, volumeId)
     if (row === undefined) return null

@@ -1,13 +1,13 @@
-/** Outbox tasks of volumes: placing, telling hosts, ending waits, giving room back. Copies of bytes are in copies.ts. */
+/** Outbox tasks of volumes: placing, telling hosts, giving room back. Copies of bytes are in copies.ts. */
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import { REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
 import type { Task, Tasks } from '../../durable-objects/kernel/outbox.ts'
 import { systemCaller } from '../../schema/values/caller.ts'
 import { copyTasks } from './copies.ts'
-import { endExtend, removeSnapshot } from './folds.ts'
-import { currentItem, push, type PushPayload, volumeItem, watch, WATCH_MS, type WatchPayload } from './items.ts'
-import { removeVolume } from './make.ts'
-import { attachmentsOf, EVENTS, findSnapshot, findVolume, tell, writeSnapshot, writeVolume } from './rows.ts'
+import { WAIT_MS, waitUntil } from './deadlines.ts'
+import { endExtend } from './folds.ts'
+import { currentItem, type PushPayload, volumeItem } from './items.ts'
+import { attachmentsOf, EVENTS, findSnapshot, findVolume, tell, writeVolume } from './rows.ts'
 import { transferTasks } from './transfers/tasks.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -37,8 +37,7 @@ const placeTask: Task<Deps> = {
     const next = deps.commit(systemCaller(entry.request_id), (tx) => {
       if (now.host_id !== null) return now
       const { portal, host, host_id, availability_zone, volume_type_id, volume_type } = placed
-      const written = writeVolume(deps, tx, now, { portal, host, host_id, availability_zone, volume_type_id, volume_type, generation: now.generation + 1, desired: 'present' })
-      watch(tx, { kind: 'volume', id: now.id, generation: written.generation, status: 'creating' }, WATCH_MS.create)
+      const written = writeVolume(deps, tx, now, { portal, host, host_id, availability_zone, volume_type_id, volume_type, generation: now.generation + 1, desired: 'present', deadline_ms: waitUntil(deps, tx, WAIT_MS.create) })
       return written
     })
     await deps.env.HOST.getByName(placed.host_id).put([volumeItem(deps, next)])
@@ -51,32 +50,6 @@ const placeTask: Task<Deps> = {
       writeVolume(deps, tx, row, { status: 'error' })
     })
   },
-}
-
-/** A wait is over: the row says so, what was promised to the host stays promised, and its late report still counts. */
-function endWait(deps: Deps, { kind, id, generation, status }: WatchPayload, request_id: string): void {
-  const caller = systemCaller(request_id)
-  if (kind === 'snapshot') {
-    const row = findSnapshot(deps, id)
-    if (row === undefined || row.generation !== generation || row.status !== status) return
-    deps.commit(caller, (tx) => {
-      tell(deps, tx, request_id, 'VOLUME_SNAPSHOT', id, EVENTS.snapshot('the host did not answer in time'))
-      if (row.host_id === null || row.host_id === '') removeSnapshot(deps, tx, row)
-      else writeSnapshot(deps, tx, row, { status: status === 'deleting' ? 'error_deleting' : 'error' })
-    })
-    return
-  }
-  const row = findVolume(deps, id)
-  if (row === undefined || row.generation !== generation || row.status !== status) return
-  deps.commit(caller, (tx) => {
-    if (status === 'extending') {
-      tell(deps, tx, request_id, 'VOLUME', id, EVENTS.extend('the host did not answer in time'))
-      return endExtend(deps, tx, row, 'error_extending')
-    }
-    if (status === 'deleting' && row.host_id === null) return removeVolume(deps, tx, row)
-    tell(deps, tx, request_id, 'VOLUME', id, status === 'deleting' ? EVENTS.delete('the host did not answer in time') : EVENTS.create('the host did not answer in time'))
-    writeVolume(deps, tx, row, { status: status === 'deleting' ? 'error_deleting' : 'error' })
-  })
 }
 
 interface ExtendPayload {
@@ -121,10 +94,6 @@ export const volumeTasks: Tasks<Deps> = {
     },
     deadline_ms: 7 * DAY_MS,
   },
-  'volume.watch': {
-    run: async (deps, payload: WatchPayload, entry) => endWait(deps, payload, entry.request_id),
-    expire: (deps, payload: WatchPayload, _error, entry) => endWait(deps, payload, entry.request_id),
-  },
   'volume.extend': extendTask,
   'volume.resize': { run: async (deps, { id, size_gib }: ExtendPayload, entry) => await schedulerOf(deps, entry.request_id).resize(id, size_gib), deadline_ms: 7 * DAY_MS },
   'volume.retype': { run: async (deps, { id, volume_type_id }: { id: string; volume_type_id: string }, entry) => await schedulerOf(deps, entry.request_id).retype(id, volume_type_id), deadline_ms: 7 * DAY_MS },
@@ -139,5 +108,3 @@ export const volumeTasks: Tasks<Deps> = {
   ...copyTasks,
   ...transferTasks,
 }
-
-export { push }

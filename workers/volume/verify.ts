@@ -6,6 +6,9 @@ import { peersOf } from '../../durable-objects/project/peers.ts'
 import { attachments, backups, snapshots, transfers, volumes } from '../../schema/project/volume.ts'
 import { TRANSIENT } from './volumes/states.ts'
 
+/** An alarm may be this late. */
+const LATE_MS = 60_000
+
 export function verifyVolume(deps: Deps): Violation[] {
   const found: Violation[] = []
   const say = (invariant: string, resource: string, message: string) => void found.push({ invariant, project_id: deps.name, resource, message })
@@ -13,13 +16,16 @@ export function verifyVolume(deps: Deps): Violation[] {
   const attached = deps.db.select().from(attachments).all()
   const pending = new Set(deps.storage.sql.exec('SELECT task, payload FROM _outbox').toArray().flatMap((row) => idsIn(String(row.payload))))
 
+  const now = deps.clock.now_ms()
+  const awaited = (deadline_ms: number | null): boolean => deadline_ms !== null && deadline_ms + LATE_MS > now
+
   for (const volume of all.values()) {
     const mine = attached.filter((row) => row.volume_id === volume.id)
     const resource = `volume ${volume.id}`
     if (!volume.multiattach && mine.length > 1) say('volume-one-attachment', resource, `an exclusive volume has ${mine.length} attachments`)
     if (volume.status === 'available' && mine.length > 0) say('volume-one-attachment', resource, 'an available volume has an attachment')
     if (volume.status === 'in-use' && !mine.some((row) => row.status === 'attached' || row.status === 'detaching')) say('volume-one-attachment', resource, 'a volume in use has no attachment')
-    if (TRANSIENT.has(volume.status) && !pending.has(volume.id)) say('no-overdue-state', resource, `it is ${volume.status} and nothing will end that`)
+    if (TRANSIENT.has(volume.status) && !pending.has(volume.id) && !awaited(volume.deadline_ms)) say('no-overdue-state', resource, `it is ${volume.status} and nothing will end that`)
     if (volume.desired === 'present' && volume.host_id === null) say('reference-exists', resource, 'it is promised to no host')
   }
   for (const row of attached) {
@@ -29,7 +35,7 @@ export function verifyVolume(deps: Deps): Violation[] {
   }
   for (const row of deps.db.select().from(snapshots).all()) {
     if (!all.has(row.volume_id)) say('reference-exists', `snapshot ${row.id}`, `its volume ${row.volume_id} does not exist`)
-    if ((row.status === 'creating' || row.status === 'deleting' || row.status === 'backing-up') && !pending.has(row.id) && !(row.status === 'backing-up' && backupOf(deps, row.id, pending))) say('no-overdue-state', `snapshot ${row.id}`, `it is ${row.status} and nothing will end that`)
+    if ((row.status === 'creating' || row.status === 'deleting' || row.status === 'backing-up') && !pending.has(row.id) && !(row.status !== 'backing-up' && awaited(row.deadline_ms)) && !(row.status === 'backing-up' && backupOf(deps, row.id, pending))) say('no-overdue-state', `snapshot ${row.id}`, `it is ${row.status} and nothing will end that`)
   }
   for (const row of deps.db.select().from(backups).all()) {
     if ((row.status === 'creating' || row.status === 'deleting') && !pending.has(row.id)) say('no-overdue-state', `backup ${row.id}`, `it is ${row.status} and nothing will end that`)
@@ -49,7 +55,7 @@ const backupOf = (deps: Deps, snapshotId: string, pending: ReadonlySet<string>):
 
 /** What this project's volumes hold elsewhere. */
 export function volumeHoldings(deps: Deps): Pick<Holdings, 'items' | 'volumes' | 'multiattach'> {
-  const pending = new Set(deps.storage.sql.exec("SELECT payload FROM _outbox WHERE task <> 'volume.watch'").toArray().flatMap((row) => idsIn(String(row.payload))))
+  const pending = new Set(deps.storage.sql.exec("SELECT payload FROM _outbox").toArray().flatMap((row) => idsIn(String(row.payload))))
   const rows = deps.db.select().from(volumes).all()
   const hosts = new Map(rows.map((row) => [row.id, row.host_id]))
   const items: Expected[] = []

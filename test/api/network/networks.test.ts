@@ -161,3 +161,14 @@ test('the same POST with an Idempotency-Key makes one network', async (t) => {
   assert.equal(first.network.id, again.network.id)
   assert.equal((await ok(a('GET', '/networks'), 200)).networks.length, 1)
 })
+
+test('an operator chooses a segment id once; taken, nothing stays', async (t) => {
+  const { admin, verify, close } = await networkCloud()
+  t.after(close)
+  const chosen = { 'provider:network_type': 'vxlan', 'provider:segmentation_id': 77_777 }
+  assert.equal((await ok(admin('POST', '/networks', { network: chosen }), 201)).network['provider:segmentation_id'], 77_777)
+  await refused(admin('POST', '/networks', { networks: [{ name: 'x' }, chosen] }), 409, 'TunnelIdInUse')
+  assert.equal((await ok(admin('GET', '/networks'), 200)).networks.length, 1)
+  await refused(admin('POST', '/networks', { network: { 'provider:network_type': 'flat' } }), 400, 'InvalidInput', /physical_network/)
+  verify()
+})

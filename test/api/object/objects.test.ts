@@ -97,7 +97,7 @@ test('ranges and conditions', async () => {
   assert.equal(both.status, 206)
   assert.match(both.headers.get('content-type') ?? '', /^multipart\/byteranges;boundary=/)
   assert.equal(both.headers.get('content-length'), String(both.text.length))
-  assert.match(both.text, /Content-Range: bytes 0-1\/10\r\n\r\n01\r\n--[^\r]+\r\n[^]*8-9\/10\r\n\r\n89\r\n--/)
+  assert.match(both.text, /Content-Range: bytes 0-1\/10\r\n\r\n01\r\n--[^\r]+\r\n.*8-9\/10\r\n\r\n89\r\n--/s)
   const etag = md5('0123456789')
   assert.equal((await cloud.swift('GET', '/rng/o', { headers: { 'if-none-match': etag } })).status, 304)
   assert.equal((await cloud.swift('GET', '/rng/o', { headers: { 'if-match': '"other"' } })).status, 412)

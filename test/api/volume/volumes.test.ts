@@ -196,7 +196,7 @@ test('attachments: one at a time, offered with credentials of their own, freed a
   assert.match(connected.target_portal, /^10\.0\.0\.\d+:3260$/)
   assert.ok(connected.auth_password.length >= 24)
   const exported = await until(async () => at.record.items.find((item) => item.kind === 'export' && item.id === id), (item) => item !== undefined, 'the export is promised')
-  assert.equal((exported?.spec as { chap_secret: string }).chap_secret, connected.auth_password)
+  assert.equal((exported?.spec as { chap_secret: string } | undefined)?.chap_secret, connected.auth_password)
   assert.equal((await call('POST', `/attachments/${id}/action`, { headers: LATEST, json: { 'os-complete': null } })).status, 204)
   assert.equal(await status(row.id), 'in-use')
   assert.equal((await call('DELETE', `/volumes/${row.id}`)).status, 400)
@@ -234,7 +234,7 @@ test('a volume is made of an image and remembers it; a volume becomes an image',
   assert.equal(row.volume_image_metadata.os_distro, 'debian')
   assert.equal(row.volume_image_metadata.image_id, image.id)
   const item = at.record.items.find((entry) => entry.id === row.id)
-  assert.equal((item?.spec as { source: { image: { sha512: string } } }).source.image.sha512.length, 128)
+  assert.equal((item?.spec as { source: { image: { sha512: string } } } | undefined)?.source.image.sha512.length, 128)
   at.record.behaviour.command = async (_host, name, args) => {
     assert.equal(name, 'volume.upload')
     assert.match(String(args.transfer_path), /^\/agents\/v1\/transfers\//)

@@ -2,7 +2,7 @@
  * All objects of a cloud in one Node process: the real object classes over simulated storage, alarms and RPC. Used by API tests (real time) and by the
  * seeded simulator (its own clock). Arguments and results are copied as RPC would; errors keep name, message and own fields, never their class.
  */
-import { Fault, isFault } from '../../../schema/values/fault.ts'
+import { type Fault, isFault } from '../../../schema/values/fault.ts'
 import { systemClock, type Clock } from '../../../schema/values/time.ts'
 import { systemRandom, type Random } from '../../../schema/values/random.ts'
 import { RpcTarget } from './workers.ts'

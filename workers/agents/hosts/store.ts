@@ -44,7 +44,7 @@ export class HostsStore extends RpcTarget {
 
   /** Hosts that may take new things: up, enabled, not forced down, with the role. */
   available(role: HostRole): HostRow[] {
-    return this.list().filter((host) => host.up && !host.disabled && !host.forced_down && host.facts !== null && host.facts.roles.includes(role))
+    return this.list().filter((host) => host.up && !host.disabled && !host.forced_down && host.facts?.roles.includes(role) === true)
   }
 
   set(id: string, change: { disabled?: boolean; disabled_reason?: string | null; forced_down?: boolean; availability_zone?: string }): HostRow {

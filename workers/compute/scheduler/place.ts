@@ -30,7 +30,7 @@ export function rank(request: PlaceRequest, hosts: readonly HostState[]): { host
     const raw = hosts.map((host) => weigher.weigh(host, request))
     const min = Math.min(...raw)
     const span = Math.max(...raw) - min
-    if (span > 0) raw.forEach((value, i) => (weights[i] = (weights[i] ?? 0) + (weigher.multiplier * (value - min)) / span))
+    if (span > 0) for (const [i, value] of raw.entries()) weights[i] = (weights[i] ?? 0) + (weigher.multiplier * (value - min)) / span
   }
   return hosts.map((host, i) => ({ host, weight: weights[i] ?? 0 })).sort((a, b) => b.weight - a.weight || (a.host.name < b.host.name ? -1 : 1))
 }

@@ -15,7 +15,9 @@ export function watchDeadlines(deps: Deps): void {
 export function expireTasks(deps: Deps): void {
   const now = deps.clock.now_ms()
   const overdue = deps.db.select().from(servers).where(and(isNotNull(servers.deadline_ms), lte(servers.deadline_ms, now))).all()
-  if (overdue.length > 0) deps.commit(systemCaller('deadline'), (tx) => overdue.forEach((row) => expire(deps, tx, row)))
+  if (overdue.length > 0) deps.commit(systemCaller('deadline'), (tx) => {
+    for (const row of overdue) expire(deps, tx, row)
+  })
   const [next] = deps.storage.sql.exec('SELECT MIN(deadline_ms) AS at FROM servers WHERE deadline_ms IS NOT NULL').toArray()
   if (next?.at != null) deps.alarms.at(DEADLINES, Number(next.at))
 }

@@ -82,7 +82,7 @@ function elsewhere(deps: Deps, tx: Tx, row: ServerRow, why: string): void {
     endTask(tx, row, 'error', { excluded_hosts: excluded, fault: faultOf(tx, `Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance ${row.id}.`, why) }, { message: why })
     return
   }
-  nextTask(deps, tx, row, 'scheduling', { excluded_hosts: excluded, generation: row.generation + 1 })
+  nextTask(deps, tx, row, 'scheduling', { excluded_hosts: excluded, generation: row.generation + 1, fault: faultOf(tx, why) })
   converge(tx, row.id)
 }
 

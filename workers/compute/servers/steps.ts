@@ -68,7 +68,8 @@ function noPlace(tx: Tx, serverId: string, funnel: string): void {
   const row = anyServer(tx.db, serverId)
   if (row === undefined || !needsPlace(row)) return
   noteEvent(tx, row, 'conductor_schedule_and_build_instances', 'Error', funnel)
-  const failure = { message: NO_VALID_HOST, details: `${NO_VALID_HOST} Filters: ${funnel}` }
+  // After a host refused, its reason says more than the scheduler's.
+  const failure = { message: NO_VALID_HOST, details: `${NO_VALID_HOST} Filters: ${funnel}${row.fault === null ? '' : `. Before: ${row.fault.message}`}` }
   endTask(tx, row, row.task_state === 'unshelving' ? 'shelved_offloaded' : 'error', { fault: faultOf(tx, NO_VALID_HOST, failure.details), power_state: 0 }, failure)
 }
 

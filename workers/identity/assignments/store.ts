@@ -3,7 +3,7 @@ import { and, eq, inArray } from 'drizzle-orm'
 import { assignments, groups, projects, roles, users } from '../../../schema/identity/tables.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { notFound } from '../kernel/realm.ts'
-import { Store, exists, inTx } from '../kernel/store.ts'
+import { Store, inTx } from '../kernel/store.ts'
 import { ofAssignment } from '../revocations/concerned.ts'
 import { type AssignmentRow, type RoleRow, SYSTEM_TARGET, byIds, descendantIds, expand, groupIdsOf, impliedMap, memberIdsOf, projectById, projectIdsOfAssignment, rolesByIds } from './effective.ts'
 

@@ -169,7 +169,7 @@ export class Projects extends Store {
     const above = [parent, ...ancestorsOf(db, parent)]
     const off = above.find((row) => !row.enabled)
     if (off !== undefined && spec.enabled !== false) throw forbidden(`cannot create a project in a branch containing a disabled project: ${off.id}`)
-    if (above.length >= options.max_project_tree_depth) throw forbidden(`Max hierarchy depth reached for ${parent.id} branch.`)
+    if (above.length > options.max_project_tree_depth) throw forbidden(`Max hierarchy depth reached for ${parent.id} branch.`)
     return parent
   }
 

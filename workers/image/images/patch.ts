@@ -2,7 +2,7 @@
  * JSON-patch of an image, in its two media types: v2.1 ({op, path, value}) and the older v2.0 ({"replace": path, "value": ...}). Applying is pure: row in, changes
  * out, so that the store can do it inside its transaction.
  */
-import { type ImageRow, type Visibility } from '../../../schema/project/image.ts'
+import type { ImageRow, Visibility } from '../../../schema/project/image.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { safeParse } from 'valibot'
 import { BASE_ATTRIBUTES, checkQuotas, patchBody, refuseAttributes } from './requests.ts'

@@ -48,7 +48,13 @@ async function visible(ctx: Context, everybody: boolean): Promise<ImageData[]> {
   return [...own, ...published.filter((entry) => entry.owner_id !== ctx.caller.project_id).map((entry) => entry.data as ImageData)]
 }
 
+/** An empty id is an unknown image, not the list. */
+const refuseEmptyId = (ctx: Context) => {
+  if (ctx.url.pathname.endsWith('/')) throw new Fault('not_found', 'No image found with ID ')
+}
+
 async function list(ctx: Context) {
+  refuseEmptyId(ctx)
   const query = parseQuery(ctx.url.searchParams)
   const admin = ctx.allows(ANY_PROJECT, { project_id: null })
   const rows = (await visible(ctx, admin)).filter((image) => isListed(image, query, ctx.caller.project_id, admin) && isMatch(image, query))
@@ -85,6 +91,15 @@ async function changeOwner(ctx: Context, image: ImageData, owner: string, ops: R
 export const routes = [
   route({ method: 'POST', path: '/v2/images', policy: 'add_image', body: 'json', handle: create }),
   route({ method: 'GET', path: '/v2/images', policy: 'get_images', handle: list }),
+  route({
+    method: 'DELETE',
+    path: '/v2/images',
+    policy: 'delete_image',
+    handle: (ctx) => {
+      refuseEmptyId(ctx)
+      throw new Fault('method_not_allowed', 'The method DELETE is not allowed for this resource.', { headers: { allow: 'GET, POST' } })
+    },
+  }),
   route({ method: 'GET', path: '/v2/images/:id', policy: 'get_image', handle: async (ctx) => imageView((await locate(ctx, idOf(ctx))).image) }),
   route({ method: 'PATCH', path: '/v2/images/:id', policy: 'modify_image', body: 'json', handle: patch }),
   route({

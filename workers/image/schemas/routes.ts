@@ -6,7 +6,7 @@ import { CONTAINER_FORMATS, DISK_FORMATS, VISIBILITIES } from '../images/request
 const UUID = '^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$'
 const readOnly = (type: string | string[], description: string, more: object = {}) => ({ type, readOnly: true, description, ...more })
 const orNull = ['null', 'string']
-const links = (template: string, more: object[] = []) => [{ href: '{self}', rel: 'self' }, ...more, { href: '{schema}', rel: 'describedby' }].map((link) => ({ ...link, ...(template === '' ? {} : {}) }))
+const SELF_LINKS = [{ href: '{self}', rel: 'self' }, { href: '{schema}', rel: 'describedby' }]
 
 const image = {
   name: 'image',
@@ -67,20 +67,42 @@ const task = {
 const listOf = (name: string, item: object, paged: boolean) => ({
   name,
   properties: { [name]: { type: 'array', items: item }, schema: { type: 'string' }, ...(paged ? { first: { type: 'string' }, next: { type: 'string' } } : {}) },
-  links: [...(paged ? [{ href: '{first}', rel: 'first' }, { href: '{next}', rel: 'next' }] : []), ...links('')],
+  links: [...(paged ? [{ href: '{first}', rel: 'first' }, { href: '{next}', rel: 'next' }] : []), ...SELF_LINKS],
 })
 
 export const SCHEMAS: Record<string, object> = { image, images: listOf('images', image, true), member, members: listOf('members', member, false), task, tasks: listOf('tasks', task, true) }
 
+const text = (description: string) => ({ type: 'string', description })
+const stamps = { created_at: readOnly('string', 'Date and time of creation'), updated_at: readOnly('string', 'Date and time of the last modification'), self: { type: 'string' }, schema: { type: 'string' } }
+const property = {
+  name: 'property',
+  properties: { name: text('The name of the property'), title: text('Its title'), description: text('What it means'), type: { type: 'string', enum: ['array', 'boolean', 'integer', 'number', 'object', 'string', null] }, operators: { type: 'array' }, enum: { type: 'array' }, default: {}, minimum: { type: 'number' }, maximum: { type: 'number' }, readonly: { type: 'boolean' } },
+  required: ['name', 'type', 'title'],
+}
+const object = { name: 'object', properties: { name: text('The name of the object'), description: text('What it means'), required: { type: 'array' }, properties: { type: 'object' }, ...stamps }, required: ['name'] }
+const tag = { name: 'tag', properties: { name: { ...text('The name of the tag'), maxLength: 80 }, ...stamps }, required: ['name'] }
+const resourceType = { name: 'resource_type_association', properties: { name: { ...text('Resource type, named as in Heat'), maxLength: 80 }, prefix: text('Prefix of properties on this resource type'), properties_target: text('Where properties go where there are several places'), ...stamps }, required: ['name'] }
+const namespace = {
+  name: 'namespace',
+  properties: {
+    namespace: { ...text('The unique namespace text.'), maxLength: 80 }, display_name: { ...text('The user friendly name for the namespace.'), maxLength: 80 }, description: text('A user friendly description of the namespace.'),
+    visibility: { type: 'string', enum: ['public', 'private'] }, protected: { type: 'boolean' }, owner: text('Owner of the namespace.'), resource_type_associations: { type: 'array' }, properties: { type: 'object' }, objects: { type: 'array' }, tags: { type: 'array' }, ...stamps,
+  },
+  required: ['namespace'],
+}
+
+export const METADEF_SCHEMAS: Record<string, object> = {
+  namespace, namespaces: listOf('namespaces', namespace, true), object, objects: listOf('objects', object, true), property, properties: listOf('properties', property, false), tag, tags: listOf('tags', tag, true), resource_type: resourceType,
+  resource_types: { ...listOf('resource_type_associations', resourceType, false), name: 'resource_type_associations' },
+}
+
+const schemaIn = (all: Record<string, object>, name: string): object => {
+  const schema = all[name]
+  if (schema === undefined) throw new Fault('not_found', `There is no schema named ${name}.`)
+  return schema
+}
+
 export const routes = [
-  route({
-    method: 'GET',
-    path: '/v2/schemas/:name',
-    policy: 'token',
-    handle: (ctx) => {
-      const schema = SCHEMAS[ctx.params.name ?? '']
-      if (schema === undefined) throw new Fault('not_found', `There is no schema named ${ctx.params.name}.`)
-      return schema
-    },
-  }),
+  route({ method: 'GET', path: '/v2/schemas/metadefs/:name', policy: 'token', handle: (ctx) => schemaIn(METADEF_SCHEMAS, ctx.params.name ?? '') }),
+  route({ method: 'GET', path: '/v2/schemas/:name', policy: 'token', handle: (ctx) => schemaIn(SCHEMAS, ctx.params.name ?? '') }),
 ]

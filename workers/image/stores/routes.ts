@@ -10,13 +10,13 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v2/info/import',
-    policy: 'token',
+    policy: 'get_images',
     handle: () => ({ 'import-methods': { description: 'Import methods available.', type: 'array', value: IMPORT_METHODS } }),
   }),
   route({
     method: 'GET',
     path: '/v2/info/stores',
-    policy: 'token',
+    policy: 'get_images',
     handle: async (ctx) => ({ stores: (await storesNow(ctx.env, ctx.requestId)).map((store) => (store.default ? { ...store, default: 'true' } : store)) }),
   }),
   route({
@@ -28,7 +28,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v2/info/usage',
-    policy: 'token',
+    policy: 'get_images',
     handle: async (ctx) => ({ usage: Object.fromEntries((await ctx.project.image.images.usage()).map(({ resource, limit, usage }) => [resource, { limit, usage }])) }),
   }),
   route({

@@ -11,17 +11,22 @@ import { systemCaller } from '../../../schema/values/caller.ts'
 import { bumped } from '../api/standard.ts'
 import { compileSubnet } from '../plane/compile.ts'
 import { DHCP_OWNER, type PublishedNetwork, subnetsOf } from '../plane/known.ts'
+import { withOwner, withRegion } from '../plane/sessions.ts'
 import { touch } from '../plane/touch.ts'
+
+/** A step that is never given up waits this long before it is promised anew. */
+export const REPEAT_MS = 5_000
 
 export interface Settle {
   network_id: string
-  /** A segment id an admin asked for. */
+  /** The segment id an operator asked for. */
   segment_id?: number | null
 }
 
 export const networkSettle: Task<Deps> = {
   run: async (deps, { network_id, segment_id }: Settle, { request_id }) => await settle(deps, network_id, request_id, segment_id ?? null),
-  expire: (deps, payload: Settle, _error, { request_id }) => deps.commit(systemCaller(request_id), (tx) => tx.outbox('network-settle', payload, { key: `settle:${payload.network_id}` })),
+  /** Tried again, then with any segment id: the one asked for was taken, and whoever asked has been told. */
+  expire: (deps, { network_id }: Settle, _error, { request_id }) => deps.commit(systemCaller(request_id), (tx) => tx.outbox('network-settle', { network_id }, { key: `settle:${network_id}`, delay_ms: REPEAT_MS })),
 }
 
 const chains = new WeakMap<Deps, Map<string, Promise<void>>>()
@@ -45,7 +50,7 @@ async function settleNow(deps: Deps, networkId: string, requestId: string, wante
   const row = rowOf(deps.db, networkId)
   if (row === undefined) {
     await region.publish('network', networkId, deps.name, [], null)
-    await region.system(requestId).network.segments.release(networkId)
+    await withRegion(deps, requestId, (session) => session.network.segments.release(networkId))
     return
   }
   if (row.segment_id === null) await giveSegment(deps, row, requestId, wanted)
@@ -53,11 +58,11 @@ async function settleNow(deps: Deps, networkId: string, requestId: string, wante
   if (data === null) return
   await region.publish('network', networkId, deps.name, audiencesOf(data), data)
   const users = deps.db.selectDistinct({ project_id: claims.project_id }).from(claims).where(eq(claims.network_id, networkId)).all()
-  await Promise.all(users.filter((user) => user.project_id !== deps.name).map((user) => deps.env.PROJECT.getByName(user.project_id).open(systemCaller(requestId)).network.foreign.refresh(data)))
+  await Promise.all(users.filter((user) => user.project_id !== deps.name).map((user) => withOwner(deps, user.project_id, requestId, (network) => network.foreign.refresh(data))))
 }
 
 async function giveSegment(deps: Deps, row: NetworkRow, requestId: string, wanted: number | null): Promise<void> {
-  const segment_id = await deps.env.REGION.getByName(REGION_OBJECT_NAME).system(requestId).network.segments.allocate(row.id, deps.name, wanted)
+  const segment_id = await withRegion(deps, requestId, (region) => region.network.segments.allocate(row.id, deps.name, wanted))
   deps.commit(systemCaller(requestId), (tx) => {
     const now = rowOf(tx.db, row.id)
     if (now === undefined || now.segment_id !== null) return

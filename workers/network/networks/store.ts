@@ -5,6 +5,7 @@ import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { peersOf } from '../../../durable-objects/project/peers.ts'
 import { type NetworkRow, addressScopes, addresses, claims, networks, ports, rbacPolicies, subnetPools, subnets } from '../../../schema/project/network.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
+import { isFault } from '../../../schema/values/fault.ts'
 import { bumped, checkRevision, standardRow } from '../api/standard.ts'
 import { conflict, invalidInput, networkInUse, notFound, overQuota } from '../faults.ts'
 import { forgetSubnet, releaseHolder } from '../plane/addresses.ts'
@@ -49,14 +50,12 @@ export class Networks extends RpcTarget {
 
   /** Answers once those that others may see are published. */
   async createMany(wanted: NetworkGiven[]): Promise<NetworkRecord[]> {
-    const { db } = this.#deps
     const ids = this.#deps.commit(this.#caller, (tx) => {
-      peersOf(this.#deps).quotas.claim('network', db, { network: wanted.length }, (over) => overQuota(over.map((one) => one.resource)))
+      peersOf(this.#deps).quotas.claim('network', tx.db, { network: wanted.length }, (over) => overQuota(over.map((one) => one.resource)))
       return wanted.map((given) => this.#insert(tx, given))
     })
-    const made = ids.map((id) => this.get(id))
-    await Promise.all(made.filter(({ row }) => row.shared || row.external).map(({ row }) => this.#settle(row.id)))
-    return made
+    await this.#settleNew(ids, wanted)
+    return ids.map((id) => this.get(id))
   }
 
   async update(id: string, given: NetworkGiven, revision: number | null): Promise<NetworkRecord> {
@@ -113,13 +112,26 @@ export class Networks extends RpcTarget {
     return settle(this.#deps, id, this.#caller.request_id)
   }
 
+  /** Where a segment id that was asked for is taken, none of the networks stays. */
+  async #settleNew(ids: readonly string[], wanted: readonly NetworkGiven[]): Promise<void> {
+    try {
+      for (const [at, id] of ids.entries()) {
+        const segment = wanted[at]?.['provider:segmentation_id'] ?? null
+        if (segment !== null || isPublic(this.#deps.db, id)) await settle(this.#deps, id, this.#caller.request_id, segment)
+      }
+    } catch (error) {
+      if (isFault(error, 'conflict')) for (const id of ids) await this.remove(id, null)
+      throw error
+    }
+  }
+
   #insert(tx: Tx, given: NetworkGiven): string {
     const id = this.#deps.newId()
+    const segment_id = given['provider:segmentation_id'] ?? null
     const type = given['provider:network_type'] ?? 'vxlan'
     const physical = given['provider:physical_network'] ?? null
-    const segment = given['provider:segmentation_id'] ?? null
     if (type === 'flat' && physical === null) throw invalidInput('physical_network required for flat provider network')
-    if (type === 'flat' && segment !== null) throw invalidInput('segmentation_id specified for flat provider network')
+    if (type === 'flat' && segment_id !== null) throw invalidInput('segmentation_id specified for flat provider network')
     if (type !== 'flat' && physical !== null) throw invalidInput(`provider:physical_network specified for ${type} network`)
     const row: NetworkRow = {
       ...standardRow(tx, id, given), admin_state_up: given.admin_state_up ?? true, status: 'ACTIVE', shared: given.shared === true, external: given['router:external'] === true, is_default: given.is_default === true,
@@ -129,7 +141,7 @@ export class Networks extends RpcTarget {
     tx.db.insert(networks).values(row).run()
     for (const [on, action] of [[row.shared, 'access_as_shared'], [row.external, 'access_as_external']] as const) if (on) this.#grant(tx, row, action, true)
     tx.change('network', id, 'create', null, row)
-    tx.outbox('network-settle', { network_id: id, segment_id: segment }, { key: `settle:${id}` })
+    tx.outbox('network-settle', { network_id: id, segment_id }, { key: `settle:${id}` })
     return id
   }
 

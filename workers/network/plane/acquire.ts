@@ -3,64 +3,59 @@
  * claimant's object before its transaction; what was claimed in vain is given back (and found by the owner if we die in between).
  */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
-import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
-import { type Caller, systemCaller } from '../../../schema/values/caller.ts'
+import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
+import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import { tagOf } from '../../../schema/values/ids.ts'
 import { notFound } from '../faults.ts'
 import { sharedWith } from '../networks/views.ts'
 import type { ClaimRequest } from './foreign.ts'
 import type { Claim, PublishedNetwork } from './known.ts'
+import type { NetworkStores } from '../project.ts'
+import { withOwner, withRegion } from './sessions.ts'
 import { isOwn } from './touch.ts'
-
-const region = (deps: Deps, requestId: string) => deps.env.REGION.getByName(REGION_OBJECT_NAME).system(requestId)
-export const ownerOf = (deps: Deps, ownerId: string, requestId: string) => deps.env.PROJECT.getByName(ownerId).open(systemCaller(requestId)).network
 
 const isAdmin = (caller: Caller) => caller.roles.includes('admin')
 
 /** Another project's network: published to this one, or (for an admin) any. Null where it is this project's own. */
 export async function foreignNetwork(deps: Deps, caller: Caller, networkId: string): Promise<PublishedNetwork | null> {
   if (isOwn(deps.db, networkId)) return null
-  const { directory } = region(deps, caller.request_id)
-  const published = await directory.publishedById('network', networkId, deps.name)
+  const published = await withRegion(deps, caller.request_id, (region) => region.directory.publishedById('network', networkId, deps.name))
   if (published !== null) return published.data as PublishedNetwork
-  if (!isAdmin(caller)) throw notFound('network', networkId)
-  for (const owner of await directory.projectsByTag(tagOf(networkId))) {
-    if (owner === deps.name) continue
-    try {
-      return await ownerOf(deps, owner, caller.request_id).networks.describe(networkId)
-    } catch (error) {
-      if (!isFault(error, 'not_found')) throw error
-    }
-  }
-  throw notFound('network', networkId)
+  const found = await amongOwners(deps, caller, networkId, (network) => network.networks.describe(networkId))
+  if (found === null) throw notFound('network', networkId)
+  return found
 }
 
 /** The network of a subnet that is not this project's. */
 export async function foreignNetworkOfSubnet(deps: Deps, caller: Caller, subnetId: string): Promise<PublishedNetwork> {
-  const published = (await region(deps, caller.request_id).directory.published('network', deps.name)).map((one) => one.data as PublishedNetwork)
-  const found = published.find((network) => network.owner_id !== deps.name && sharedWith(network, deps.name) && network.rows.subnets.some((subnet) => subnet.id === subnetId))
-  if (found !== undefined) return found
-  if (isAdmin(caller)) {
-    for (const owner of await region(deps, caller.request_id).directory.projectsByTag(tagOf(subnetId))) {
-      if (owner === deps.name) continue
-      try {
-        const { network_id } = await ownerOf(deps, owner, caller.request_id).subnets.get(subnetId)
-        return await ownerOf(deps, owner, caller.request_id).networks.describe(network_id)
-      } catch (error) {
-        if (!isFault(error, 'not_found')) throw error
-      }
+  const published = (await withRegion(deps, caller.request_id, (region) => region.directory.published('network', deps.name))).map((one) => one.data as PublishedNetwork)
+  const shared = published.find((network) => network.owner_id !== deps.name && sharedWith(network, deps.name) && network.rows.subnets.some((subnet) => subnet.id === subnetId))
+  const found = shared ?? (await amongOwners(deps, caller, subnetId, async (network) => await network.networks.describe((await network.subnets.get(subnetId)).network_id)))
+  if (found === null) throw notFound('subnet', subnetId)
+  return found
+}
+
+/** For an admin: what one of the projects that may own the id says. */
+async function amongOwners<T>(deps: Deps, caller: Caller, id: string, ask: (network: Remote<NetworkStores>) => Promise<T>): Promise<T | null> {
+  if (!isAdmin(caller)) return null
+  for (const owner of await withRegion(deps, caller.request_id, (region) => region.directory.projectsByTag(tagOf(id)))) {
+    if (owner === deps.name) continue
+    try {
+      return await withOwner(deps, owner, caller.request_id, ask)
+    } catch (error) {
+      if (!isFault(error, 'not_found')) throw error
     }
   }
-  throw notFound('subnet', subnetId)
+  return null
 }
 
 export const claimOn = (deps: Deps, caller: Caller, network: PublishedNetwork, request: Omit<ClaimRequest, 'network_id' | 'project_id'>): Promise<Claim> =>
-  ownerOf(deps, network.owner_id, caller.request_id).foreign.claim({ ...request, network_id: network.id, project_id: deps.name })
+  withOwner(deps, network.owner_id, caller.request_id, (owner) => owner.foreign.claim({ ...request, network_id: network.id, project_id: deps.name }))
 
 /** Gives back at once what a deletion freed elsewhere; the outbox does it where this fails. */
 export async function releaseNow(deps: Deps, caller: Caller, ownerId: string | null, holderId: string): Promise<void> {
-  if (ownerId !== null) await ownerOf(deps, ownerId, caller.request_id).foreign.release(holderId).catch(() => {})
+  if (ownerId !== null) await withOwner(deps, ownerId, caller.request_id, (owner) => owner.foreign.release(holderId)).catch(() => {})
 }
 
 /** Runs `work` with claims that are given back should it fail. */
@@ -69,7 +64,7 @@ export async function withClaims<T>(deps: Deps, caller: Caller, work: (claims: C
   try {
     return await work(made)
   } catch (error) {
-    await Promise.all(made.map((claim) => ownerOf(deps, claim.network.owner_id, caller.request_id).foreign.release(claim.holder_id).catch(() => {})))
+    await Promise.all(made.map((claim) => releaseNow(deps, caller, claim.network.owner_id, claim.holder_id)))
     throw error
   }
 }

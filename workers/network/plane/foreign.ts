@@ -10,10 +10,11 @@ import { type FixedIp, addresses, carriers, claims, floatingIps, ports } from '.
 import { type Caller, systemCaller } from '../../../schema/values/caller.ts'
 import { macInUse, noAddresses, notFound } from '../faults.ts'
 import { formatIp, valueOfKey } from '../ip.ts'
-import { describe } from '../networks/publish.ts'
+import { REPEAT_MS, describe } from '../networks/publish.ts'
 import { type AddressWish, allocate, reallocate, releaseHolder, takeAny } from './addresses.ts'
 import { type Claim, type PublishedNetwork, rememberForeign, subnetsOf } from './known.ts'
 import { macTaken, newMac } from './mac.ts'
+import { withOwner } from './sessions.ts'
 import { hostsUsing, touch, touchUsers } from './touch.ts'
 
 /** How long a claim may wait for its port or floating IP before its claimant is asked. */
@@ -145,7 +146,7 @@ export function releaseClaim(tx: Tx, holderId: string): void {
 export const claimSettle: Task<Deps> = {
   run: async (deps, { holder_id, project_id }: { holder_id: string; project_id: string }, { request_id }) => {
     if (deps.db.select({ id: claims.holder_id }).from(claims).where(eq(claims.holder_id, holder_id)).all().length === 0) return
-    if (!(await deps.env.PROJECT.getByName(project_id).open(systemCaller(request_id)).network.foreign.holds(holder_id))) deps.commit(systemCaller(request_id), (tx) => releaseClaim(tx, holder_id))
+    if (!(await withOwner(deps, project_id, request_id, (network) => network.foreign.holds(holder_id)))) deps.commit(systemCaller(request_id), (tx) => releaseClaim(tx, holder_id))
   },
   /** No answer is no permission: it is asked again. */
   expire: (deps, payload, _error, { request_id }) => deps.commit(systemCaller(request_id), (tx) => tx.outbox('network-claim-settle', payload, { delay_ms: CLAIM_SETTLE_MS, deadline_ms: CLAIM_SETTLE_MS * 10 })),
@@ -154,15 +155,15 @@ export const claimSettle: Task<Deps> = {
 /** Claimant: tells the owner that a holder is gone. */
 export const networkRelease: Task<Deps> = {
   run: async (deps, { owner_id, holder_id }: { owner_id: string; holder_id: string }, { request_id }) => {
-    await deps.env.PROJECT.getByName(owner_id).open(systemCaller(request_id)).network.foreign.release(holder_id)
+    await withOwner(deps, owner_id, request_id, (network) => network.foreign.release(holder_id))
   },
-  expire: (deps, payload: { holder_id: string }, _error, { request_id }) => deps.commit(systemCaller(request_id), (tx) => tx.outbox('network-release', payload, { key: `holder:${payload.holder_id}` })),
+  expire: (deps, payload: { holder_id: string }, _error, { request_id }) => deps.commit(systemCaller(request_id), (tx) => tx.outbox('network-release', payload, { key: `holder:${payload.holder_id}`, delay_ms: REPEAT_MS })),
 }
 
 /** Claimant: tells the owner on which hosts its network is used here. */
 export const networkCarry: Task<Deps> = {
   run: async (deps, { network_id, owner_id }: { network_id: string; owner_id: string }, { request_id }) => {
-    await deps.env.PROJECT.getByName(owner_id).open(systemCaller(request_id)).network.foreign.carry(network_id, deps.name, hostsUsing(deps.db, network_id))
+    await withOwner(deps, owner_id, request_id, (network) => network.foreign.carry(network_id, deps.name, hostsUsing(deps.db, network_id)))
   },
-  expire: (deps, payload: { network_id: string }, _error, { request_id }) => deps.commit(systemCaller(request_id), (tx) => tx.outbox('network-carry', payload, { key: `carry:${payload.network_id}` })),
+  expire: (deps, payload: { network_id: string }, _error, { request_id }) => deps.commit(systemCaller(request_id), (tx) => tx.outbox('network-carry', payload, { key: `carry:${payload.network_id}`, delay_ms: REPEAT_MS })),
 }

@@ -2,7 +2,6 @@
 import { RpcTarget } from 'cloudflare:workers'
 import { eq } from 'drizzle-orm'
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
-import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
 import type { PortRequest } from '../../../durable-objects/project/peers.ts'
 import { networks, ports } from '../../../schema/project/network.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
@@ -12,6 +11,7 @@ import { sharedWith } from '../networks/views.ts'
 import { claimOn, foreignNetwork, releaseNow, withClaims } from './acquire.ts'
 import { type Claim, type PublishedNetwork, subnetsOf } from './known.ts'
 import type { ForeignRequest } from './peer.ts'
+import { withRegion } from './sessions.ts'
 
 /** One entry of Nova's `networks`. */
 export interface RequestedNetwork {
@@ -75,7 +75,7 @@ export class ServerNetworks extends RpcTarget {
   async #byDefault(auto: boolean): Promise<RequestedNetwork[]> {
     const { db } = this.#deps
     const own = db.select({ id: networks.id }).from(networks).where(eq(networks.external, false)).all().map((row) => row.id).filter((id) => subnetsOf(db, id).length > 0)
-    const published = await this.#deps.env.REGION.getByName(REGION_OBJECT_NAME).system(this.#caller.request_id).directory.published('network', this.#deps.name)
+    const published = await withRegion(this.#deps, this.#caller.request_id, (region) => region.directory.published('network', this.#deps.name))
     const shared = published.map((one) => one.data as PublishedNetwork).filter((network) => network.owner_id !== this.#deps.name && !network.external && sharedWith(network, this.#deps.name) && network.rows.subnets.length > 0).map((network) => network.id)
     const all = [...new Set([...own, ...shared])]
     if (all.length > 1 && !(auto && own.length === 1)) throw conflict('NetworkAmbiguous', 'Multiple possible networks found, use a Network ID to be more specific.')

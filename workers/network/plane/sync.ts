@@ -4,15 +4,16 @@
  */
 import { and, eq, gt, inArray } from 'drizzle-orm'
 import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
-import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
 import type { Task } from '../../../durable-objects/kernel/outbox.ts'
 import type { DesiredItem } from '../../../schema/agent/desired.ts'
 import { carriers, floatingIps, hosted, items, networks, ports, routers, securityGroupRules } from '../../../schema/project/network.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
 import type { HostRow } from '../../agents/hosts/store.ts'
 import { ipOf } from '../ip.ts'
+import { REPEAT_MS } from '../networks/publish.ts'
 import { type Peer, compileNetwork, compilePort, compileRouter, expandRules } from './compile.ts'
 import { DHCP_OWNER, INTERFACE_OWNER, chunked, subnetIndex, subnetsOf } from './known.ts'
+import { withRegion } from './sessions.ts'
 import { type ItemKind, hostsUsing, usesGroup } from './touch.ts'
 
 /** Items compiled in one go. */
@@ -38,14 +39,14 @@ export const networkSync: Task<Deps> = {
     }
   },
   /** Telling hosts is never given up: it is promised again. */
-  expire: (deps, _payload, _error, { request_id }) => deps.commit(systemCaller(request_id), (tx) => tx.outbox('network-sync', {}, { key: 'network-sync' })),
+  expire: (deps, _payload, _error, { request_id }) => deps.commit(systemCaller(request_id), (tx) => tx.outbox('network-sync', {}, { key: 'network-sync', delay_ms: REPEAT_MS })),
 }
 
 /** The region's hosts by id and by name; asked only where an item has to do with a host. */
 async function hostsNeeded(deps: Deps, requestId: string, dirty: readonly Key[]): Promise<Map<string, HostRow>> {
   const needed = dirty.some(({ kind, id }) => hostsOf(deps, kind, id).length > 0)
   if (!needed) return new Map()
-  const rows = await deps.env.REGION.getByName(REGION_OBJECT_NAME).system(requestId).hosts.list()
+  const rows = await withRegion(deps, requestId, (region) => region.hosts.list())
   return new Map(rows.flatMap((row) => [[row.name, row], [row.id, row]] as [string, HostRow][]))
 }
 

@@ -7,10 +7,11 @@ import { type PortRow, ports } from '../../../schema/project/network.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { bumped, checkRevision } from '../api/standard.ts'
 import { macInUse, notFound, overQuota, portHeld } from '../faults.ts'
-import { claimOn, foreignNetwork, ownerOf, refuseOnForeign, releaseNow, withClaims } from '../plane/acquire.ts'
-import { reallocate } from '../plane/addresses.ts'
+import { claimOn, foreignNetwork, refuseOnForeign, releaseNow, withClaims } from '../plane/acquire.ts'
+import { type AddressWish, reallocate } from '../plane/addresses.ts'
 import { type Claim, DHCP_OWNER, chunked, findNetwork, known, knownNetwork, rememberForeign } from '../plane/known.ts'
 import { macTaken } from '../plane/mac.ts'
+import { withOwner } from '../plane/sessions.ts'
 import { touchNetwork } from '../plane/touch.ts'
 import { syncDhcpPort } from '../subnets/dhcp.ts'
 import { checkSecurity, deletePort, dropStrayFloatingIps, groupsOf, insertPort, isBound, options, portMoved } from './insert.ts'
@@ -72,7 +73,7 @@ export class Ports extends RpcTarget {
 
   async update(id: string, given: PortGiven, revision: number | null): Promise<PortRow> {
     const before = this.get(id)
-    const claim = given.fixed_ips !== undefined && before.network_owner_id !== null ? await ownerOf(this.#deps, before.network_owner_id, this.#caller.request_id).foreign.reclaim(id, given.fixed_ips) : null
+    const claim = given.fixed_ips !== undefined && before.network_owner_id !== null ? await this.#reclaim(before.network_owner_id, id, given.fixed_ips) : null
     return this.#deps.commit(this.#caller, (tx) => {
       const row = this.get(id)
       checkRevision('port', row, revision)
@@ -100,6 +101,10 @@ export class Ports extends RpcTarget {
       if (isBound(row)) peersOf(this.#deps).servers.touched(tx, row.device_id)
     })
     await releaseNow(this.#deps, this.#caller, row.network_owner_id, id)
+  }
+
+  #reclaim(ownerId: string, id: string, wishes: AddressWish[]): Promise<Claim> {
+    return withOwner(this.#deps, ownerId, this.#caller.request_id, (network) => network.foreign.reclaim(id, wishes))
   }
 
   #changed(tx: Tx, row: PortRow, given: PortGiven, claim: Claim | null): PortRow {

@@ -1,11 +1,11 @@
 /** Where a router runs: asked of the region when it first has something to connect, given up when it has nothing more. */
 import { and, eq, inArray } from 'drizzle-orm'
 import type { Db, Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
-import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
 import type { Task } from '../../../durable-objects/kernel/outbox.ts'
 import { type PortRow, ports, routers } from '../../../schema/project/network.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
 import { GATEWAY_OWNER, INTERFACE_OWNER, findNetwork } from '../plane/known.ts'
+import { withRegion } from '../plane/sessions.ts'
 import { touch, touchNetwork } from '../plane/touch.ts'
 
 /** How soon a router without a gateway host asks again. */
@@ -24,18 +24,17 @@ export function routerMoved(tx: Tx, routerId: string, networks: readonly Pick<Po
 
 export const routerPlace: Task<Deps> = {
   run: async (deps, { router_id }: { router_id: string }, { request_id }) => {
-    const region = deps.env.REGION.getByName(REGION_OBJECT_NAME).system(request_id).network.routers
     const row = () => deps.db.select().from(routers).where(eq(routers.id, router_id)).all()[0]
     const needed = () => row() !== undefined && attachedPorts(deps.db, router_id).length > 0
     if (!needed()) {
       if (row()?.host_id !== null) setHost(deps, router_id, null, request_id)
-      await region.release(router_id)
+      await withRegion(deps, request_id, (region) => region.network.routers.release(router_id))
       return
     }
     const gatewayNetwork = row()?.gateway_network_id ?? null
     const physical = gatewayNetwork === null ? null : (findNetwork(deps.db, gatewayNetwork)?.row.physical_network ?? null)
-    const host = await region.place(router_id, deps.name, physical)
-    if (!needed()) return await region.release(router_id)
+    const host = await withRegion(deps, request_id, (region) => region.network.routers.place(router_id, deps.name, physical))
+    if (!needed()) return await withRegion(deps, request_id, (region) => region.network.routers.release(router_id))
     if (host !== null) setHost(deps, router_id, host, request_id)
     else if (deps.outbox.pending().filter((entry) => entry.task === 'router-place' && entry.key === `router:${router_id}`).length === 1) {
       deps.commit(systemCaller(request_id), (tx) => tx.outbox('router-place', { router_id }, { key: `router:${router_id}`, delay_ms: PLACE_RETRY_MS }))

@@ -3,6 +3,7 @@ import { isFault } from '../../../schema/values/fault.ts'
 import { cleanAcl } from '../acl.ts'
 import { bulkUpload } from '../features/bulk-upload.ts'
 import { formPost } from '../features/formpost.ts'
+import { syncTarget } from '../features/sync.ts'
 import { staticWebContainer } from '../features/staticweb.ts'
 import { swiftFault } from '../errors.ts'
 import { LIMITS, type Metadata, metaChanges } from '../headers.ts'
@@ -45,14 +46,16 @@ export async function getContainer(request: SwiftRequest): Promise<Response> {
   const format = listingFormat(request)
   const { info, entries } = await objectOf(request).list(listQuery(request, LIMITS.container_listing_limit))
   const rows = entries.map((entry) => (isSubdir(entry) ? entry : {
-    name: entry.name, hash: entry.etag, bytes: entry.size, content_type: entry.content_type, last_modified: listingTime(entry.modified_at), ...(entry.slo_etag === null ? {} : { slo_etag: `"${entry.slo_etag}"` }),
+    name: entry.name, hash: entry.etag, bytes: entry.slo_size ?? entry.size, content_type: entry.content_type, last_modified: listingTime(entry.modified_at), ...(entry.slo_etag === null ? {} : { slo_etag: `"${entry.slo_etag}"` }),
   }))
   return renderListing(format, { element: 'container', name: request.container, item: 'object' }, rows, containerHeaders(info, access))
 }
 
 /** What a PUT or POST asks to change, checked. */
-export function containerChanges(headers: Headers): Metadata {
+export function containerChanges({ headers, env }: Pick<SwiftRequest, 'headers' | 'env'>): Metadata {
   const changes = metaChanges(headers, 'container', SPECIAL)
+  const sync = changes['x-container-sync-to']
+  if (sync !== undefined && sync !== '') syncTarget(env, sync)
   for (const name of ['x-container-read', 'x-container-write']) {
     const value = changes[name]
     if (value !== undefined && value !== '') changes[name] = cleanAcl(name, value)
@@ -89,7 +92,7 @@ function versionChanges(changes: Metadata, headers: Headers): void {
 export async function putContainer(request: SwiftRequest): Promise<Response> {
   if (request.query.has('extract-archive')) return await bulkUpload(request)
   request.need('container', 'put')
-  const changes = containerChanges(request.headers)
+  const changes = containerChanges(request)
   const { created } = await createContainer(request, request.container, policyIndex(request.headers.get('x-storage-policy')), changes)
   return empty(created ? 201 : 202)
 }
@@ -110,7 +113,7 @@ export async function createContainer(request: SwiftRequest, container: string, 
 export async function postContainer(request: SwiftRequest): Promise<Response> {
   if (/^multipart\/form-data/i.test(request.headers.get('content-type') ?? '')) return await formPost(request)
   request.need('container', 'post')
-  await objectOf(request).post(containerChanges(request.headers))
+  await objectOf(request).post(containerChanges(request))
   forgetContainer(request.env, request.names.account, request.container)
   return empty(204)
 }

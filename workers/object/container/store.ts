@@ -32,17 +32,28 @@ export interface ObjectRow {
   content_type: string
   delete_at: number | null
   slo_etag: string | null
+  /** Bytes of all segments, where it is a static manifest. */
+  slo_size: number | null
 }
 
 export const REPORT_LEASE_MS = 30_000
 export const REPORT_RETRY_MS = 2_000
 export const TOMBSTONE_KEPT_MS = 24 * 3_600_000
 export const EXPIRE_BATCH = 100
+/** Changes are copied a moment later, many at once. */
+export const SYNC_DELAY_MS = 1_000
+export const SYNC_RETRY_MS = 30_000
+export const SYNC_BATCH = 100
+
+/** A change to copy: an object, or only a name and a time where it was deleted. */
+export type SyncRow = Pick<ObjectRow, 'name' | 'at'> & Partial<ObjectRow>
 
 type Row = Record<string, unknown>
 
 export interface ContainerHooks {
   report(account: string, report: ContainerReport): Promise<void>
+  /** Copies what changed to where X-Container-Sync-To points; false where the other side does not agree (any more). */
+  sync(info: ContainerInfo, rows: SyncRow[]): Promise<boolean>
   /** Removes an expired object's replicas with that timestamp. */
   expire(info: ContainerInfo, row: ObjectRow, timestamp: string): Promise<void>
 }
@@ -61,6 +72,7 @@ export class ContainerStore {
     deps.alarms.handle('report', () => this.#report())
     deps.alarms.handle('expire', () => this.#expire())
     deps.alarms.handle('tombstones', () => this.#purge())
+    deps.alarms.handle('sync', () => this.#sync())
     if (row !== undefined && row.seq !== row.reported_seq) void this.#report()
   }
 
@@ -86,6 +98,7 @@ export class ContainerStore {
         account, name, policy ?? 0, at, at, metadata, at)
       this.#lease()
     })
+    this.#syncSoon()
     if (before === null) await this.#report()
     return { created: before === null, info: this.#live() }
   }
@@ -93,6 +106,7 @@ export class ContainerStore {
   post(changes: Metadata): void {
     const info = this.#live()
     this.#rows('UPDATE container SET metadata = ?, last_at = ?', JSON.stringify(mergeMeta(info.metadata, changes, 'container')), this.#next())
+    this.#syncSoon()
   }
 
   async remove(): Promise<void> {
@@ -130,7 +144,8 @@ export class ContainerStore {
       const [tombstone] = this.#rows('SELECT at FROM tombstones WHERE name = ?', row.name)
       if (before !== null && before.at > row.at) return false
       if (tombstone !== undefined && String(tombstone.at) >= row.at) return false
-      this.#rows('INSERT OR REPLACE INTO objects (name, at, modified_at, size, etag, content_type, delete_at, slo_etag) VALUES (?, ?, ?, ?, ?, ?, ?, ?)', row.name, row.at, row.modified_at, row.size, row.etag, row.content_type, row.delete_at, row.slo_etag)
+      this.#rows('INSERT OR REPLACE INTO objects (name, at, modified_at, size, etag, content_type, delete_at, slo_etag, slo_size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+        row.name, row.at, row.modified_at, row.size, row.etag, row.content_type, row.delete_at, row.slo_etag, row.slo_size)
       this.#count(before === null ? 1 : 0, row.size - (before?.size ?? 0))
       if (row.delete_at !== null) this.#deps.alarms.at('expire', row.delete_at * 1000)
       return true
@@ -173,6 +188,7 @@ export class ContainerStore {
   #count(objects: number, bytes: number): void {
     this.#rows('UPDATE container SET object_count = object_count + ?, bytes_used = bytes_used + ?, last_at = MAX(last_at, ?), seq = seq + 1', objects, bytes, this.#stampNow())
     this.#lease()
+    this.#syncSoon()
     queueMicrotask(() => void this.#report())
   }
 
@@ -229,6 +245,32 @@ export class ContainerStore {
     if (next?.at != null) this.#deps.alarms.at('expire', Math.max(Number(next.at) * 1000, this.#deps.clock.now_ms() + (failed ? 30_000 : 1)))
   }
 
+  #syncSoon(): void {
+    if (this.info()?.metadata['x-container-sync-to'] !== undefined) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_DELAY_MS)
+  }
+
+  /** Copies changes in the order of their times, and remembers how far it got. */
+  async #sync(): Promise<void> {
+    const info = this.info()
+    if (info?.metadata['x-container-sync-to'] === undefined) return
+    const [row] = this.#rows('SELECT sync_point FROM container')
+    const changed: SyncRow[] = [
+      ...this.#rows('SELECT * FROM objects WHERE at > ? ORDER BY at LIMIT ?', row?.sync_point, SYNC_BATCH).map(toObject),
+      ...this.#rows('SELECT name, at FROM tombstones WHERE at > ? ORDER BY at LIMIT ?', row?.sync_point, SYNC_BATCH).map((gone) => ({ name: String(gone.name), at: String(gone.at) })),
+    ].sort((a, b) => (a.at < b.at ? -1 : 1)).slice(0, SYNC_BATCH)
+    const last = changed.at(-1)
+    if (last === undefined) return
+    try {
+      if (!(await this.#hooks.sync(info, changed))) throw new Error('the other container does not agree')
+    } catch (error) {
+      this.#deps.log('container.sync_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
+      this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_RETRY_MS)
+      return
+    }
+    this.#rows('UPDATE container SET sync_point = ?', last.at)
+    if (changed.length === SYNC_BATCH) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + 1)
+  }
+
   #purge(): void {
     const cutoff = formatTicks(ticksOf(this.#deps.clock.now_ms() - TOMBSTONE_KEPT_MS))
     this.#rows('DELETE FROM tombstones WHERE at < ?', cutoff)
@@ -248,5 +290,5 @@ const toInfo = (row: Row): ContainerInfo => ({
 
 const toObject = (row: Row): ObjectRow => ({
   name: String(row.name), at: String(row.at), modified_at: String(row.modified_at), size: Number(row.size), etag: String(row.etag), content_type: String(row.content_type),
-  delete_at: row.delete_at === null ? null : Number(row.delete_at), slo_etag: row.slo_etag === null ? null : String(row.slo_etag),
+  delete_at: row.delete_at === null ? null : Number(row.delete_at), slo_etag: row.slo_etag === null ? null : String(row.slo_etag), slo_size: row.slo_size === null ? null : Number(row.slo_size),
 })

@@ -34,8 +34,8 @@ export function renderBulk(request: SwiftRequest, result: BulkResult): Response 
     return sized(JSON.stringify({ 'Response Status': result.status, 'Response Body': result.body, ...result.counts, Errors: result.errors }), { 'content-type': 'application/json' })
   }
   if (accept.includes('xml')) {
-    const escape = (text: string) => text.replace(/[&<>]/g, (char) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[char] ?? char)
-    const tag = (name: string, value: string) => `<${name}>${escape(value)}</${name}>`
+    const escaped = (text: string) => text.replace(/[&<>]/g, (char) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[char] ?? char)
+    const tag = (name: string, value: string) => `<${name}>${escaped(value)}</${name}>`
     const named = fields.map(([name, value]) => tag(name.toLowerCase().replace(/ /g, '_'), String(value))).join('\n')
     return sized(`<bulk>\n${tag('response_status', result.status)}\n${tag('response_body', result.body)}\n${named}\n<errors>\n${result.errors.map(([name, status]) => `<object>${tag('name', name)}${tag('status', status)}</object>`).join('\n')}\n</errors>\n</bulk>\n`, { 'content-type': 'text/xml' })
   }

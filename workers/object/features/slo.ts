@@ -19,6 +19,18 @@ interface Entry {
   data?: unknown
 }
 
+function problemsOf(entry: Entry | null): string[] {
+  if (typeof entry !== 'object' || entry === null) return ['not a JSON object']
+  const found = Object.keys(entry).filter((key) => !['path', 'etag', 'size_bytes', 'range', 'data'].includes(key)).map((key) => `extraneous keys "${key}"`)
+  if (entry.data !== undefined) return typeof entry.data !== 'string' || Buffer.from(entry.data, 'base64').byteLength === 0 ? [...found, 'data must be valid base64'] : found
+  if (typeof entry.path !== 'string') return [...found, 'missing key "path"']
+  if (!/^\/?[^/]+\/.+/s.test(entry.path)) found.push('path does not refer to an object. Path must be of the form /container/object.')
+  if (entry.size_bytes != null && !/^\d+$/.test(String(entry.size_bytes))) found.push('invalid size_bytes')
+  else if (entry.size_bytes != null && Number(entry.size_bytes) < 1) found.push('too small; each segment must be at least 1 byte.')
+  if (entry.range != null && !/^(\d+-\d*|-\d+)$/.test(String(entry.range))) found.push('invalid range')
+  return found
+}
+
 export function parseManifest(text: string): Entry[] {
   let json: unknown
   try {
@@ -27,21 +39,7 @@ export function parseManifest(text: string): Entry[] {
     throw swiftFault(400, 'Manifest must be valid JSON.\n')
   }
   if (!Array.isArray(json)) throw swiftFault(400, 'Manifest must be a list.\n')
-  const errors: string[] = []
-  json.forEach((entry: Entry, at) => {
-    const say = (text: string) => errors.push(`Index ${at}: ${text}`)
-    if (typeof entry !== 'object' || entry === null) return say('not a JSON object')
-    for (const key of Object.keys(entry)) if (!['path', 'etag', 'size_bytes', 'range', 'data'].includes(key)) say(`extraneous keys "${key}"`)
-    if (entry.data !== undefined) {
-      if (typeof entry.data !== 'string' || Buffer.from(entry.data, 'base64').byteLength === 0) say('data must be valid base64')
-      return
-    }
-    if (typeof entry.path !== 'string') return say('missing key "path"')
-    if (!/^\/?[^/]+\/.+/s.test(entry.path)) say(`path does not refer to an object. Path must be of the form /container/object.`)
-    if (entry.size_bytes != null && !/^\d+$/.test(String(entry.size_bytes))) say('invalid size_bytes')
-    else if (entry.size_bytes != null && Number(entry.size_bytes) < 1) say('too small; each segment must be at least 1 byte.')
-    if (entry.range != null && !/^(\d+-\d*|-\d+)$/.test(String(entry.range))) say('invalid range')
-  })
+  const errors = (json as Entry[]).flatMap((entry, at) => problemsOf(entry).map((problem) => `Index ${at}: ${problem}`))
   if (errors.length > 0) throw swiftFault(400, `${errors.join('\n')}\n`)
   if (json.length === 0) throw swiftFault(400, 'Manifest must contain at least one segment.\n')
   if (json.length > SEGMENTS_MAX) throw swiftFault(413, `Number of segments must be <= ${SEGMENTS_MAX}`)
@@ -73,7 +71,7 @@ async function check(request: SwiftRequest, entry: Entry): Promise<Segment> {
   return { name: path, bytes: opened.size, hash, content_type: opened.content_type, last_modified: listingTime(opened.timestamp), ...(isSlo(opened.metadata) ? { sub_slo: true } : {}), ...(range === undefined ? {} : { range }) }
 }
 
-export async function slo(request: SwiftRequest): Promise<Response> {
+export async function putManifest(request: SwiftRequest): Promise<Response> {
   const given = Number(request.headers.get('content-length') ?? 0)
   if (given > MANIFEST_BYTES_MAX) throw swiftFault(413, `Manifest File > ${MANIFEST_BYTES_MAX} bytes`)
   const text = await request.request.text()
@@ -97,5 +95,5 @@ export async function slo(request: SwiftRequest): Promise<Response> {
   const size = segments.reduce((sum, segment) => sum + segmentLength(segment), 0)
   const body = new TextEncoder().encode(JSON.stringify(segments))
   const metadata = { ...objectMetadata(request.headers, request.now_s), 'X-Static-Large-Object': 'True', 'X-Object-Sysmeta-Slo-Etag': etag, 'X-Object-Sysmeta-Slo-Size': String(size) }
-  return await store(request, request.objectName, body, { metadata, content_type: contentTypeOf(request.headers, request.objectName.object), size: body.byteLength, etag: null, listed: { size, slo_etag: etag } })
+  return await store(request, request.objectName, body, { metadata, content_type: contentTypeOf(request.headers, request.objectName.object), size: body.byteLength, etag: null, slo: { size, etag } })
 }

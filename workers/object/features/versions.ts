@@ -5,9 +5,9 @@
 import { isFault } from '../../../schema/values/fault.ts'
 import type { ContainerInfo, ObjectRow } from '../container/store.ts'
 import { swiftFault } from '../errors.ts'
-import { metaOf } from '../headers.ts'
 import { isSubdir } from '../list.ts'
 import { type ObjectName, containerKey } from '../names.ts'
+import { sloOf } from '../object/large.ts'
 import { bodyOf, openStored } from '../object/read.ts'
 import { type Begun, beginWrite, commitWrite, removeObject, writeObject } from '../object/write.ts'
 import type { SwiftRequest } from '../request.ts'
@@ -34,11 +34,11 @@ async function keep(request: SwiftRequest, begun: Begun, existing: ObjectRow, co
   const { name, info } = begun
   const opened = await openStored(request.env, name, info.policy, true, request.now_ms)
   if (opened === null) return
-  const listed = existing.slo_etag === null ? {} : { listed: { size: existing.size, slo_etag: existing.slo_etag } }
+  const slo = sloOf(opened.metadata)
   const target: ObjectName = { account: name.account, container, object: `${versionPrefix(name.object)}${existing.at}` }
   const { 'Content-Type': _, ...metadata } = opened.metadata
   try {
-    await writeObject(request.env, target, opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null)), { metadata, content_type: opened.content_type, size: opened.size, etag: null, ...listed }, request.now_ms)
+    await writeObject(request.env, target, opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null)), { metadata, content_type: opened.content_type, size: opened.size, etag: null, ...slo }, request.now_ms)
   } catch (error) {
     opened.drop()
     // Without its container the version can't be kept, so the write is refused: nothing is lost silently.
@@ -72,11 +72,11 @@ export async function restoreVersion(request: SwiftRequest, begun: Begun): Promi
       await removeObject(request.env, version, request.now_ms)
       continue
     }
-    const listed = metaOf(opened.metadata, 'x-object-sysmeta-slo-etag') === undefined ? {} : { listed: { size: last.size, slo_etag: last.slo_etag ?? '' } }
+    const slo = sloOf(opened.metadata)
     const { 'Content-Type': _, ...metadata } = opened.metadata
     // A fresh time: the one of the request may be older than a write that came meanwhile.
     const again = await beginWrite(request.env, begun.name)
-    await commitWrite(request.env, again, opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null)), { metadata, content_type: opened.content_type, size: opened.size, etag: null, ...listed }, request.now_ms)
+    await commitWrite(request.env, again, opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null)), { metadata, content_type: opened.content_type, size: opened.size, etag: null, ...slo }, request.now_ms)
     await removeObject(request.env, version, request.now_ms)
     return true
   }

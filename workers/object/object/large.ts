@@ -36,6 +36,12 @@ interface Piece {
   open(range: [number, number] | null): Promise<Source>
 }
 
+/** What a stored manifest stands for, as a write of it takes it. */
+export function sloOf(metadata: Metadata): { slo?: { size: number; etag: string } } {
+  const etag = metaOf(metadata, 'x-object-sysmeta-slo-etag')
+  return isSlo(metadata) && etag !== undefined ? { slo: { size: Number(metaOf(metadata, 'x-object-sysmeta-slo-size') ?? 0), etag } } : {}
+}
+
 export const isSlo = (metadata: Metadata): boolean => isTrue(metaOf(metadata, 'x-static-large-object'))
 
 export const segmentName = (account: string, path: string): ObjectName => {
@@ -114,6 +120,8 @@ async function openSegment(request: SwiftRequest, name: ObjectName, policy: numb
   return await openObject(request, name, { policy, withBody, depth: depth + 1 })
 }
 
+const shownSize = (row: ObjectRow): number => row.slo_size ?? row.size
+
 async function openDlo(request: SwiftRequest, name: ObjectName, stored: Opened, manifest: string, policy: number): Promise<Opened> {
   stored.drop()
   const at = manifest.indexOf('/')
@@ -121,14 +129,18 @@ async function openDlo(request: SwiftRequest, name: ObjectName, stored: Opened, 
   const rows = await dloRows(request, name.account, container, prefix)
   const etag = createHash('md5').update(rows.map((row) => row.slo_etag ?? row.etag).join('')).digest('hex')
   const pieces = rows.map((row): Piece => ({
-    length: row.size,
+    length: shownSize(row),
     open: async (range) => {
-      const opened = await openStored(request.env, { account: name.account, container, object: row.name }, policy, range === null, request.now_ms)
-      if (opened === null || opened.size !== row.size) throw swiftFault(409)
+      const segment = { account: name.account, container, object: row.name }
+      const opened = row.slo_size === null ? await openStored(request.env, segment, policy, range === null, request.now_ms) : await openObject(request, segment, { policy, withBody: true, depth: 1 })
+      if (opened === null || opened.size !== shownSize(row)) {
+        opened?.drop()
+        throw swiftFault(409)
+      }
       return await opened.open(range)
     },
   }))
-  const size = rows.reduce((sum, row) => sum + row.size, 0)
+  const size = rows.reduce((sum, row) => sum + shownSize(row), 0)
   const newest = rows.reduce((last, row) => (row.modified_at > last ? row.modified_at : last), stored.timestamp)
   return { ...stored, etag: `"${etag}"`, size, kind: 'dlo', timestamp: newest, open: async (range) => assemble(pieces, range), drop: () => {} }
 }

@@ -2,17 +2,17 @@
 import { isFault } from '../../../schema/values/fault.ts'
 import { precondition } from '../conditions.ts'
 import { swiftFault } from '../errors.ts'
-import { slo } from '../features/slo.ts'
+import { putManifest } from '../features/slo.ts'
 import { deleteSlo } from '../features/bulk-delete.ts'
 import { checkQuotas } from '../features/quotas.ts'
 import { keepVersion, restoreVersion } from '../features/versions.ts'
-import { LIMITS, type Metadata, contentTypeOf, isTrue, metaOf, objectMetadata } from '../headers.ts'
+import { LIMITS, type Metadata, contentTypeOf, isTrue, objectMetadata } from '../headers.ts'
 import { type ObjectName, checkObjectName, containerKey, decodeName, quotePath, splitContainerObject } from '../names.ts'
 import { postReplicas } from '../replicas.ts'
 import { type SwiftRequest, empty } from '../request.ts'
 import { httpDate, msOf } from '../timestamp.ts'
 import { metadataHeaders } from './get.ts'
-import { openObject } from './large.ts'
+import { openObject, sloOf } from './large.ts'
 import { type Opened, bodyOf, openStored } from './read.ts'
 import { type WriteOptions, beginWrite, commitWrite, isSuperseded, removeObject } from './write.ts'
 
@@ -42,7 +42,7 @@ export async function putObject(request: SwiftRequest): Promise<Response> {
   const name = request.objectName
   await request.needIn('object', 'put', name.container, name.object)
   checkObjectName(name.object)
-  if (request.query.get('multipart-manifest') === 'put') return await slo(request)
+  if (request.query.get('multipart-manifest') === 'put') return await putManifest(request)
   const from = request.headers.get('x-copy-from')
   if (from !== null) {
     if (Number(request.headers.get('content-length') ?? 0) !== 0) throw swiftFault(400, 'Copy requests require a zero byte body')
@@ -66,7 +66,7 @@ export async function store(request: SwiftRequest, name: ObjectName, body: Reada
   await keepVersion(request, begun)
   try {
     const head = await commitWrite(request.env, begun, body, options, request.now_ms)
-    return empty(201, { etag: options.listed?.slo_etag === undefined ? head.etag : `"${options.listed.slo_etag}"`, 'last-modified': httpDate(begun.timestamp), ...extra })
+    return empty(201, { etag: options.slo === undefined ? head.etag : `"${options.slo.etag}"`, 'last-modified': httpDate(begun.timestamp), ...extra })
   } catch (error) {
     if (isSuperseded(error)) return empty(202, { 'last-modified': httpDate(begun.timestamp), ...extra })
     throw error
@@ -100,12 +100,12 @@ async function copy(request: SwiftRequest, source: ObjectName, target: ObjectNam
   }
   const metadata = copiedMetadata(request, opened, raw)
   const content_type = request.headers.get('content-type') !== null && request.request.method === 'PUT' ? contentTypeOf(request.headers, target.object) : (request.headers.get('content-type') ?? opened.content_type)
-  const listed = raw && opened.kind === 'manifest' ? { listed: { size: Number(metaOf(opened.metadata, 'x-object-sysmeta-slo-size') ?? 0), slo_etag: metaOf(opened.metadata, 'x-object-sysmeta-slo-etag') ?? '' } } : {}
+  const slo = opened.kind === 'manifest' ? sloOf(opened.metadata) : {}
   const extra: Record<string, string> = {
     ...metadataHeaders(metadata), 'x-copied-from': quotePath(`${source.container}/${source.object}`), 'x-copied-from-account': quotePath(source.account), 'x-copied-from-last-modified': httpDate(opened.timestamp),
   }
   const body = opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null))
-  return await store(request, target, body, { metadata, content_type, size: opened.size, etag: etagOf(request.headers), ...listed }, extra)
+  return await store(request, target, body, { metadata, content_type, size: opened.size, etag: etagOf(request.headers), ...slo }, extra)
 }
 
 function copiedMetadata(request: SwiftRequest, opened: Opened, raw: boolean): Metadata {

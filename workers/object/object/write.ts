@@ -24,8 +24,8 @@ export interface WriteOptions {
   size: number | null
   etag: string | null
   want?: { sha512?: boolean; inspect?: boolean }
-  /** What the listing shows instead of the stored bytes (manifests). */
-  listed?: { size: number; etag?: string; slo_etag?: string }
+  /** A static manifest: the bytes and the ETag of what it stands for. */
+  slo?: { size: number; etag: string }
 }
 
 /** Tries at the container's row before a write that the disks have is given up. */
@@ -57,8 +57,8 @@ export async function commitWrite(env: Env, begun: Begun, body: ReadableStream<U
   }
   const deleteAt = metaOf(metadata, 'x-delete-at')
   await enterRow(env, name, {
-    name: name.object, at: timestamp, modified_at: timestamp, size: options.listed?.size ?? head.size_bytes, etag: options.listed?.etag ?? head.etag, content_type: options.content_type,
-    delete_at: deleteAt === undefined ? null : Number(deleteAt), slo_etag: options.listed?.slo_etag ?? null,
+    name: name.object, at: timestamp, modified_at: timestamp, size: head.size_bytes, etag: head.etag, content_type: options.content_type,
+    delete_at: deleteAt === undefined ? null : Number(deleteAt), slo_etag: options.slo?.etag ?? null, slo_size: options.slo?.size ?? null,
   })
   return { ...head, timestamp }
 }

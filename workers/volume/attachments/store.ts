@@ -80,7 +80,7 @@ export class AttachmentsStore extends RpcTarget {
   }
 
   /** os-detach, os-force_detach. Without an attachment id there must be one at most. */
-  detach(volume_id: string, attachment_id: string | null): void {
+  detach(volume_id: string, attachment_id: string | null, force: boolean): void {
     this.#deps.commit(this.#caller, (tx) => {
       const volume = readVolume(this.#deps, volume_id)
       const rows = attachmentsOf(this.#deps, volume_id).filter((row) => attachment_id === null || row.id === attachment_id)
@@ -88,9 +88,12 @@ export class AttachmentsStore extends RpcTarget {
       if (rows.length > 1) throw new Fault('bad_request', 'Invalid volume: Detach volume failed: More than one attachment, but no attachment_id provided.')
       const [row] = rows
       if (row === undefined) {
-        if (!['attaching', 'detaching', 'reserved', 'in-use'].includes(volume.status)) accept(volume, 'begin_detach')
+        if (volume.status === 'available') return
+        if (!force && !['attaching', 'detaching', 'reserved', 'in-use'].includes(volume.status)) accept(volume, 'begin_detach')
         return void writeVolume(this.#deps, tx, volume, { status: 'available' })
       }
+      // Forced: whatever the status was said to be, the attachment is over.
+      if (force) writeVolume(this.#deps, tx, volume, { status: 'detaching' })
       detach(this.#deps, tx, this.#ours(row.id))
     })
   }

@@ -65,7 +65,7 @@ async function action(ctx: Context) {
 function decodeRecord(url: string): BackupRecord {
   try {
     const value = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(url), (char) => char.charCodeAt(0)))) as BackupRecord
-    if (typeof value.project_id === 'string' && typeof value.backup?.id === 'string' && typeof value.backup.object === 'string') return value
+    if (typeof value.project_id === 'string' && typeof value.id === 'string' && typeof value.object === 'string' && typeof value.volume_id === 'string') return value
   } catch {}
   throw new Fault('bad_request', "Invalid input received: Can't parse backup record.")
 }
@@ -76,7 +76,7 @@ async function importRecord(ctx: Context) {
   const { backup_service, backup_url } = ctx.body['backup-record']
   if (backup_service !== BACKUP_SERVICE) throw new Fault('unavailable', `Service ${backup_service} could not be found to import the backup.`)
   const decoded = decodeRecord(backup_url)
-  const made = await ctx.projectById(decoded.project_id).volume.backups.importRecord(decoded)
+  const made = await ctx.project.volume.backups.importRecord(decoded)
   return { backup: { id: made.id, name: made.name, links: summaryView(made, view(ctx)).links } }
 }
 

@@ -18,8 +18,7 @@ export interface BackupData extends BackupRow {
 }
 
 /** All that is needed to take a backup back in after its record was lost. */
-export interface BackupRecord {
-  backup: Omit<BackupRow, 'status' | 'restore_volume_id'>
+export interface BackupRecord extends Omit<BackupRow, 'status' | 'restore_volume_id'> {
   project_id: string
 }
 
@@ -59,7 +58,7 @@ export class BackupsStore extends RpcTarget {
         id, volume_id: volume.id, snapshot_id: spec.snapshot_id, name: spec.name, description: spec.description, status: 'creating', container: spec.container ?? CONTAINER_DEFAULT,
         object: `volume_${volume.id}/${new Date(tx.now_ms).toISOString().replace(/[^0-9]/g, '').slice(0, 14)}/az_${volume.availability_zone}_backup_${id}`, size_gib: volume.size_gib, size_bytes: null, sha512: null,
         availability_zone: volume.availability_zone, metadata: spec.metadata, volume_data: { metadata: volume.metadata, bootable: volume.bootable, image_metadata: volume.image_metadata ?? null }, restore_volume_id: null, fail_reason: null,
-        user_id: this.#caller.user_id, data_ms: snapshot?.created_ms ?? tx.now_ms, created_ms: tx.now_ms, updated_ms: null,
+        user_id: this.#caller.user_id, account: '', data_ms: snapshot?.created_ms ?? tx.now_ms, created_ms: tx.now_ms, updated_ms: null,
       }
       this.#deps.db.insert(backups).values(made).run()
       tx.change('backup', id, 'create', null, { id, volume_id: volume.id, name: made.name })
@@ -113,15 +112,15 @@ export class BackupsStore extends RpcTarget {
   exportRecord(id: string): BackupRecord {
     const { status, restore_volume_id: _restore, ...backup } = readBackup(this.#deps, id)
     if (status !== 'available') throw new Fault('bad_request', `Invalid backup: Backup status must be available and not ${status}.`)
-    return { backup, project_id: this.#deps.name }
+    return { ...backup, project_id: this.#deps.name }
   }
 
-  /** A record made by exportRecord. The same id again is taken only where that backup was deleted. */
+  /** A record made by exportRecord, taken into this project: the object stays whose it was. */
   importRecord(record: BackupRecord): BackupData {
-    if (record.project_id !== this.#deps.name) throw new Fault('bad_request', 'Invalid input received: the record is of another project.')
-    const known = this.#deps.db.select().from(backups).where(eq(backups.id, record.backup.id)).get()
+    const { project_id, ...given } = record
+    const known = this.#deps.db.select().from(backups).where(eq(backups.id, given.id)).get()
     if (known !== undefined) throw new Fault('bad_request', 'Invalid backup: Backup already exists in database.')
-    const row: BackupRow = { ...record.backup, status: 'available', restore_volume_id: null }
+    const row: BackupRow = { ...given, account: given.account || (project_id === this.#deps.name ? '' : `AUTH_${project_id}`), status: 'available', restore_volume_id: null }
     this.#deps.commit(this.#caller, (tx) => {
       this.#deps.db.insert(backups).values(row).run()
       tx.change('backup', row.id, 'create', null, { id: row.id, imported: true })

@@ -3,6 +3,7 @@ import { RpcTarget } from 'cloudflare:workers'
 import { eq, sql } from 'drizzle-orm'
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { volumeAllocations, volumeServices } from '../../../schema/region/volume.ts'
+import type { HostFacts } from '../../../schema/agent/observed.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { HostsStore } from '../../agents/hosts/store.ts'
@@ -57,8 +58,11 @@ export interface ServiceState {
 }
 
 const ISCSI_PORT = 3260
-/** facts.storage_ip may carry its port. */
-export const portalOf = (storageIp: string | null): string | null => (storageIp === null ? null : /:\d+$/.test(storageIp) ? storageIp : `${storageIp}:${ISCSI_PORT}`)
+/** facts.storage_ip may carry its port. Simulated hosts have no network; any address does. */
+export function portalOf(facts: Pick<HostFacts, 'storage_ip' | 'simulated'> | null): string | null {
+  const address = facts?.storage_ip ?? (facts?.simulated ? '127.0.0.1' : null)
+  return address === null ? null : /:\d+$/.test(address) ? address : `${address}:${ISCSI_PORT}`
+}
 
 export class VolumeScheduler extends RpcTarget {
   #deps: Deps
@@ -174,5 +178,5 @@ export class VolumeScheduler extends RpcTarget {
 }
 
 const placement = (backend: Backend, type: { id: string; name: string }): Placement => ({
-  host_id: backend.host.id, host: backendName(backend), availability_zone: backend.host.availability_zone, portal: portalOf(backend.host.facts?.storage_ip ?? null), volume_type_id: type.id, volume_type: type.name,
+  host_id: backend.host.id, host: backendName(backend), availability_zone: backend.host.availability_zone, portal: portalOf(backend.host.facts), volume_type_id: type.id, volume_type: type.name,
 })

@@ -5,7 +5,8 @@ import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { type SnapshotRow, type SnapshotStatus, snapshots, volumes } from '../../../schema/project/volume.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
-import { push, watch, WATCH_MS } from '../items.ts'
+import { WAIT_MS, waitUntil } from '../deadlines.ts'
+import { push } from '../items.ts'
 import { claimVolume, deleteSnapshotRow } from '../make.ts'
 import { removeSnapshot } from '../folds.ts'
 import { readSnapshot, readVolume, writeSnapshot } from '../rows.ts'
@@ -42,12 +43,11 @@ export class SnapshotsStore extends RpcTarget {
       claimVolume(this.#deps, spec.quota_defaults, { volumes: 0, gigabytes: volume.size_gib, snapshots: 1, type: volume.volume_type })
       const made: SnapshotRow = {
         id: this.#deps.newId(), volume_id: volume.id, name: spec.name, description: spec.description, status: 'creating', progress: '0%', size_gib: volume.size_gib, volume_type: volume.volume_type, metadata: spec.metadata, host_id: volume.host_id,
-        user_id: this.#caller.user_id, generation: 1, desired: 'present', created_ms: tx.now_ms, updated_ms: null,
+        user_id: this.#caller.user_id, generation: 1, desired: 'present', created_ms: tx.now_ms, updated_ms: null, deadline_ms: waitUntil(this.#deps, tx, WAIT_MS.snapshot),
       }
       this.#deps.db.insert(snapshots).values(made).run()
       tx.change('snapshot', made.id, 'create', null, { id: made.id, volume_id: volume.id, name: made.name })
       push(tx, volume.id, { host_id: volume.host_id, kind: 'snapshot', id: made.id })
-      watch(tx, { kind: 'snapshot', id: made.id, generation: 1, status: 'creating' }, WATCH_MS.snapshot)
       return made
     })
     return this.#data(row)

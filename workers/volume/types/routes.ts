@@ -7,12 +7,12 @@ import { reply } from '../../http/route.ts'
 import { isAdmin } from '../locate.ts'
 import { type Keys, nextLinks, paged, parseDict, parsePage, truth } from '../page.ts'
 import { both, param } from '../route.ts'
-import { flag, name as optionalName } from '../volumes/requests.ts'
+import { flag, name as optionalName, plain } from '../volumes/requests.ts'
 import { encryptionView, typeView } from './views.ts'
 
 const typeName = pipe(string(), trim(), minLength(1, 'is too short'), maxLength(255))
 const specKey = pipe(string(), minLength(1), maxLength(255), regex(/^[a-zA-Z0-9\-_:. ]+$/, 'has characters that a key may not have'))
-const specs = record(specKey, pipe(string(), maxLength(255)))
+const specs = pipe(plain, record(specKey, pipe(string(), maxLength(255))))
 const createBody = object({ volume_type: looseObject({ name: typeName, description: optionalName, extra_specs: nullish(specs), 'os-volume-type-access:is_public': nullish(flag) }) })
 const updateBody = object({ volume_type: looseObject({ name: nullish(string()), description: optionalName, is_public: nullish(flag) }) })
 const specsBody = object({ extra_specs: specs })

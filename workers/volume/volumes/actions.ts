@@ -79,8 +79,8 @@ const TABLE: Record<ActionName | 'os-reserve' | 'os-unreserve' | 'os-begin_detac
       return stores.attachments.attach(id, { server_id: body.instance_uuid ?? null, host_name: body.host_name ?? null, mountpoint: body.mountpoint, mode: body.mode ?? 'rw' })
     },
   },
-  'os-detach': { rule: 'volume_extension:volume_actions:detach', run: (_ctx, stores, id, body) => stores.attachments.detach(id, body?.attachment_id ?? null) },
-  'os-force_detach': { rule: 'volume_extension:volume_admin_actions:force_detach', run: (_ctx, stores, id, body) => stores.attachments.detach(id, body.attachment_id ?? null) },
+  'os-detach': { rule: 'volume_extension:volume_actions:detach', run: (_ctx, stores, id, body) => stores.attachments.detach(id, body?.attachment_id ?? null, false) },
+  'os-force_detach': { rule: 'volume_extension:volume_admin_actions:force_detach', run: (_ctx, stores, id, body) => stores.attachments.detach(id, body.attachment_id ?? null, true) },
   'os-set_bootable': { rule: 'volume:update', status: 200, run: (_ctx, stores, id, body) => stores.volumes.update(id, { bootable: body.bootable }).then(() => undefined) },
   'os-update_readonly_flag': { rule: 'volume:update_readonly_flag', run: (_ctx, stores, id, body) => stores.volumes.update(id, { readonly: body.readonly }).then(() => undefined) },
   'os-set_image_metadata': { rule: 'volume_extension:volume_image_metadata:set', run: async (_ctx, stores, id, body) => ({ metadata: await stores.volumes.setImageMetadata(id, body.metadata) }) },

@@ -1,9 +1,11 @@
 /** Bodies of volume requests. Pure. What upstream takes as a string or a number is taken as either. */
-import { any, array, boolean, type GenericSchema, integer, looseObject, maxLength, maxValue, minValue, nullish, number, object, optional, pipe, record, regex, strictObject, string, transform, union, minLength } from 'valibot'
+import { any, array, boolean, custom, type GenericSchema, integer, looseObject, maxLength, maxValue, minValue, nullish, number, object, optional, pipe, record, regex, strictObject, string, transform, union, minLength } from 'valibot'
 
 export const SIZE_GIB_MAX = 2 ** 31 - 1
 export const name = nullish(pipe(string(), maxLength(255)))
-export const metadata = record(pipe(string(), minLength(1), maxLength(255)), pipe(string(), maxLength(255)))
+/** An object and not a list, which would pass for one with numbers as keys. */
+export const plain = custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'is not an object')
+export const metadata = pipe(plain, record(pipe(string(), minLength(1), maxLength(255)), pipe(string(), maxLength(255))))
 const digits = pipe(string(), regex(/^\d+$/, 'is not an integer'), transform(Number))
 /** An integer above zero, as number or digits. */
 export const size = pipe(union([number(), digits], 'is not an integer'), integer('is not an integer'), minValue(1, 'must be an integer greater than 0'), maxValue(SIZE_GIB_MAX))

@@ -14,7 +14,18 @@ import { detailView, summaryView, type ViewOf, volumeView } from './views.ts'
 const view = (ctx: Context): ViewOf => ({ minor: ctx.version[1], admin: isAdmin(ctx), base: basesOf(ctx) })
 const missing = (id: string) => new Fault('not_found', `Volume ${id} could not be found.`)
 
+/** An empty id is an unknown volume, not the list. */
+function refuseEmptyId(ctx: Context): void {
+  if (ctx.url.pathname.endsWith('/')) throw new Fault('not_found', 'The resource could not be found.')
+}
+
+const emptyId = (ctx: Context) => {
+  refuseEmptyId(ctx)
+  throw new Fault('method_not_allowed', 'The method is not allowed for this resource.', { headers: { allow: 'GET, POST' } })
+}
+
 async function list(ctx: Context, detail: boolean) {
+  refuseEmptyId(ctx)
   const page = parsePage(ctx.query, VOLUME_SORTABLE)
   const found = (await rowsOf(ctx, (stores) => stores.volumes.list())).filter((row) => matchesVolume(row, ctx.query))
   const { rows, more } = paged(found, page, VOLUME_KEYS, missing)
@@ -35,6 +46,8 @@ const id = (ctx: Context) => param(ctx, 'id')
 export const routes = [
   ...both({ method: 'POST', path: '/volumes', policy: 'volume:create', body: createBody, status: 202, handle: async (ctx) => ({ volume: volumeView(await createVolume(ctx), view(ctx)) }) }),
   ...both({ method: 'GET', path: '/volumes', policy: 'volume:get_all', handle: (ctx) => list(ctx, false) }),
+  ...both({ method: 'PUT', path: '/volumes', policy: 'volume:update', handle: emptyId }),
+  ...both({ method: 'DELETE', path: '/volumes', policy: 'volume:delete', handle: emptyId }),
   ...both({ method: 'GET', path: '/volumes/detail', policy: 'volume:get_all', handle: (ctx) => list(ctx, true) }),
   ...both({ method: 'GET', path: '/volumes/summary', policy: 'volume:get_all', versions: [12, null], handle: summary }),
   ...both({ method: 'GET', path: '/volumes/:id', policy: 'volume:get', handle: async (ctx) => ({ volume: detailView(await onOwner(ctx, id(ctx), (stores) => stores.volumes.get(id(ctx))), view(ctx)) }) }),

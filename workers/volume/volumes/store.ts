@@ -4,7 +4,8 @@ import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { type AttachmentRow, attachments, type VolumeRow, type VolumeStatus, volumes } from '../../../schema/project/volume.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
-import { watch, WATCH_MS, keyOf } from '../items.ts'
+import { WAIT_MS, waitUntil } from '../deadlines.ts'
+import { keyOf } from '../items.ts'
 import { claimSize, claimVolume, deleteVolume, makeVolume, type NewVolume } from '../make.ts'
 import { attachmentsOf, readSnapshot, readVolume, writeVolume } from '../rows.ts'
 import { accept, STATUSES } from './states.ts'
@@ -80,9 +81,8 @@ export class VolumesStore extends RpcTarget {
       if (new_size <= row.size_gib) throw new Fault('bad_request', `Invalid input received: New size for extend must be greater than current size. (current: ${row.size_gib}, extended: ${new_size}).`)
       claimSize(this.#deps, new_size)
       claimVolume(this.#deps, options.quota_defaults, { volumes: 0, gigabytes: new_size - row.size_gib, type: row.volume_type })
-      const next = writeVolume(this.#deps, tx, row, { status, previous_status: row.status, pending_size_gib: new_size, generation: row.generation + 1 })
+      writeVolume(this.#deps, tx, row, { status, previous_status: row.status, pending_size_gib: new_size, generation: row.generation + 1, deadline_ms: waitUntil(this.#deps, tx, WAIT_MS.extend) })
       tx.outbox('volume.extend', { id, size_gib: new_size }, { key: keyOf(id) })
-      watch(tx, { kind: 'volume', id, generation: next.generation, status: 'extending' }, WATCH_MS.extend)
     })
   }
 
