@@ -122,6 +122,8 @@ function keyIsThere(key: string, actual: Actual): boolean {
 }
 
 function holds(item: DesiredItem, need: string, actual: Actual): boolean {
+  // A copy is whole once it is made: its source may go.
+  if (item.kind === 'volume' || item.kind === 'snapshot') return isThere(item.kind, item.id, actual)
   const state = item.kind === 'server' ? actual.servers.get(item.id) : undefined
   return state !== undefined && (state.nics.some((nic) => keyOf('port', nic.port_id) === need) || state.disks.some((disk) => keyOf('volume', disk.id) === need))
 }

@@ -25,6 +25,7 @@ export class Model {
   imageId = ''
   publicId = ''
   answers = 0
+  readonly mistakes: string[] = []
   refusals = new Map<number, number>()
 
   of(kind: Thing['kind'], tenant: string): Thing[] {
@@ -142,6 +143,8 @@ export async function operate(sim: SimCloud, model: Model): Promise<void> {
     const answer = await operation(sim, model, tenant)
     if (answer === null) return
     model.answers++
+    // A reset object is 503; whatever else was not foreseen is a mistake of ours.
+    if (answer.status === 500) model.mistakes.push(answer.text.slice(0, 300))
     if (answer.status >= 300) model.refusals.set(answer.status, (model.refusals.get(answer.status) ?? 0) + 1)
     return
   }

@@ -38,6 +38,7 @@ export async function runSeed(seed: number, options: { trace?: boolean } = {}): 
     const settled = found.length > 0 || (await calm(sim))
     if (!settled) found.push(...stuck(sim))
     if (found.length === 0) found.push(...(await afterHealing(sim, model)))
+    for (const message of model.mistakes) found.push({ invariant: 'no-internal-error', project_id: null, resource: 'api', message })
     return { seed, violations: found, operations: model.answers, refusals: Object.fromEntries(model.refusals), log: sim.log, digest: sim.world.digest(), trace: sim.world.trace ?? [] }
   } finally {
     sim.close()

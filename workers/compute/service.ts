@@ -24,6 +24,8 @@ import { VERSION_MAX, VERSION_MIN, versionPolicies, versionRoutes } from './vers
 
 export const compute: Service = {
   name: 'nova', type: 'compute', prefix: '/compute', endpoint: '/compute/v2.1', dialect: 'nova', microversions: { header: 'compute', legacyHeader: 'X-OpenStack-Nova-API-Version', min: VERSION_MIN, max: VERSION_MAX },
+  // /v2 is the API before microversions; both took the project's id after the version once, and old clients still send it.
+  rewrite: (path) => path.replace(/^\/v2(?=\/.)/, '/v2.1').replace(/^\/v2\.1\/[0-9a-f]{32}(?=\/)/, '/v2.1'),
   routes: [
     ...versionRoutes, ...serverRoutes, ...serverDetailRoutes, ...attachmentRoutes, ...interfaceRoutes, ...actionLogRoutes, ...consoleRoutes, ...serverGroupRoutes, ...flavorRoutes, ...keypairRoutes, ...aggregateRoutes, ...serviceRoutes,
     ...hypervisorRoutes, ...hostRoutes, ...quotaRoutes, ...usageRoutes, ...imageProxyRoutes, ...networkProxyRoutes, ...securityGroupProxyRoutes,

@@ -65,7 +65,7 @@ export class Server {
     const headersOf = () => ({ 'x-openstack-request-id': requestId, ...(service.dialect === 'nova' ? { 'x-compute-request-id': requestId } : {}), ...(version === null ? {} : versionHeaders(service, version)) })
     try {
       version = service.microversions === undefined ? [1, 0] : requestedVersion(service, request.headers)
-      const match = await this.#find(request, path, version)
+      const match = await this.#find(request, service.rewrite?.(path) ?? path, version)
       const caller = match.route.policy === 'public' ? await this.#optionalCaller(request, env, requestId, now_ms) : await this.#caller(request, env, requestId, now_ms)
       const url = new URL(request.url)
       const parts: RequestParts = { request, env, url, params: match.params, requestId, version, policy: this.#policy, now_ms, waitUntil }

@@ -17,6 +17,8 @@ export interface Service {
   dialect: Dialect
   /** Name in the OpenStack-API-Version header, and the range served. */
   microversions?: { header: string; legacyHeader?: string; min: Version; max: Version }
+  /** Older or longer forms of a path, led back to the one that the routes have. */
+  rewrite?(path: string): string
   routes: Route[]
   /** Splits the raw path itself where names may hold anything (Swift): candidates, best first. Default: the routes' path patterns. */
   match?(path: string): { route: Route; params: Record<string, string> }[]

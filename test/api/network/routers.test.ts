@@ -83,7 +83,12 @@ test('floating IPs: associate, move, lose the port, stay unique', async (t) => {
   await refused(a('POST', '/floatingips', { floatingip: { floating_network_id: inside.id } }), 400, 'HTTPBadRequest', /not a valid external network/)
   assert.equal((await ok(a('GET', '/floatingip_pools'), 200)).floatingip_pools[0].cidr, '172.24.4.0/24')
   verify()
-  for (const fip of [floatingip, spare]) await ok(a('DELETE', `/floatingips/${fip.id}`), 204)
+  await ok(a('DELETE', `/floatingips/${floatingip.id}`), 204)
+  await refused(admin('DELETE', `/networks/${outside.id}`), 409, 'NetworkInUse')
+  assert.equal((await ok(a('GET', `/floatingips/${spare.id}`), 200)).floatingip.id, spare.id)
+  await ok(a('PUT', `/routers/${id}`, { router: { external_gateway_info: null } }), 200)
+  await ok(admin('DELETE', `/networks/${outside.id}`), 204)
+  await refused(a('GET', `/floatingips/${spare.id}`), 404, 'FloatingIPNotFound')
   verify()
 })
 

@@ -256,3 +256,15 @@ test('container sync copies writes and deletions between containers that share a
   assert.equal((await cloud.swift('GET', '/right/c')).status, 404, 'without the secret nothing is copied')
   for (const to of ['http://10.0.0.1/v1/a/c', '//realm1/elsewhere/a/c', '//x']) assert.equal((await cloud.swift('POST', '/left', { headers: { 'x-container-sync-to': to } })).status, 400)
 })
+
+test('a revoked token is refused within five seconds', async () => {
+  await cloud.swift('PUT', '/rev')
+  const token = await cloud.token({ user_id: 'user-gone' })
+  assert.equal((await cloud.swift('HEAD', '/rev', { token })).status, 204)
+  const identity = cloud.cluster.instance('IDENTITY', 'identity')
+  const event = { scope: 'user', subject: 'user-gone', before_ms: now + 1, expires_ms: now + 3_600_000 }
+  identity.revocations = (cursor: number) => (cursor < 1 ? { cursor: 1, events: [event] } : { cursor: 1, events: [] })
+  now += 5_000
+  assert.equal((await cloud.swift('HEAD', '/rev', { token })).status, 401)
+  assert.equal((await cloud.swift('HEAD', '/rev')).status, 204)
+})

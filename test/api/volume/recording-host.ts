@@ -9,6 +9,7 @@ import type { DesiredItem } from '../../../schema/agent/desired.ts'
 import type { HostFacts, HostRole, ObservedItem } from '../../../schema/agent/observed.ts'
 import type { ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
 import { Fault } from '../../../schema/values/fault.ts'
+import type { Clock } from '../../../schema/values/time.ts'
 import { createInspector } from '../../../schema/values/image-format.ts'
 import { mintedCloud, type TestCloud } from '../../support/cloud.ts'
 
@@ -93,9 +94,9 @@ export const facts = (hostname: string, roles: HostRole[], more: Partial<HostFac
 })
 
 /** A minted cloud with `names.length` recording hosts that are up with all roles. */
-export async function recordingCloud(options: { hosts?: string[]; vars?: Record<string, string>; facts?: Partial<HostFacts> } = {}): Promise<{ cloud: TestCloud; record: Recorded; hosts: Record<string, string>; settle(): Promise<void> }> {
+export async function recordingCloud(options: { hosts?: string[]; vars?: Record<string, string>; facts?: Partial<HostFacts>; clock?: Clock } = {}): Promise<{ cloud: TestCloud; record: Recorded; hosts: Record<string, string>; settle(): Promise<void> }> {
   const record = newRecord()
-  const cloud = await mintedCloud({ vars: { BOOTSTRAP_JOIN_TOKEN: 'join-test', OPTIONS: JSON.stringify({ image: { default_store: 'file' } }), ...options.vars }, classes: { HOST: recordingHost(record) as never } })
+  const cloud = await mintedCloud({ ...(options.clock === undefined ? {} : { clock: options.clock }), vars: { BOOTSTRAP_JOIN_TOKEN: 'join-test', OPTIONS: JSON.stringify({ image: { default_store: 'file' } }), ...options.vars }, classes: { HOST: recordingHost(record) as never } })
   const hosts: Record<string, string> = {}
   const region = cloud.env.REGION.getByName('region')
   for (const name of options.hosts ?? ['alpha', 'beta']) {

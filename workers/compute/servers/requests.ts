@@ -64,7 +64,9 @@ export interface CreateServer {
 }
 
 const ipv4 = v.pipe(v.string(), v.check((value) => value === '' || isIPv4(value), 'must be an IPv4 address'))
-const ipv6 = v.pipe(v.string(), v.check((value) => value === '' || isIPv6(value), 'must be an IPv6 address'))
+/** RFC 5952, as the platform writes the host of a URL. */
+const shortIPv6 = (value: string): string => (value === '' ? '' : new URL(`http://[${value}]`).hostname.slice(1, -1))
+const ipv6 = v.pipe(v.string(), v.check((value) => value === '' || isIPv6(value), 'must be an IPv6 address'), v.transform(shortIPv6))
 const anyIp = v.pipe(v.string(), v.check((value) => isIPv4(value) || isIPv6(value), 'must be an IP address'))
 export const tag = v.pipe(text(60, 1), v.regex(/^[^,/]*$/, 'must not have a comma or a slash'))
 const diskConfig = v.picklist(['AUTO', 'MANUAL'], 'must be AUTO or MANUAL')

@@ -9,6 +9,9 @@ const text = (version: readonly [number, number]) => `${version[0]}.${version[1]
 const MEDIA = [{ base: 'application/json', type: 'application/vnd.openstack.compute+json;version=2.1' }]
 
 const entry = (origin: string) => ({ id: 'v2.1', status: 'CURRENT', version: text(VERSION_MAX), min_version: text(VERSION_MIN), updated: '2013-07-23T11:33:21Z', links: [{ rel: 'self', href: `${origin}/compute/v2.1/` }] })
+/** The API before microversions: the same resources at their first form, under /v2. */
+const legacy = (origin: string) => ({ id: 'v2.0', status: 'SUPPORTED', version: '', min_version: '', updated: '2011-01-21T11:33:21Z', links: [{ rel: 'self', href: `${origin}/compute/v2/` }] })
+const legacyDetail = (origin: string) => ({ version: { ...legacy(origin), links: [...legacy(origin).links, { rel: 'describedby', href: 'http://docs.openstack.org/', type: 'text/html' }], 'media-types': [{ base: 'application/json', type: 'application/vnd.openstack.compute+json;version=2' }] } })
 const detail = (origin: string) => ({ version: { ...entry(origin), links: [...entry(origin).links, { rel: 'describedby', href: 'http://docs.openstack.org/', type: 'text/html' }], 'media-types': MEDIA } })
 const choices = (origin: string) => ({ choices: [{ id: 'v2.1', status: 'CURRENT', links: [{ rel: 'self', href: `${origin}/compute/v2.1/` }], 'media-types': MEDIA }] })
 
@@ -22,7 +25,9 @@ const extension = (alias: string) => ({ alias, name: alias.replace(/^os-/, '').s
 export const versionPolicies: PolicyRule[] = [{ name: 'os_compute_api:extensions', check: '@', operations: ['GET /extensions'] }]
 
 export const versionRoutes = [
-  route({ method: 'GET', path: '/', policy: 'public', handle: (ctx) => ({ versions: [entry(ctx.origin)] }) }),
+  route({ method: 'GET', path: '/', policy: 'public', handle: (ctx) => ({ versions: [legacy(ctx.origin), entry(ctx.origin)] }) }),
+  route({ method: 'GET', path: '/v2', policy: 'public', handle: (ctx) => legacyDetail(ctx.origin) }),
+  route({ method: 'GET', path: '/v2/', policy: 'public', handle: (ctx) => legacyDetail(ctx.origin) }),
   route({ method: 'GET', path: '/v2.1', policy: 'public', handle: (ctx) => detail(ctx.origin) }),
   route({ method: 'GET', path: '/v2.1/', policy: 'public', handle: (ctx) => detail(ctx.origin) }),
   route({ method: 'GET', path: '/v1', policy: 'public', handle: (ctx) => reply({ status: 300, body: choices(ctx.origin) }) }),

@@ -38,6 +38,7 @@ export const EXTENSIONS: Record<string, [name: string, description: string]> = {
   'standard-attr-revisions': ['Resource revision numbers', 'revision_number of resources.'],
   'standard-attr-tag': ['Tag support for resources with standard attribute', 'Tags of resources.'],
   'standard-attr-timestamp': ['Resource timestamps', 'created_at and updated_at.'],
+  tag: ['Tag support', 'Tags of networks, by their first alias.'],
   subnet_allocation: ['Subnet Allocation', 'Subnets out of pools.'],
   'subnet-dns-publish-fixed-ip': ['Subnet DNS publish fixed IP', 'dns_publish_fixed_ip of subnets.'],
   'subnet-service-types': ['Subnet service types', 'Subnets for certain ports only.'],

@@ -1,6 +1,6 @@
 /** Floating IPs of one project, in its object: an address held on an external network, mostly another project's, led by a router to a port of this project. */
 import { RpcTarget } from 'cloudflare:workers'
-import { and, eq, ne } from 'drizzle-orm'
+import { and, eq, isNull, ne } from 'drizzle-orm'
 import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { peersOf } from '../../../durable-objects/project/peers.ts'
 import { type FixedIp, type FloatingIpRow, type PortRow, floatingIps, ports, routers } from '../../../schema/project/network.ts'
@@ -83,6 +83,11 @@ export class FloatingIps extends RpcTarget {
     await releaseNow(this.#deps, this.#caller, row.network_owner_id, id)
   }
 
+  /** The external network goes: floating IPs that lead nowhere go with it (upstream: external_net_db). Returns what went. */
+  dropUnused(networkId: string): string[] {
+    return this.#deps.commit(this.#caller, (tx) => dropUnused(tx, networkId))
+  }
+
   async #prepare(given: FloatingIpGiven, claims: Claim[]): Promise<{ id: string; network: KnownNetwork; claim: Claim | null }> {
     const id = this.#deps.newId()
     const foreign = await foreignNetwork(this.#deps, this.#caller, given.floating_network_id ?? '')
@@ -147,6 +152,17 @@ export class FloatingIps extends RpcTarget {
     if (row === undefined) throw notFound('floatingip', id)
     return row
   }
+}
+
+export function dropUnused(tx: Tx, networkId: string): string[] {
+  const unused = tx.db.select().from(floatingIps).where(and(eq(floatingIps.floating_network_id, networkId), isNull(floatingIps.port_id))).all()
+  const index = new Map(subnetsOf(tx.db, networkId).map((subnet) => [subnet.id, subnet]))
+  for (const row of unused) {
+    tx.db.delete(floatingIps).where(eq(floatingIps.id, row.id)).run()
+    tx.change('floatingip', row.id, 'delete', row, null)
+    if (row.network_owner_id === null) releaseHolder(tx, index, row.id)
+  }
+  return unused.map((row) => row.id)
 }
 
 const wishOf = (given: FloatingIpGiven) => ({ ...(given.subnet_id != null ? { subnet_id: given.subnet_id } : {}), ...(given.floating_ip_address != null ? { ip_address: given.floating_ip_address } : {}) })

@@ -7,9 +7,12 @@ import { type NetworkRow, addressScopes, addresses, claims, networks, ports, rba
 import type { Caller } from '../../../schema/values/caller.ts'
 import { isFault } from '../../../schema/values/fault.ts'
 import { bumped, checkRevision, standardRow } from '../api/standard.ts'
+import { dropUnused } from '../floating-ips/store.ts'
 import { conflict, invalidInput, networkInUse, notFound, overQuota } from '../faults.ts'
 import { forgetSubnet, releaseHolder } from '../plane/addresses.ts'
 import { DHCP_OWNER, type PublishedNetwork, chunked, subnetsOf } from '../plane/known.ts'
+import { releaseClaim } from '../plane/foreign.ts'
+import { withOwner } from '../plane/sessions.ts'
 import { touch, touchUsers } from '../plane/touch.ts'
 import { describe, isPublic, settle } from './publish.ts'
 import { type NetworkGiven, PROVIDER_MTU, TENANT_MTU } from './requests.ts'
@@ -79,9 +82,11 @@ export class Networks extends RpcTarget {
   }
 
   async remove(id: string, revision: number | null): Promise<void> {
+    if (this.#row(id).external) await this.#dropForeignFloatingIps(id)
     const known = this.#deps.commit(this.#caller, (tx) => {
       const row = this.#row(id)
       checkRevision('network', row, revision)
+      if (row.external) dropUnused(tx, id)
       const attached = tx.db.select().from(ports).where(eq(ports.network_id, id)).all()
       const dhcp = new Set(attached.filter((port) => port.device_owner === DHCP_OWNER).map((port) => port.id))
       const held = tx.db.select({ id: addresses.holder_id }).from(addresses).where(eq(addresses.network_id, id)).all().some((holder) => !dhcp.has(holder.id)) || tx.db.select({ id: claims.holder_id }).from(claims).where(eq(claims.network_id, id)).limit(1).all().length > 0
@@ -106,6 +111,18 @@ export class Networks extends RpcTarget {
       return known
     })
     if (known) await this.#settle(id)
+  }
+
+  /** Others' floating IPs that lead nowhere do not hold an external network; anything else of others does. */
+  async #dropForeignFloatingIps(id: string): Promise<void> {
+    const held = this.#deps.db.select().from(claims).where(eq(claims.network_id, id)).all()
+    if (held.some((claim) => claim.kind === 'port')) throw networkInUse(id)
+    for (const project of new Set(held.map((claim) => claim.project_id))) {
+      const dropped = await withOwner(this.#deps, project, this.#caller.request_id, (network) => network.floatingIps.dropUnused(id))
+      this.#deps.commit(this.#caller, (tx) => {
+        for (const holder of dropped) releaseClaim(tx, holder)
+      })
+    }
   }
 
   #settle(id: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** Attributes of security groups and their rules (api-ref: security groups). */
 import type { Given } from '../api/attributes.ts'
 import { DESCRIPTION_CHARS_MAX, standardAttributes } from '../api/standard.ts'
-import { boolean, cidr, made, oneOf, orNull, text, uuid } from '../api/types.ts'
+import { boolean, cidr, made, oneOf, orNull, text } from '../api/types.ts'
 
 export const securityGroupAttributes = {
   ...standardAttributes,
@@ -32,14 +32,14 @@ const ethertype = made((value) => {
 })
 
 export const securityGroupRuleAttributes = {
-  security_group_id: { schema: uuid, put: false, required: true },
+  security_group_id: { schema: text(), put: false, required: true },
   direction: { schema: direction, put: false, required: true },
   ethertype: { schema: ethertype, put: false, fallback: 'IPv4' },
   protocol: { schema: protocol, put: false },
   port_range_min: { schema: port, put: false },
   port_range_max: { schema: port, put: false },
   remote_ip_prefix: { schema: orNull(cidr), put: false },
-  remote_group_id: { schema: orNull(uuid), put: false },
+  remote_group_id: { schema: orNull(text()), put: false },
   description: { schema: text(DESCRIPTION_CHARS_MAX), put: false, fallback: '' },
   id: {}, normalized_cidr: {}, revision_number: {}, created_at: {}, updated_at: {},
 }

@@ -60,7 +60,7 @@ export class SecurityGroups extends RpcTarget {
     this.#deps.commit(this.#caller, (tx) => {
       const row = this.#row(id)
       checkRevision('security_group', row, revision)
-      if (row.is_default && given.name !== undefined && given.name !== row.name) throw conflict('SecurityGroupCannotUpdateDefault', 'Updating default security group not allowed.')
+      if (given.name !== undefined && given.name !== row.name && (row.is_default || given.name.toLowerCase() === DEFAULT_GROUP)) throw conflict('SecurityGroupCannotUpdateDefault', 'Updating default security group not allowed.')
       if (given.stateful !== undefined && given.stateful !== row.stateful && this.#used(tx, id)) throw groupInUse(id)
       const next = { ...row, ...givenOnly(given), ...bumped(tx, row) }
       tx.db.update(securityGroups).set(next).where(eq(securityGroups.id, id)).run()
