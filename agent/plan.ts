@@ -208,7 +208,11 @@ export function statusOf(item: DesiredItem, input: PlanInput, actions: ReadonlyM
   const progress = input.progress.get(key)
   const action = actions.get(key)
   const failed = (one: Progress | undefined, generation: number) => one !== undefined && one.tried === generation && one.failures > 0 && (one.permanent || one.failures >= FAILURES_REPORTED)
-  const done = progress !== undefined && progress.generation === item.generation && (item.state === 'present') === isThere(item.kind, item.id, input.actual)
+  const there = isThere(item.kind, item.id, input.actual)
+  const machine = isKind(item, 'server') && item.state === 'present' ? input.actual.servers.get(item.id) : undefined
+  // A machine that crashed is being started again: it is not as desired, and not for the plane to give up.
+  const fallen = machine !== undefined && !powerAgrees((item as DesiredItem<'server'>).spec, machine)
+  const done = progress !== undefined && progress.generation === item.generation && (item.state === 'present') === there && !fallen
   if (done && !failed(progress, item.generation)) report.status = item.state === 'present' ? 'ready' : 'gone'
   else if (failed(progress, item.generation)) report.status = 'failed'
   if (report.status === 'working' || report.status === 'failed') {

@@ -20,7 +20,7 @@ export function planeHttp(plane: string, identity: Identity): PlaneHttp {
     const url = new URL(path, plane)
     if (url.origin !== new URL(plane).origin) throw new Fault('bad_request', `${path} is not a path of the plane`)
     const signed = url.pathname + url.search
-    const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, { method, headers: { ...headers, authorization: identity.authorization(method, signed) } })
+    const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url.href, { method, headers: { ...headers, authorization: identity.authorization(method, signed) } })
     request.setTimeout(IDLE_TIMEOUT_MS, () => request.destroy(new Fault('timeout', `${method} ${url.pathname}: no byte for ${IDLE_TIMEOUT_MS} ms`)))
     const response = new Promise<IncomingMessage>((resolve, reject) => {
       request.on('response', resolve)

@@ -37,7 +37,11 @@ export class Api {
     const headers: Record<string, string> = { 'x-auth-token': this.#token ?? '', ...options.headers }
     if (body !== undefined) headers['content-type'] = 'application/json'
     const init = { method, headers, body: options.raw ?? (body === undefined ? undefined : JSON.stringify(body)), ...(options.raw === undefined ? {} : { duplex: 'half' }) }
-    const response = await fetch(`${this.url}${path}`, init as RequestInit)
+    // A connection kept from before a restart breaks at its next use: what changes nothing is asked again.
+    const response = await fetch(`${this.url}${path}`, init as RequestInit).catch((error: unknown) => {
+      if (method !== 'GET') throw error
+      return fetch(`${this.url}${path}`, init as RequestInit)
+    })
     const text = await response.text()
     if (!response.ok && !options.expect?.includes(response.status)) throw new Problem(`${method} ${path} answered ${response.status}: ${text.slice(0, 300)}`)
     try {

@@ -26,6 +26,8 @@ export interface Held {
 }
 
 export interface Holdings {
+  /** What has a task or a status that something must end. */
+  underway: string[]
   items: Expected[]
   /** Compute's consumers of room, by consumer id. */
   consumers: Held[]
@@ -40,7 +42,7 @@ export interface Holdings {
   given: { holder_id: string; project_id: string }[]
 }
 
-export const NO_HOLDINGS: Holdings = { items: [], consumers: [], volumes: [], multiattach: [], networks: [], routers: [], images: [], claims: [], given: [] }
+export const NO_HOLDINGS: Holdings = { underway: [], items: [], consumers: [], volumes: [], multiattach: [], networks: [], routers: [], images: [], claims: [], given: [] }
 
 export function mergeHoldings(parts: readonly Partial<Holdings>[]): Holdings {
   const all: Record<string, unknown[]> = Object.fromEntries(Object.keys(NO_HOLDINGS).map((key) => [key, []]))

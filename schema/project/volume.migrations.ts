@@ -36,4 +36,14 @@ ALTER TABLE volumes ADD COLUMN deadline_ms INTEGER;
 ALTER TABLE volume_snapshots ADD COLUMN deadline_ms INTEGER;
 `,
   },
+  {
+    name: 'volume/0004',
+    sql: `
+ALTER TABLE volumes ADD COLUMN group_id TEXT;
+ALTER TABLE volume_snapshots ADD COLUMN group_snapshot_id TEXT;
+CREATE TABLE volume_groups (
+  id TEXT PRIMARY KEY, name TEXT, description TEXT, status TEXT, group_type_id TEXT NOT NULL, volume_types TEXT NOT NULL, availability_zone TEXT NOT NULL, group_snapshot_id TEXT, source_group_id TEXT, created_ms INTEGER NOT NULL);
+CREATE TABLE volume_group_snapshots (id TEXT PRIMARY KEY, group_id TEXT NOT NULL, name TEXT, description TEXT, status TEXT, group_type_id TEXT NOT NULL, created_ms INTEGER NOT NULL);
+`,
+  },
 ]

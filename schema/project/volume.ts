@@ -50,6 +50,7 @@ export const volumes = sqliteTable('volumes', {
   updated_ms: integer('updated_ms'),
   /** When the wait for the host ends by itself; only looked at in a status that waits. */
   deadline_ms: integer('deadline_ms'),
+  group_id: text('group_id'),
 })
 
 export const snapshots = sqliteTable(
@@ -71,6 +72,7 @@ export const snapshots = sqliteTable(
     created_ms: integer('created_ms').notNull(),
     updated_ms: integer('updated_ms'),
     deadline_ms: integer('deadline_ms'),
+    group_snapshot_id: text('group_snapshot_id'),
   },
   (table) => [index('volume_snapshots_volume').on(table.volume_id)],
 )
@@ -157,6 +159,33 @@ export const messages = sqliteTable('volume_messages', {
   expires_ms: integer('expires_ms').notNull(),
 })
 
+/** Volumes that belong together: placed on one host, snapshotted and deleted together. */
+export const groups = sqliteTable('volume_groups', {
+  id: text('id').primaryKey(),
+  name: text('name'),
+  description: text('description'),
+  /** Set by an admin, or while the group is being deleted; null: what its volumes say. */
+  status: text('status'),
+  group_type_id: text('group_type_id').notNull(),
+  volume_types: text('volume_types', { mode: 'json' }).$type<string[]>().notNull(),
+  availability_zone: text('availability_zone').notNull(),
+  group_snapshot_id: text('group_snapshot_id'),
+  source_group_id: text('source_group_id'),
+  created_ms: integer('created_ms').notNull(),
+})
+
+export const groupSnapshots = sqliteTable('volume_group_snapshots', {
+  id: text('id').primaryKey(),
+  group_id: text('group_id').notNull(),
+  name: text('name'),
+  description: text('description'),
+  status: text('status'),
+  group_type_id: text('group_type_id').notNull(),
+  created_ms: integer('created_ms').notNull(),
+})
+
+export type GroupRow = typeof groups.$inferSelect
+export type GroupSnapshotRow = typeof groupSnapshots.$inferSelect
 export type VolumeRow = typeof volumes.$inferSelect
 export type SnapshotRow = typeof snapshots.$inferSelect
 export type AttachmentRow = typeof attachments.$inferSelect

@@ -14,4 +14,5 @@ CREATE TABLE volume_services (host_id TEXT PRIMARY KEY, disabled INTEGER NOT NUL
 CREATE TABLE volume_defaults (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 `,
   },
+  { name: 'volume/0002', sql: 'CREATE TABLE volume_group_types (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT, is_public INTEGER NOT NULL, group_specs TEXT NOT NULL)' },
 ]

@@ -50,6 +50,15 @@ export const volumeServices = sqliteTable('volume_services', {
 /** Default type of a project ('' is everybody's), and default quotas. */
 export const volumeDefaults = sqliteTable('volume_defaults', { name: text('name').primaryKey(), value: text('value', { mode: 'json' }).$type<unknown>().notNull() })
 
+export const groupTypes = sqliteTable('volume_group_types', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull().unique(),
+  description: text('description'),
+  is_public: integer('is_public', { mode: 'boolean' }).notNull(),
+  group_specs: text('group_specs', { mode: 'json' }).$type<Record<string, string>>().notNull(),
+})
+
+export type GroupTypeRow = typeof groupTypes.$inferSelect
 export type VolumeTypeRow = typeof volumeTypes.$inferSelect
 export type QosRow = typeof qosSpecs.$inferSelect
 export type AllocationRow = typeof volumeAllocations.$inferSelect

@@ -1,6 +1,7 @@
 /** The contract of the command, on simulated hosts: detach, twice, status, verify, refusals, stop, and state that outlives all of it. */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, statSync } from 'node:fs'
+import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -40,7 +41,8 @@ test('status shows processes, hosts and services; verify finds nothing', () => {
 
 test('a port in use, a wrong flag and a wrong host word are one sentence and a non-zero exit', async () => {
   const port = await freePort()
-  const server = createServer().listen(port, '127.0.0.1')
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   const other = { SKYHOOK_HOME: join(cloud.home, 'other') }
   const busy = cloud.cli(['start', '--detach', '--hosts', 'sim:1', '--listen', `127.0.0.1:${port}`], other)
   assert.equal(busy.status, 1)
@@ -72,7 +74,7 @@ test('bad input: password, tokens, bodies, join tokens', async () => {
   const second = await cloud.call('POST', '/agents/v1/join', { json: { token: join_token.token, public_key: key(3), hostname: 'two' } })
   assert.equal(second.status, 401)
   assert.match(second.text, /was used already/)
-  assert.equal((await cloud.call('GET', '/agents/v1/link?host=00000000-0000-4000-8000-000000000000', { headers: { upgrade: 'websocket', connection: 'upgrade' } })).status, 401)
+  assert.equal(await upgrade('/agents/v1/link?host=00000000-0000-4000-8000-000000000000'), 401)
 })
 
 test('a body of 101 MB at a 100 MB limit is 413 and says where to send it', async () => {
@@ -99,6 +101,17 @@ test('stop ends every process; what was made is there after the next start', asy
 test('secrets never reach the logs', () => {
   for (const name of ['workerd', 'hasher', 'sim-agents', 'supervisor']) assert.ok(!readLog(cloud, name).includes(cloud.password), `${name}.log has the admin password`)
 })
+
+/** Status of a WebSocket upgrade without a signature. */
+function upgrade(path: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const asked = request(`${cloud.url}${path}`, { headers: { upgrade: 'websocket', connection: 'upgrade', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==', 'sec-websocket-version': '13' } })
+    asked.on('response', (response) => resolve(response.resume().statusCode ?? 0))
+    asked.on('upgrade', () => resolve(101))
+    asked.on('error', reject)
+    asked.end()
+  })
+}
 
 async function admin(): Promise<{ token: string }> {
   const json = { auth: { identity: { methods: ['password'], password: { user: { name: 'admin', domain: { id: 'default' }, password: cloud.password } } }, scope: { project: { name: 'admin', domain: { id: 'default' } } } } }

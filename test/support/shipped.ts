@@ -59,7 +59,11 @@ export async function shipped(hosts: string, env: Record<string, string> = {}): 
       const headers = new Headers(options.headers)
       if (options.token) headers.set('x-auth-token', options.token)
       if (options.json !== undefined) headers.set('content-type', 'application/json')
-      const response = await fetch(`${url}${path}`, { method, headers, body: options.json === undefined ? options.body : JSON.stringify(options.json), ...(options.body instanceof ReadableStream ? { duplex: 'half' } : {}) } as RequestInit)
+      const ask = () => fetch(`${url}${path}`, { method, headers, body: options.json === undefined ? options.body : JSON.stringify(options.json), ...(options.body instanceof ReadableStream ? { duplex: 'half' } : {}) } as RequestInit)
+      const response = await ask().catch((error: unknown) => {
+        if (method !== 'GET') throw error
+        return ask()
+      })
       const text = await response.text()
       let body: unknown
       try {

@@ -1,10 +1,10 @@
 /** What hosts report of volumes, snapshots and exports, folded into rows. A report about another generation than the row's is late and says nothing. */
-import { eq } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import type { Deps, Tx } from '../../durable-objects/kernel/deps.ts'
 import type { Fold } from '../../durable-objects/project/peers.ts'
 import type { Kind } from '../../schema/agent/desired.ts'
 import type { ObservedItem } from '../../schema/agent/observed.ts'
-import { snapshots, type SnapshotRow, type VolumeRow, type VolumeStatus } from '../../schema/project/volume.ts'
+import { groupSnapshots, snapshots, type SnapshotRow, type VolumeRow, type VolumeStatus } from '../../schema/project/volume.ts'
 import { push } from './items.ts'
 import { removeVolume } from './make.ts'
 import { EVENTS, findAttachment, findSnapshot, findVolume, tell, writeSnapshot, writeVolume } from './rows.ts'
@@ -77,6 +77,9 @@ function foldSnapshot(deps: Deps, tx: Tx, hostId: string, item: ObservedItem): v
 export function removeSnapshot(deps: Deps, tx: Tx, row: SnapshotRow): void {
   deps.db.delete(snapshots).where(eq(snapshots.id, row.id)).run()
   tx.change('snapshot', row.id, 'delete', { id: row.id, volume_id: row.volume_id }, null)
+  const { group_snapshot_id } = row
+  if (group_snapshot_id === null || deps.db.select({ id: snapshots.id }).from(snapshots).where(eq(snapshots.group_snapshot_id, group_snapshot_id)).get() !== undefined) return
+  deps.db.delete(groupSnapshots).where(and(eq(groupSnapshots.id, group_snapshot_id), eq(groupSnapshots.status, 'deleting'))).run()
 }
 
 /** An export that can't be had shows in the log; the server that needs it says so to its owner. */

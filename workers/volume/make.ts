@@ -1,7 +1,7 @@
 /** Making, deleting and growing volumes inside a transaction: used by the volumes store, by compute's peer, by backups that restore into a new volume. */
 import type { Deps, Tx } from '../../durable-objects/kernel/deps.ts'
 import { peersOf } from '../../durable-objects/project/peers.ts'
-import { type VolumeRow, volumes } from '../../schema/project/volume.ts'
+import { groups, type VolumeRow, volumes } from '../../schema/project/volume.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import { projectTag, tagOf } from '../../schema/values/ids.ts'
@@ -11,7 +11,7 @@ import { keyOf, push } from './items.ts'
 import { attachmentsOf, freeBackup, snapshotsOf, writeSnapshot, writeVolume } from './rows.ts'
 import { DEFAULT_TYPE, DEFAULT_ZONE } from './types/default-type.ts'
 import { accept } from './volumes/states.ts'
-import { eq } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 
 export interface NewVolume {
   id?: string
@@ -30,6 +30,7 @@ export interface NewVolume {
   image_metadata: Record<string, string> | null
   scheduler_hints: Record<string, string> | null
   restore_backup_id?: string | null
+  group_id?: string | null
 }
 
 /** Upstream's words: 413 for counts and sizes alike, "exceeded" in all of them (cinder/exception.py). */
@@ -69,7 +70,7 @@ export function makeVolume(deps: Deps, tx: Tx, caller: Caller, spec: NewVolume, 
     id, name: spec.name, description: spec.description, status: 'creating', previous_status: null, size_gib: spec.size_gib, pending_size_gib: null, volume_type_id: type.id, volume_type: type.name,
     availability_zone: spec.availability_zone ?? DEFAULT_ZONE, host_id: null, host: null, portal: null, bootable: spec.bootable, readonly: null, multiattach: spec.multiattach, metadata: spec.metadata, image_metadata: spec.image_metadata,
     source: spec.source, snapshot_id: spec.snapshot_id, source_volid: spec.source_volid, restore_backup_id: spec.restore_backup_id ?? null, scheduler_hints: spec.scheduler_hints, user_id: caller.user_id, generation: 0, desired: null,
-    foreign_id: tagOf(id) !== projectTag(deps.name), created_ms: tx.now_ms, updated_ms: null, deadline_ms: null,
+    foreign_id: tagOf(id) !== projectTag(deps.name), created_ms: tx.now_ms, updated_ms: null, deadline_ms: null, group_id: spec.group_id ?? null,
   }
   deps.db.insert(volumes).values(row).run()
   tx.change('volume', id, 'create', null, { id, name: row.name, size_gib: row.size_gib, source: row.source })
@@ -78,11 +79,12 @@ export function makeVolume(deps: Deps, tx: Tx, caller: Caller, spec: NewVolume, 
 }
 
 /** -> deleting, told to the host; a volume that was never placed is gone at once. */
-export function deleteVolume(deps: Deps, tx: Tx, row: VolumeRow, options: { cascade: boolean; force: boolean }): void {
+export function deleteVolume(deps: Deps, tx: Tx, row: VolumeRow, options: { cascade: boolean; force: boolean; with_group?: boolean }): void {
   const kept = snapshotsOf(deps, row.id)
   const used = attachmentsOf(deps, row.id)
   if (!options.force) {
     accept(row, 'delete')
+    if (row.group_id !== null && options.with_group !== true) accept({ ...row, status: 'maintenance' }, 'delete')
     if (used.length > 0) accept({ ...row, status: 'in-use' }, 'delete')
     if (kept.length > 0 && !options.cascade) accept({ ...row, status: 'maintenance' }, 'delete')
     const busy = kept.find((snapshot) => snapshot.status !== 'available' && snapshot.status !== 'error')
@@ -102,11 +104,18 @@ export function deleteSnapshotRow(deps: Deps, tx: Tx, row: Parameters<typeof wri
   push(tx, volumeId, { host_id: row.host_id ?? '', kind: 'snapshot', id: row.id })
 }
 
+/** A group that is being deleted goes with its last volume. */
+function groupShrank(deps: Deps, groupId: string): void {
+  if (deps.db.select({ id: volumes.id }).from(volumes).where(eq(volumes.group_id, groupId)).get() !== undefined) return
+  deps.db.delete(groups).where(and(eq(groups.id, groupId), eq(groups.status, 'deleting'))).run()
+}
+
 /** The row goes; the region forgets the claim and, where there was one, the alias. */
 export function removeVolume(deps: Deps, tx: Tx, row: VolumeRow): void {
   deps.db.delete(volumes).where(eq(volumes.id, row.id)).run()
   if (row.restore_backup_id !== null) freeBackup(deps, tx, row.restore_backup_id)
   tx.change('volume', row.id, 'delete', { id: row.id, name: row.name, status: row.status }, null)
+  if (row.group_id !== null) groupShrank(deps, row.group_id)
   tx.outbox('volume.release', { id: row.id, foreign_id: row.foreign_id }, { key: keyOf(row.id) })
   peersOf(deps).servers.volumeChanged?.(tx, row.id, 'deleted')
 }

@@ -7,6 +7,7 @@ import type { Caller } from '../../schema/values/caller.ts'
 import { AttachmentsStore } from './attachments/store.ts'
 import { BackupsStore } from './backups/store.ts'
 import { volumeFolds } from './folds.ts'
+import { GroupsStore } from './groups/store.ts'
 import { MessagesStore } from './messages/store.ts'
 import { volumesPeer } from './peer.ts'
 import { VolumeQuotasStore } from './quotas/store.ts'
@@ -45,6 +46,10 @@ export class VolumeStores extends RpcTarget {
     return new TransfersStore(this.#deps, this.#caller)
   }
 
+  get groups() {
+    return new GroupsStore(this.#deps, this.#caller)
+  }
+
   get messages() {
     return new MessagesStore(this.#deps, this.#caller)
   }
@@ -71,13 +76,14 @@ export const volumeQuota: QuotaSpec = {
   usage: (db) => {
     const rows = db.all(sql`SELECT 'volumes' AS kind, volume_type AS type, COUNT(*) AS count, SUM(MAX(size_gib, COALESCE(pending_size_gib, 0))) AS gib FROM volumes GROUP BY volume_type
       UNION ALL SELECT 'snapshots', volume_type, COUNT(*), SUM(size_gib) FROM volume_snapshots GROUP BY volume_type
-      UNION ALL SELECT 'backups', '', COUNT(*), COALESCE(SUM(size_gib), 0) FROM volume_backups`) as unknown as Sums[]
+      UNION ALL SELECT 'backups', '', COUNT(*), COALESCE(SUM(size_gib), 0) FROM volume_backups UNION ALL SELECT 'groups', '', COUNT(*), 0 FROM volume_groups`) as unknown as Sums[]
     const used: Record<string, number> = { volumes: 0, snapshots: 0, gigabytes: 0, backups: 0, backup_gigabytes: 0, groups: 0, per_volume_gigabytes: 0 }
     const add = (name: string, value: number) => {
       used[name] = (used[name] ?? 0) + value
     }
     for (const { kind, type, count, gib } of rows) {
       add(kind, count)
+      if (kind === 'groups') continue
       if (kind === 'backups') {
         add('backup_gigabytes', gib)
         continue

@@ -4,6 +4,7 @@ import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Tasks } from '../../durable-objects/kernel/outbox.ts'
 import { volumeTypes } from '../../schema/region/volume.ts'
 import type { Caller } from '../../schema/values/caller.ts'
+import { GroupTypesStore } from './group-types/store.ts'
 import { VolumeScheduler } from './scheduler/store.ts'
 import { DEFAULT_TYPE } from './types/default-type.ts'
 import { VolumeTypesStore } from './types/store.ts'
@@ -20,6 +21,10 @@ export class VolumeRegionStores extends RpcTarget {
 
   get types() {
     return new VolumeTypesStore(this.#deps, this.#caller)
+  }
+
+  get groupTypes() {
+    return new GroupTypesStore(this.#deps, this.#caller)
   }
 
   get scheduler() {

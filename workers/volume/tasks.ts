@@ -1,7 +1,9 @@
 /** Outbox tasks of volumes: placing, telling hosts, giving room back. Copies of bytes are in copies.ts. */
+import { eq } from 'drizzle-orm'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import { REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
 import type { Task, Tasks } from '../../durable-objects/kernel/outbox.ts'
+import { type VolumeRow, volumes } from '../../schema/project/volume.ts'
 import { systemCaller } from '../../schema/values/caller.ts'
 import { copyTasks } from './copies.ts'
 import { WAIT_MS, waitUntil } from './deadlines.ts'
@@ -21,6 +23,10 @@ interface PlacePayload {
 
 const hint = (hints: Record<string, string> | null | undefined, name: string): string[] => (hints?.[name] ?? '').split(',').map((text) => text.trim()).filter((text) => text !== '')
 
+/** Volumes of a group go where the first one went. */
+const placedInGroup = (deps: Deps, row: VolumeRow): string[] =>
+  row.group_id === null ? [] : deps.db.select().from(volumes).where(eq(volumes.group_id, row.group_id)).all().filter((other) => other.id !== row.id && other.host_id !== null).slice(0, 1).map((other) => other.id)
+
 /** Claim in the region, then the host is told: both repeatable, so a crash between them costs nothing. */
 const placeTask: Task<Deps> = {
   run: async (deps, payload: PlacePayload, entry) => {
@@ -29,7 +35,7 @@ const placeTask: Task<Deps> = {
     const source = row.source?.type === 'snapshot' ? findSnapshot(deps, row.source.id)?.host_id : row.source?.type === 'volume' ? findVolume(deps, row.source.id)?.host_id : null
     const placed = await schedulerOf(deps, entry.request_id).place({
       volume_id: row.id, project_id: deps.name, size_gib: row.size_gib, volume_type_id: payload.volume_type_id, availability_zone: payload.availability_zone, host_id: source ?? null,
-      same_as: hint(row.scheduler_hints, 'same_host'), different_from: hint(row.scheduler_hints, 'different_host'),
+      same_as: [...hint(row.scheduler_hints, 'same_host'), ...placedInGroup(deps, row)], different_from: hint(row.scheduler_hints, 'different_host'),
     })
     const now = findVolume(deps, payload.id)
     // Deleted while the region decided: the claim goes back.

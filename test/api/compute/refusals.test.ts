@@ -63,7 +63,7 @@ test('what does not fit the quota is refused whole, and the words say how much',
 })
 
 test('no host with room is an error with the filter funnel, and it is gone when deleted', async () => {
-  const flavor = (await api.ok('POST', '/compute/v2.1/flavors', { flavor: { name: 'huge', ram: 40_000, vcpus: 1, disk: 1 } }, { tenant: 'admin' })).flavor.id
+  const flavor = (await api.ok('POST', '/compute/v2.1/flavors', { flavor: { name: 'huge', ram: 40_000_000, vcpus: 1, disk: 1 } }, { tenant: 'admin' })).flavor.id
   await api.ok('PUT', '/compute/v2.1/os-quota-sets/project-a', { quota_set: { ram: -1 } }, { tenant: 'admin' })
   const id = await api.create('huge', { flavorRef: flavor })
   const server = await api.status(id, 'ERROR')

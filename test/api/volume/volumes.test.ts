@@ -356,3 +356,33 @@ test('the same Idempotency-Key makes one volume', async () => {
   const [one, two] = [await send(), await send()]
   assert.equal(one.body.volume.id, two.body.volume.id)
 })
+
+test('groups: volumes on one host, snapshots together, a group from either, gone with its volumes', async () => {
+  const latest = { headers: LATEST }
+  const type = (await call('POST', '/group_types', { token: admin, ...latest, json: { group_type: { name: 'together' } } })).body.group_type
+  assert.equal((await call('POST', '/group_types', { ...latest, json: { group_type: { name: 'mine' } } })).status, 403)
+  const group = (await call('POST', '/groups', { ...latest, json: { group: { name: 'g', group_type: type.id, volume_types: ['__DEFAULT__'] } } })).body.group
+  const ids: string[] = []
+  for (let i = 0; i < 3; i++) {
+    const { id } = (await call('POST', '/volumes', { ...latest, json: { volume: { size: 1, group_id: group.id } } })).body.volume
+    await becomes(id, 'available')
+    ids.push(id)
+  }
+  assert.equal(new Set(at.record.items.filter((item) => ids.includes(item.id)).map((item) => item.host_id)).size, 1)
+  assert.equal((await call('DELETE', `/volumes/${ids[0]}`)).status, 400)
+  const snapshot = (await call('POST', '/group_snapshots', { ...latest, json: { group_snapshot: { group_id: group.id, name: 'gs' } } })).body.group_snapshot
+  const shown = async (kind: string, id: string) => (await call('GET', `/${kind}/${id}`, latest)).body[kind.slice(0, -1)]?.status ?? 'gone'
+  await until(() => shown('group_snapshots', snapshot.id), (now) => now === 'available', 'group snapshot available')
+  const copy = (await call('POST', '/groups/action', { ...latest, json: { 'create-from-src': { name: 'copy', group_snapshot_id: snapshot.id } } })).body.group
+  await until(() => shown('groups', copy.id), (now) => now === 'available', 'copy available')
+  assert.equal((await call('GET', `/groups/${copy.id}?list_volume=true`, latest)).body.group.volumes.length, 3)
+  assert.equal((await call('POST', `/groups/${copy.id}/action`, { ...latest, json: { delete: { 'delete-volumes': false } } })).status, 400)
+  assert.equal((await call('POST', `/groups/${copy.id}/action`, { ...latest, json: { delete: { 'delete-volumes': true } } })).status, 202)
+  await until(() => shown('groups', copy.id), (now) => now === 'gone', 'copy gone')
+  assert.equal((await call('DELETE', `/group_snapshots/${snapshot.id}`, latest)).status, 202)
+  await until(() => shown('group_snapshots', snapshot.id), (now) => now === 'gone', 'group snapshot gone')
+  assert.equal((await call('PUT', `/groups/${group.id}`, { ...latest, json: { group: { remove_volumes: ids[0] } } })).status, 202)
+  assert.equal((await call('DELETE', `/volumes/${ids[0]}`)).status, 202)
+  assert.equal((await call('GET', `/groups/${group.id}`, { ...latest, token: other })).status, 404)
+  clean()
+})

@@ -6,7 +6,7 @@ import { type Fault, isFault } from '../../../schema/values/fault.ts'
 import { systemClock, type Clock } from '../../../schema/values/time.ts'
 import { systemRandom, type Random } from '../../../schema/values/random.ts'
 import { RpcTarget } from './workers.ts'
-import { type SimDisk, SimStorage, newDisk } from './storage.ts'
+import { type SimDisk, SimStorage, newDisk, resetError } from './storage.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: classes of any constructor.
 type AnyClass = new (state: any, env: any) => any
@@ -39,9 +39,6 @@ export interface SimSocketState {
   tags: string[]
   socket: unknown
 }
-
-/** As the platform words it: the caller sees that it may try again. */
-export const resetError = (message: string): Error => Object.assign(new Error(message), { durableObjectReset: true, retryable: true })
 
 export class Cluster {
   readonly env: Record<string, unknown>

@@ -1,6 +1,9 @@
 /** DurableObjectStorage on node:sqlite: exec with cursors, nested synchronous transactions, one alarm. What a crash keeps is the database and the alarm. */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 
+/** As the platform words it: the caller sees that it may try again. */
+export const resetError = (message: string): Error => Object.assign(new Error(message), { durableObjectReset: true, retryable: true })
+
 interface Prepared {
   statement: StatementSync
   names: string[]
@@ -107,7 +110,7 @@ export class SimStorage {
   }
 
   #mustLive(): void {
-    if (this.dead) throw new Error('the object was reset')
+    if (this.dead) throw resetError('the object was reset')
   }
 
   transactionSync<T>(work: () => T): T {

@@ -3,7 +3,7 @@ import { Fault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, listView, param, realmOf, rootUrl } from '../kernel/http.ts'
+import { authorized, listView, pagedView, param, realmOf, rootUrl } from '../kernel/http.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
 import { groupCreate, groupUpdate } from '../users/requests.ts'
 import { userView } from '../users/views.ts'
@@ -33,7 +33,7 @@ export const groupRoutes: Route[] = [
       ctx.authorize('identity:list_groups', { 'target.domain_id': searchParams.get('domain_id') ?? ctx.caller.domain_id })
       let query = listQuery(searchParams, { domain_id: 'text', name: 'text' })
       if (ctx.caller.domain_id !== null && !searchParams.has('domain_id')) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
-      return listView(ctx, 'groups', (await realmOf(ctx).groups.list(query)).map((row) => groupView(row, rootUrl(ctx))))
+      return pagedView(ctx, 'groups', (await realmOf(ctx).groups.list(query)).map((row) => groupView(row, rootUrl(ctx))))
     },
   }),
   route({

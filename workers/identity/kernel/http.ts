@@ -4,6 +4,7 @@ import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
 import type { IdentitySession } from '../../../durable-objects/identity/session.ts'
 import { isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
+import { nextUrl } from '../../http/pagination.ts'
 import type { Target } from '../../http/policy.ts'
 import type { Route } from '../../http/route.ts'
 import type { Login } from '../tokens/login.ts'
@@ -68,6 +69,15 @@ export const rootUrl = (ctx: Context): string => `${ctx.origin}/identity/v3`
 /** { <name>: rows, links }: every list of Keystone. */
 export function listView(ctx: Context, name: string, rows: unknown[], extra: Record<string, unknown> = {}): Record<string, unknown> {
   return { [name]: rows, links: { next: null, self: `${ctx.origin}${ctx.url.pathname}${ctx.url.search}`, previous: null }, ...extra }
+}
+
+/** A list that honours limit and marker: a full page names the next one. */
+export function pagedView(ctx: Context, name: string, rows: { id?: unknown }[]): Record<string, unknown> {
+  const limit = Number(ctx.url.searchParams.get('limit') ?? 0)
+  const last = rows.at(-1)?.id
+  const view = listView(ctx, name, rows)
+  if (limit > 0 && rows.length === limit && typeof last === 'string') (view.links as { next: string | null }).next = nextUrl(ctx.origin, ctx.url, last)
+  return view
 }
 
 export const param = (ctx: Context, name: string): string => decodeURIComponent(ctx.params[name] ?? '')

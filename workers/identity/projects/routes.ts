@@ -6,7 +6,7 @@ import type { Target } from '../../http/policy.ts'
 import { type Route, reply, route, validate } from '../../http/route.ts'
 import type { ProjectRow } from '../assignments/effective.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, flag, listView, param, realmOf, rootUrl } from '../kernel/http.ts'
+import { authorized, flag, pagedView, param, realmOf, rootUrl } from '../kernel/http.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
 import { tag as tagWord } from '../kernel/words.ts'
 import { PROJECT_COLUMNS, projectCreate, projectUpdate, tagList } from './requests.ts'
@@ -28,7 +28,7 @@ async function list(ctx: Context): Promise<unknown> {
   let query = listQuery(searchParams, { domain_id: 'text', enabled: 'bool', name: 'text', parent_id: 'text', is_domain: 'bool' })
   if (!searchParams.has('is_domain')) query = withFilter(query, 'is_domain', false)
   if (ctx.caller.domain_id !== null && !searchParams.has('domain_id') && !ctx.allows('identity:list_projects', {})) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
-  return listView(ctx, 'projects', (await realmOf(ctx).projects.list(query, tagQuery(searchParams), null)).map((row) => projectView(row, rootUrl(ctx))))
+  return pagedView(ctx, 'projects', (await realmOf(ctx).projects.list(query, tagQuery(searchParams), null)).map((row) => projectView(row, rootUrl(ctx))))
 }
 
 async function show(ctx: Context): Promise<unknown> {

@@ -7,7 +7,7 @@ import { accessRules, applicationCredentials, projects, trusts, users } from '..
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { signToken } from '../../../schema/values/token.ts'
-import { type ProjectRow, SYSTEM_TARGET, assignedRoleIds, expand, impliedMap, projectById, tokenRoles } from '../assignments/effective.ts'
+import { type ProjectRow, type RoleRow, SYSTEM_TARGET, assignedRoleIds, expand, impliedMap, projectById, tokenRoles } from '../assignments/effective.ts'
 import type { Realm } from '../kernel/realm.ts'
 import { currentPassword } from '../passwords/rules.ts'
 import type { IssueRequest, Issued, NameRef, Named, ScopeRequest, TokenRecord } from './scope.ts'
@@ -24,17 +24,22 @@ interface Subject {
   project: ProjectRow | null
   domain: ProjectRow | null
   system: boolean
+  /** As assigned or delegated. */
   roleIds: string[]
+  /** As a token carries them. */
+  roles: RoleRow[]
   trust: TrustRow | null
   appCred: AppCredRow | null
 }
 
 /** Delegations may end before the token's life does. */
 const endOf = (row: { expires_us: number | null } | null): number => (row === null || row.expires_us === null ? Number.POSITIVE_INFINITY : Math.floor(row.expires_us / 1000))
-const bare = (user: UserRow): Subject => ({ user, project: null, domain: null, system: false, roleIds: [], trust: null, appCred: null })
+const bare = (user: UserRow): Subject => ({ user, project: null, domain: null, system: false, roleIds: [], roles: [], trust: null, appCred: null })
 
 export class Issuer {
   #realm: Realm
+  /** Rows read by this one request: a project's domain is asked for several times. */
+  #seen = new Map<string, ProjectRow | undefined>()
   constructor(realm: Realm) {
     this.#realm = realm
   }
@@ -79,7 +84,7 @@ export class Issuer {
   /** Enabled, in an enabled domain. The message never says which. */
   liveUser(id: string): UserRow {
     const user = this.#realm.db.select().from(users).where(eq(users.id, id)).get()
-    if (user === undefined || !user.enabled || projectById(this.#realm.db, user.domain_id)?.enabled !== true) throw refused('The request you have made requires authentication.')
+    if (user === undefined || !user.enabled || this.#project(user.domain_id)?.enabled !== true) throw refused('The request you have made requires authentication.')
     return user
   }
 
@@ -92,15 +97,16 @@ export class Issuer {
       case 'system': {
         const roleIds = assignedRoleIds(this.#realm.db, user.id, { type: 'system', id: SYSTEM_TARGET })
         if (roleIds.length === 0) throw refused(`User ${user.id} has no access to the system`)
-        return { ...bare(user), system: true, roleIds }
+        return { ...bare(user), system: true, roleIds, roles: tokenRoles(this.#realm.db, roleIds) }
       }
       case 'domain': {
         const domain = this.findDomain(scope.domain)
         if (domain === undefined) throw refused(`Could not find domain: ${scope.domain.id ?? scope.domain.name}.`)
         if (!domain.enabled) throw refused(`Domain is disabled: ${domain.id}`)
         const roleIds = assignedRoleIds(this.#realm.db, user.id, { type: 'domain', id: domain.id })
-        if (tokenRoles(this.#realm.db, roleIds).length === 0) throw refused(`User ${user.id} has no access to domain ${domain.id}`)
-        return { ...bare(user), domain, roleIds }
+        const roles = tokenRoles(this.#realm.db, roleIds)
+        if (roles.length === 0) throw refused(`User ${user.id} has no access to domain ${domain.id}`)
+        return { ...bare(user), domain, roleIds, roles }
       }
       case 'project': {
         const project = this.findProject(scope.project)
@@ -131,11 +137,12 @@ export class Issuer {
   #onProject(user: UserRow, project: ProjectRow): Subject {
     const { db } = this.#realm
     if (!project.enabled) throw refused(`Project is disabled: ${project.id}`)
-    const domain = project.is_domain ? project : projectById(db, project.domain_id)
+    const domain = project.is_domain ? project : this.#project(project.domain_id)
     if (domain?.enabled !== true) throw refused(`Domain is disabled: ${project.domain_id}`)
     const roleIds = project.is_domain ? assignedRoleIds(db, user.id, { type: 'domain', id: project.id }) : assignedRoleIds(db, user.id, { type: 'project', id: project.id }, project)
-    if (tokenRoles(db, roleIds).length === 0) throw refused(`User ${user.id} has no access to project ${project.id}`)
-    return { ...bare(user), project, roleIds }
+    const roles = tokenRoles(db, roleIds)
+    if (roles.length === 0) throw refused(`User ${user.id} has no access to project ${project.id}`)
+    return { ...bare(user), project, roleIds, roles }
   }
 
   #ofAppCred(user: UserRow, id: string): Subject {
@@ -149,8 +156,9 @@ export class Issuer {
     const held = new Set(this.#onProject(user, project).roleIds)
     const all = expand(impliedMap(db), held)
     const roleIds = appCred.role_ids.filter((role) => all.has(role))
-    if (tokenRoles(db, roleIds).length === 0) throw refused(`User ${user.id} has no access to project ${project.id}`)
-    return { ...bare(user), project, roleIds, appCred }
+    const roles = tokenRoles(db, roleIds)
+    if (roles.length === 0) throw refused(`User ${user.id} has no access to project ${project.id}`)
+    return { ...bare(user), project, roleIds, roles, appCred }
   }
 
   #trusteeOf(trustId: string): UserRow {
@@ -171,7 +179,7 @@ export class Issuer {
     if (project === undefined) throw refused(`Could not find project: ${trust.project_id}.`)
     const held = expand(impliedMap(db), this.#onProject(trustor, project).roleIds)
     if (trust.role_ids.some((role) => !held.has(role))) throw new Fault('forbidden', 'Trustor no longer has the roles of this trust.')
-    return { ...bare(user), project, roleIds: trust.role_ids, trust }
+    return { ...bare(user), project, roleIds: trust.role_ids, roles: tokenRoles(db, trust.role_ids), trust }
   }
 
   findDomain(ref: { id?: string; name?: string }): ProjectRow | undefined {
@@ -182,14 +190,19 @@ export class Issuer {
 
   findProject(ref: NameRef): ProjectRow | undefined {
     const { db } = this.#realm
-    if (ref.id !== undefined) return projectById(db, ref.id)
+    if (ref.id !== undefined) return this.#project(ref.id)
     const domain = this.findDomain(ref.domain ?? {})
     if (domain === undefined) return undefined
     return db.select().from(projects).where(and(eq(projects.domain_id, domain.id), eq(projects.name, ref.name ?? ''))).get()
   }
 
+  #project(id: string): ProjectRow | undefined {
+    if (!this.#seen.has(id)) this.#seen.set(id, projectById(this.#realm.db, id))
+    return this.#seen.get(id)
+  }
+
   #named(id: string): Named {
-    return { id, name: projectById(this.#realm.db, id)?.name ?? '' }
+    return { id, name: this.#project(id)?.name ?? '' }
   }
 
   #caller(subject: Subject, rest: Pick<Caller, 'audit_ids' | 'methods' | 'issued_ms' | 'expires_ms' | 'request_id'>): Caller {
@@ -197,7 +210,7 @@ export class Issuer {
     return {
       user_id: user.id, user_name: user.name, user_domain_id: user.domain_id, project_id: project?.id ?? null, project_name: project?.name ?? null,
       project_domain_id: project === null ? null : project.is_domain ? project.id : project.domain_id, domain_id: domain?.id ?? null, system,
-      roles: tokenRoles(this.#realm.db, subject.roleIds).map((role) => role.name), ...rest, app_cred_id: subject.appCred?.id ?? null, trust_id: subject.trust?.id ?? null,
+      roles: subject.roles.map((role) => role.name), ...rest, app_cred_id: subject.appCred?.id ?? null, trust_id: subject.trust?.id ?? null,
     }
   }
 
@@ -210,7 +223,7 @@ export class Issuer {
       user: { id: user.id, name: user.name, domain: this.#named(user.domain_id), password_expires_ms: currentPassword(db, user.id)?.expires_ms ?? null },
       project: project === null ? null : { id: project.id, name: project.name, domain: project.is_domain ? { id: project.id, name: project.name } : this.#named(project.domain_id), is_domain: project.is_domain },
       domain: domain === null ? null : { id: domain.id, name: domain.name },
-      roles: tokenRoles(db, subject.roleIds).map(({ id, name }) => ({ id, name })),
+      roles: subject.roles.map(({ id, name }) => ({ id, name })),
       catalog: project === null && domain === null && !subject.system ? [] : catalog.of(project?.id ?? null),
       trust: trust === null ? null : { id: trust.id, impersonation: trust.impersonation, trustor_user_id: trust.trustor_user_id, trustee_user_id: trust.trustee_user_id },
       application_credential: appCred === null ? null : { id: appCred.id, name: appCred.name, restricted: !appCred.unrestricted, access_rules: rules },

@@ -30,11 +30,9 @@ export interface Challenge {
 
 export class Login extends RpcTarget {
   #realm: Realm
-  #issuer: Issuer
   constructor(realm: Realm) {
     super()
     this.#realm = realm
-    this.#issuer = new Issuer(realm)
   }
 
   passwordChallenge(ref: NameRef): Challenge {
@@ -82,7 +80,7 @@ export class Login extends RpcTarget {
   async changePassword(user_id: string, before: string, hash: string, request_id: string): Promise<void> {
     const { db, revoker } = this.#realm
     const seq = commit(this.#realm, { request_id, user_id }, (tx) => {
-      const user = this.#issuer.liveUser(user_id)
+      const user = new Issuer(this.#realm).liveUser(user_id)
       if (user.options.lock_password === true) throw new Fault('bad_request', 'The password of this user is locked.')
       if (currentPassword(db, user_id)?.hash !== before) throw new Fault('unauthorized', 'The request you have made requires authentication.')
       setPassword(this.#realm, tx, user, hash, undefined, true)
@@ -112,10 +110,11 @@ export class Login extends RpcTarget {
       if (parent.trust_id) throw new Fault('forbidden', "Using method 'token' is not permitted with a trust-scoped token.")
       if (parent.app_cred_id) throw new Fault('forbidden', "Using method 'token' is not permitted with an application credential token.")
     }
-    const user = this.#issuer.liveUser(request.user_id)
+    const issuer = new Issuer(this.#realm)
+    const user = issuer.liveUser(request.user_id)
     const current = currentPassword(db, user.id)
     if (request.password !== null && current?.hash !== request.password.hash) throw new Fault('unauthorized', 'The request you have made requires authentication.')
-    const issued = await this.#issuer.issue(request)
+    const issued = await issuer.issue(request)
     if (request.password !== null) {
       if (user.failed_count > 0) db.update(users).set({ failed_count: 0, failed_ms: null }).where(eq(users.id, user.id)).run()
       if (request.password.upgraded !== null) db.update(passwords).set({ hash: request.password.upgraded }).where(and(eq(passwords.user_id, user.id), eq(passwords.hash, request.password.hash))).run()
@@ -134,7 +133,7 @@ export class Login extends RpcTarget {
   #findUser(ref: NameRef) {
     const { db } = this.#realm
     if (ref.id !== undefined) return db.select().from(users).where(eq(users.id, ref.id)).get()
-    const domain = this.#issuer.findDomain(ref.domain ?? {})
+    const domain = new Issuer(this.#realm).findDomain(ref.domain ?? {})
     if (domain === undefined) return undefined
     return db.select().from(users).where(and(eq(users.domain_id, domain.id), eq(users.name, ref.name ?? ''))).get()
   }

@@ -4,7 +4,7 @@ import type { Context } from '../../http/context.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import { groupView } from '../groups/views.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, listView, loginOf, param, realmOf, rootUrl } from '../kernel/http.ts'
+import { authorized, listView, loginOf, pagedView, param, realmOf, rootUrl } from '../kernel/http.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
 import { identityOptions } from '../kernel/options.ts'
 import { hasherOf } from '../passwords/hasher.ts'
@@ -35,7 +35,7 @@ async function list(ctx: Context): Promise<unknown> {
   ctx.authorize('identity:list_users', { 'target.domain_id': searchParams.get('domain_id') ?? ctx.caller.domain_id })
   let query = listQuery(searchParams, { domain_id: 'text', enabled: 'bool', name: 'text' })
   if (ctx.caller.domain_id !== null && !searchParams.has('domain_id')) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
-  return listView(ctx, 'users', (await realmOf(ctx).users.list(query)).map((row) => userView(row, rootUrl(ctx))))
+  return pagedView(ctx, 'users', (await realmOf(ctx).users.list(query)).map((row) => userView(row, rootUrl(ctx))))
 }
 
 /** POST /v3/users/{id}/password: the old password is the credential, so that an expired one can still be changed. */

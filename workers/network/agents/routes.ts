@@ -1,8 +1,10 @@
 /** /v2.0/agents and /v2.0/availability_zones: what the region's hosts are to Neutron. */
+import type { Context } from '../../http/context.ts'
 import type { PolicyRule } from '../../http/policy.ts'
 import { route } from '../../http/route.ts'
 import { ADMIN, idOf } from '../api/collection.ts'
-import { only, query } from '../api/query.ts'
+import { findOne } from '../api/gather.ts'
+import { type View, only, query } from '../api/query.ts'
 import { notFound } from '../faults.ts'
 import { agentViews } from './views.ts'
 
@@ -12,6 +14,11 @@ export const agentPolicies: PolicyRule[] = [
 ]
 
 export const DEFAULT_ZONE = 'nova'
+
+async function agentsOn(ctx: Context, type: string, hostIds: string[]): Promise<View[]> {
+  const hosts = (await ctx.region.hosts.list()).filter((host) => hostIds.includes(host.id))
+  return hosts.flatMap(agentViews).filter((agent) => agent.agent_type === type)
+}
 
 export const agentRoutes = [
   /** Others than admins see an empty list, as upstream has it. */
@@ -26,6 +33,17 @@ export const agentRoutes = [
       if (view === undefined) throw notFound('agent', idOf(ctx))
       return { agent: only(view, ctx.url.searchParams) }
     },
+  }),
+  route({
+    method: 'GET', path: '/v2.0/routers/:id/l3-agents', policy: 'get_agent',
+    handle: async (ctx) => {
+      const { row } = await findOne(ctx, idOf(ctx), (project) => project.network.routers.get(idOf(ctx)))
+      return { agents: await agentsOn(ctx, 'L3 agent', row.row.host_id === null ? [] : [row.row.host_id]) }
+    },
+  }),
+  route({
+    method: 'GET', path: '/v2.0/networks/:id/dhcp-agents', policy: 'get_agent',
+    handle: async (ctx) => ({ agents: await agentsOn(ctx, 'DHCP agent', (await findOne(ctx, idOf(ctx), (project) => project.network.networks.hosts(idOf(ctx)))).row) }),
   }),
   route({
     method: 'GET', path: '/v2.0/availability_zones', policy: 'get_availability_zone',

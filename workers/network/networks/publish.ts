@@ -86,7 +86,7 @@ export function describe(deps: Pick<Deps, 'db' | 'name'>, networkId: string): Pu
   return {
     id: row.id, owner_id: deps.name, name: row.name, segment_id: row.segment_id ?? 0, mtu: row.mtu, external: row.external, shared: row.shared, physical_network: row.physical_network,
     port_security_enabled: row.port_security_enabled, dhcp_mac: dhcp?.mac_address ?? null, subnets: subnets.map((subnet) => compileSubnet(subnet, dhcp)),
-    version: row.revision_number, rows: { network: row, subnets }, grants,
+    version: row.revision_number * 2 + (row.segment_id === null ? 0 : 1), rows: { network: row, subnets }, grants,
   }
 }
 

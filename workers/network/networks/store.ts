@@ -3,7 +3,7 @@ import { RpcTarget } from 'cloudflare:workers'
 import { and, eq, inArray } from 'drizzle-orm'
 import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { peersOf } from '../../../durable-objects/project/peers.ts'
-import { type NetworkRow, addressScopes, addresses, claims, networks, ports, rbacPolicies, subnetPools, subnets } from '../../../schema/project/network.ts'
+import { type NetworkRow, addressScopes, addresses, claims, hosted, networks, ports, rbacPolicies, subnetPools, subnets } from '../../../schema/project/network.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { isFault } from '../../../schema/values/fault.ts'
 import { bumped, checkRevision, standardRow } from '../api/standard.ts'
@@ -79,6 +79,12 @@ export class Networks extends RpcTarget {
     })
     if (known) await this.#settle(id)
     return this.get(id)
+  }
+
+  /** Hosts that carry the network. */
+  hosts(id: string): string[] {
+    this.#row(id)
+    return this.#deps.db.select({ host_id: hosted.host_id }).from(hosted).where(and(eq(hosted.kind, 'network'), eq(hosted.id, id), eq(hosted.state, 'present'))).all().map((row) => row.host_id)
   }
 
   async remove(id: string, revision: number | null): Promise<void> {

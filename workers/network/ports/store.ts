@@ -7,6 +7,7 @@ import { type PortRow, ports } from '../../../schema/project/network.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { bumped, checkRevision } from '../api/standard.ts'
 import { macInUse, notFound, overQuota, portHeld } from '../faults.ts'
+import { networkMoved } from '../networks/publish.ts'
 import { claimOn, foreignNetwork, refuseOnForeign, releaseNow, withClaims } from '../plane/acquire.ts'
 import { type AddressWish, reallocate } from '../plane/addresses.ts'
 import { type Claim, DHCP_OWNER, chunked, findNetwork, known, knownNetwork, rememberForeign } from '../plane/known.ts'
@@ -73,7 +74,18 @@ export class Ports extends RpcTarget {
 
   async update(id: string, given: PortGiven, revision: number | null): Promise<PortRow> {
     const before = this.get(id)
-    const claim = given.fixed_ips !== undefined && before.network_owner_id !== null ? await this.#reclaim(before.network_owner_id, id, given.fixed_ips) : null
+    checkRevision('port', before, revision)
+    if (given.fixed_ips === undefined || before.network_owner_id === null) return this.#save(id, given, revision, null)
+    const claim = await this.#reclaim(before.network_owner_id, id, given.fixed_ips)
+    try {
+      return this.#save(id, given, revision, claim)
+    } catch (error) {
+      await this.#reclaim(before.network_owner_id, id, before.fixed_ips)
+      throw error
+    }
+  }
+
+  #save(id: string, given: PortGiven, revision: number | null, claim: Claim | null): PortRow {
     return this.#deps.commit(this.#caller, (tx) => {
       const row = this.get(id)
       checkRevision('port', row, revision)
@@ -96,6 +108,7 @@ export class Ports extends RpcTarget {
       deletePort(tx, row, findNetwork(tx.db, row.network_id))
       if (row.device_owner === DHCP_OWNER && row.network_owner_id === null) {
         syncDhcpPort(this.#deps, tx, row.network_id)
+        networkMoved(tx, row.network_id)
         touchNetwork(tx, row.network_id, null)
       }
       if (isBound(row)) peersOf(this.#deps).servers.touched(tx, row.device_id)

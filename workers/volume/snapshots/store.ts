@@ -1,7 +1,7 @@
 /** Snapshots of one project's volumes. Runs in the Project object; they live where their volume lives. */
 import { RpcTarget } from 'cloudflare:workers'
 import { eq } from 'drizzle-orm'
-import type { Deps } from '../../../durable-objects/kernel/deps.ts'
+import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { type SnapshotRow, type SnapshotStatus, snapshots, volumes } from '../../../schema/project/volume.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
@@ -17,6 +17,32 @@ export interface SnapshotData extends SnapshotRow {
 }
 
 export const SNAPSHOT_STATUSES: readonly SnapshotStatus[] = ['creating', 'available', 'deleting', 'error', 'error_deleting', 'backing-up', 'unmanaging', 'restoring']
+
+export interface NewSnapshot {
+  volume_id: string
+  name: string | null
+  description: string | null
+  metadata: Record<string, string>
+  force: boolean
+  quota_defaults: Record<string, number>
+  group_snapshot_id?: string
+}
+
+/** Row, quota and the promise to the volume's host. */
+export function makeSnapshot(deps: Deps, tx: Tx, caller: Caller, spec: NewSnapshot): SnapshotRow {
+  const volume = readVolume(deps, spec.volume_id)
+  accept(volume, spec.force ? 'snapshot_forced' : 'snapshot')
+  if (volume.host_id === null) throw new Fault('bad_request', `Invalid volume: Volume ${volume.id} is not on a host.`)
+  claimVolume(deps, spec.quota_defaults, { volumes: 0, gigabytes: volume.size_gib, snapshots: 1, type: volume.volume_type })
+  const made: SnapshotRow = {
+    id: deps.newId(), volume_id: volume.id, name: spec.name, description: spec.description, status: 'creating', progress: '0%', size_gib: volume.size_gib, volume_type: volume.volume_type, metadata: spec.metadata, host_id: volume.host_id,
+    user_id: caller.user_id, generation: 1, desired: 'present', created_ms: tx.now_ms, updated_ms: null, deadline_ms: waitUntil(deps, tx, WAIT_MS.snapshot), group_snapshot_id: spec.group_snapshot_id ?? null,
+  }
+  deps.db.insert(snapshots).values(made).run()
+  tx.change('snapshot', made.id, 'create', null, { id: made.id, volume_id: volume.id, name: made.name })
+  push(tx, volume.id, { host_id: volume.host_id, kind: 'snapshot', id: made.id })
+  return made
+}
 
 export class SnapshotsStore extends RpcTarget {
   #deps: Deps
@@ -35,21 +61,8 @@ export class SnapshotsStore extends RpcTarget {
     return this.#data(readSnapshot(this.#deps, id))
   }
 
-  create(spec: { volume_id: string; name: string | null; description: string | null; metadata: Record<string, string>; force: boolean; quota_defaults: Record<string, number> }): SnapshotData {
-    const row = this.#deps.commit(this.#caller, (tx) => {
-      const volume = readVolume(this.#deps, spec.volume_id)
-      accept(volume, spec.force ? 'snapshot_forced' : 'snapshot')
-      if (volume.host_id === null) throw new Fault('bad_request', `Invalid volume: Volume ${volume.id} is not on a host.`)
-      claimVolume(this.#deps, spec.quota_defaults, { volumes: 0, gigabytes: volume.size_gib, snapshots: 1, type: volume.volume_type })
-      const made: SnapshotRow = {
-        id: this.#deps.newId(), volume_id: volume.id, name: spec.name, description: spec.description, status: 'creating', progress: '0%', size_gib: volume.size_gib, volume_type: volume.volume_type, metadata: spec.metadata, host_id: volume.host_id,
-        user_id: this.#caller.user_id, generation: 1, desired: 'present', created_ms: tx.now_ms, updated_ms: null, deadline_ms: waitUntil(this.#deps, tx, WAIT_MS.snapshot),
-      }
-      this.#deps.db.insert(snapshots).values(made).run()
-      tx.change('snapshot', made.id, 'create', null, { id: made.id, volume_id: volume.id, name: made.name })
-      push(tx, volume.id, { host_id: volume.host_id, kind: 'snapshot', id: made.id })
-      return made
-    })
+  create(spec: NewSnapshot): SnapshotData {
+    const row = this.#deps.commit(this.#caller, (tx) => makeSnapshot(this.#deps, tx, this.#caller, spec))
     return this.#data(row)
   }
 

@@ -54,6 +54,7 @@ export class TransfersStore extends RpcTarget {
     const row = this.#deps.commit(this.#caller, (tx) => {
       const volume = readVolume(this.#deps, volume_id)
       const status = accept(volume, 'transfer')
+      if (volume.group_id !== null) throw new Fault('bad_request', `Invalid volume: Volume ${volume_id} belongs to group ${volume.group_id}.`)
       if (no_snapshots && snapshotsOf(this.#deps, volume_id).length > 0) throw new Fault('bad_request', `Invalid volume: Volume ${volume_id} has snapshots, which stay on its host.`)
       writeVolume(this.#deps, tx, volume, { status, previous_status: volume.status })
       const salt = hex(this.#deps.random.bytes(8))
@@ -138,9 +139,9 @@ export class TransfersStore extends RpcTarget {
       if (state === 'adopted') return
       claimSize(this.#deps, volume.size_gib)
       claimVolume(this.#deps, quota_defaults, { volumes: 1, gigabytes: volume.size_gib + kept.reduce((sum, snapshot) => sum + snapshot.size_gib, 0), snapshots: kept.length, type: volume.volume_type })
-      const row: VolumeRow = { ...volume, status: 'available', previous_status: null, user_id: this.#caller.user_id, generation: volume.generation + 1, foreign_id: tagOf(volume.id) !== projectTag(this.#deps.name), updated_ms: tx.now_ms }
+      const row: VolumeRow = { ...volume, status: 'available', previous_status: null, user_id: this.#caller.user_id, generation: volume.generation + 1, foreign_id: tagOf(volume.id) !== projectTag(this.#deps.name), group_id: null, updated_ms: tx.now_ms }
       this.#deps.db.insert(volumes).values(row).run()
-      for (const snapshot of kept) this.#deps.db.insert(snapshots).values({ ...snapshot, user_id: this.#caller.user_id, generation: snapshot.generation + 1 }).run()
+      for (const snapshot of kept) this.#deps.db.insert(snapshots).values({ ...snapshot, user_id: this.#caller.user_id, generation: snapshot.generation + 1, group_snapshot_id: null }).run()
       this.#deps.db.insert(adoptions).values({ transfer_id: id, state: 'adopted', at_ms: tx.now_ms }).run()
       tx.change('volume', row.id, 'create', null, { id: row.id, transferred_from: giver_id })
       if (row.host_id !== null) {

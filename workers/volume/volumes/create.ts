@@ -39,6 +39,7 @@ export async function createVolume(ctx: Context<InferOutput<typeof createBody>>)
   const spec: CreateVolume = {
     name: volume.name ?? volume.display_name ?? null, description: volume.description ?? volume.display_description ?? null, size_gib: volume.size ?? 0, type: volume.volume_type || !derived ? { id: type.id, name: type.name } : null,
     availability_zone: volume.availability_zone || null, metadata: volume.metadata ?? {}, multiattach, snapshot_id: volume.snapshot_id || null, source_volid: volume.source_volid || null,
+    group_id: ctx.at(13) ? volume.group_id || null : null,
     scheduler_hints: hintsOf(ctx.body['OS-SCH-HNT:scheduler_hints'] ?? ctx.body.scheduler_hints), image, quota_defaults,
   }
   return await ctx.project.volume.volumes.create(spec)

@@ -28,6 +28,7 @@ const FILTERS: Record<string, (row: VolumeData, value: string, query: URLSearchP
   user_id: (row, value) => row.user_id === value,
   source_volid: (row, value) => row.source_volid === value,
   snapshot_id: (row, value) => row.snapshot_id === value,
+  group_id: (row, value) => row.group_id === value,
   host: (row, value) => row.host === value,
   'description~': (row, value) => like(row.description, value),
   metadata: (row, value) => Object.entries(parseDict(value) ?? { '': '' }).every(([key, wanted]) => row.metadata[key] === String(wanted)),

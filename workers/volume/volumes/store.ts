@@ -7,6 +7,7 @@ import { Fault } from '../../../schema/values/fault.ts'
 import { WAIT_MS, waitUntil } from '../deadlines.ts'
 import { keyOf } from '../items.ts'
 import { claimSize, claimVolume, deleteVolume, makeVolume, type NewVolume } from '../make.ts'
+import { readGroup } from '../groups/rows.ts'
 import { attachmentsOf, readSnapshot, readVolume, writeVolume } from '../rows.ts'
 import { accept, STATUSES } from './states.ts'
 
@@ -48,6 +49,7 @@ export class VolumesStore extends RpcTarget {
       const origin = spec.source_volid === null ? null : readVolume(this.#deps, spec.source_volid)
       if (snapshot !== null && snapshot.status !== 'available') throw new Fault('bad_request', `Invalid snapshot: Originating snapshot status must be one of 'available' values`)
       if (origin !== null) accept(origin, 'clone')
+      if (spec.group_id) readGroup(this.#deps, spec.group_id)
       const base = origin ?? (snapshot === null ? null : readVolume(this.#deps, snapshot.volume_id))
       const size_gib = spec.size_gib || snapshot?.size_gib || origin?.size_gib || 0
       if (size_gib <= 0) throw new Fault('bad_request', "Invalid input received: Volume size '0' must be an integer and greater than 0")

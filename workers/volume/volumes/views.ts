@@ -25,7 +25,7 @@ export function volumeView(volume: VolumeData, view: ViewOf): Record<string, unk
     volume_type: volume.volume_type, snapshot_id: volume.snapshot_id, source_volid: volume.source_volid, metadata: { ...volume.metadata, ...(volume.readonly === null ? {} : { readonly: volume.readonly ? 'True' : 'False' }) },
     links: linksOf(base, 'volumes', volume.id), user_id: volume.user_id, bootable: volume.bootable ? 'true' : 'false', encrypted: false, replication_status: null, consistencygroup_id: null, multiattach: volume.multiattach,
     migration_status: null,
-    ...(minor >= 13 ? { group_id: null } : {}),
+    ...(minor >= 13 ? { group_id: volume.group_id } : {}),
     ...(minor >= 21 && admin ? { provider_id: null } : {}),
     ...(minor >= 48 ? { service_uuid: volume.host_id, shared_targets: false } : {}),
     ...(minor >= 61 && admin ? { cluster_name: null } : {}),
