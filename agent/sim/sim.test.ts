@@ -135,6 +135,9 @@ test('a crashed machine is started again', async () => {
   const before = boots()
   sim.hypervisor?.crash('s1')
   await plane.until(() => boots() !== before && plane.observed.get('server/s1')?.power === 'running')
+  // A crash is not for the plane to take as the guest's own wish to be off.
+  const reports = plane.messages.flatMap((message) => (message.type === 'observed' ? message.items : []))
+  assert.ok(!reports.some((report) => report.status === 'ready' && report.power === 'crashed'))
 })
 
 test('a cut link changes nothing on the host; changes made meanwhile arrive after it', async () => {

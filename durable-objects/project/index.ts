@@ -1,7 +1,7 @@
 /** Project: all that one tenant owns in Nova, Cinder, Neutron and Glance, in one database: one request, one transaction. A shell: stores have the logic. */
 import type { ObservedItem } from '../../schema/agent/observed.ts'
 import { migrations } from '../../schema/project/migrations.ts'
-import { type Caller, systemCaller } from '../../schema/values/caller.ts'
+import { type Caller, SYSTEM_USER, systemCaller } from '../../schema/values/caller.ts'
 import { projectTag } from '../../schema/values/ids.ts'
 import { REGION_OBJECT_NAME, type Env } from '../kernel/env.ts'
 import { type ChangeRow, readChanges } from '../kernel/deps.ts'
@@ -22,6 +22,8 @@ export class ProjectObject extends SkyObject {
   /** A caller's session: refused where the token was revoked. The first call of a project's life enters it in the region's directory. */
   async open(caller: Caller): Promise<ProjectSession> {
     this.admit(caller)
+    // Revocations reach the projects a user has roles in. An administrator's token comes from elsewhere: Region knows every revocation.
+    if (caller.project_id !== this.deps.name && caller.user_id !== SYSTEM_USER) await this.deps.env.REGION.getByName(REGION_OBJECT_NAME).check(caller)
     await this.#register()
     return new ProjectSession(this.deps, caller)
   }

@@ -26,6 +26,11 @@ export class RegionObject extends SkyObject {
     return new RegionSession(this.deps, caller)
   }
 
+  /** Refuses a revoked caller; Region hears of every revocation. */
+  check(caller: Caller): void {
+    this.admit(caller)
+  }
+
   /** For the plane's own steps (outbox tasks of other objects): no caller to admit. */
   system(requestId: string): RegionSession {
     return new RegionSession(this.deps, systemCaller(requestId))

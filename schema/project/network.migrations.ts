@@ -79,4 +79,6 @@ CREATE INDEX net_subnets_network ON net_subnets (network_id);
 CREATE UNIQUE INDEX net_security_groups_default ON net_security_groups (is_default) WHERE is_default = 1;
 `,
   },
+  // Ports on hosts are few among many; what concerns hosts looks at those alone.
+  { name: 'network/0002', sql: "CREATE INDEX net_ports_bound ON net_ports (host_id) WHERE host_id <> ''" },
 ]

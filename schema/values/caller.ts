@@ -25,9 +25,11 @@ export interface Caller {
   trust_id?: string | null
 }
 
+export const SYSTEM_USER = 'system'
+
 /** The plane itself: outbox steps, folding of reports. */
 export const systemCaller = (requestId: string): Caller => ({
-  user_id: 'system', user_name: 'system', user_domain_id: 'default', project_id: null, project_name: null, project_domain_id: null, domain_id: null, system: true,
+  user_id: SYSTEM_USER, user_name: 'system', user_domain_id: 'default', project_id: null, project_name: null, project_domain_id: null, domain_id: null, system: true,
   roles: ['admin', 'manager', 'member', 'reader', 'service'], audit_ids: [], methods: [], issued_ms: Number.MAX_SAFE_INTEGER, expires_ms: Number.MAX_SAFE_INTEGER, request_id: requestId,
 })
 

@@ -34,12 +34,12 @@ test('an attached volume is found by its id and keeps its data over detach and a
   await cloud.until('the volume', async () => guest.os('volume', 'show', volume, '-f', 'value', '-c', 'status') === 'available')
   guest.os('server', 'add', 'volume', guest.serverId, volume)
   await cloud.until('the disk in the guest', async () => guest.ssh(`test -b ${device()} && echo yes`) === 'yes', 90_000)
-  assert.equal(guest.ssh(`echo kept-${volume.slice(0, 8)} | sudo dd of=${device()} bs=512 conv=fsync,sync 2>/dev/null || echo kept-${volume.slice(0, 8)} | dd of=${device()} bs=512 conv=sync 2>/dev/null; sync; echo done`)?.endsWith('done'), true)
+  assert.equal(guest.ssh(`echo kept-${volume.slice(0, 8)} | sudo dd of=${device()} bs=512 conv=sync 2>/dev/null && sync && echo done`), 'done')
   guest.os('server', 'remove', 'volume', guest.serverId, volume)
   await cloud.until('the volume is free', async () => guest.os('volume', 'show', volume, '-f', 'value', '-c', 'status') === 'available', 120_000)
   await cloud.until('the disk is gone from the guest', async () => guest.ssh(`test -b ${device()} || echo gone`) === 'gone', 60_000)
   guest.os('server', 'add', 'volume', guest.serverId, volume)
-  await cloud.until('the data is back', async () => guest.ssh(`head -c 13 ${device()} 2>/dev/null`) === `kept-${volume.slice(0, 8)}`, 90_000)
+  await cloud.until('the data is back', async () => guest.ssh(`sudo head -c 13 ${device()} 2>/dev/null`) === `kept-${volume.slice(0, 8)}`, 90_000)
 })
 
 test('it keeps it over a reboot, too', { timeout: BOOT_TIMEOUT_MS + 60_000 }, async () => {
@@ -49,7 +49,7 @@ test('it keeps it over a reboot, too', { timeout: BOOT_TIMEOUT_MS + 60_000 }, as
     const now = guest.ssh('cat /proc/sys/kernel/random/boot_id')
     return now !== null && now !== before
   }, BOOT_TIMEOUT_MS)
-  await cloud.until('the data is there', async () => guest.ssh(`head -c 13 ${device()} 2>/dev/null`) === `kept-${volume.slice(0, 8)}`, 60_000)
+  await cloud.until('the data is there', async () => guest.ssh(`sudo head -c 13 ${device()} 2>/dev/null`) === `kept-${volume.slice(0, 8)}`, 60_000)
 })
 
 test('after deleting everything nothing is left, and every invariant holds', { timeout: 120_000 }, async () => {

@@ -14,6 +14,7 @@ import { probe } from '../../agent/drivers/hypervisor/qemu/acceleration.ts'
 import { askGuest } from '../../agent/drivers/hypervisor/qemu/guest-agent.ts'
 import { createQemuDriver, type QemuDriver } from '../../agent/drivers/hypervisor/qemu/index.ts'
 import { findProcess } from '../../agent/drivers/hypervisor/qemu/process.ts'
+import { createFileVolumeDriver } from '../../agent/drivers/volume/file/index.ts'
 import { exec } from '../../agent/host/exec.ts'
 import { systemTimers } from '../../agent/timers.ts'
 import type { DiskSpec } from '../../schema/agent/desired.ts'
@@ -155,6 +156,35 @@ describe('qemu with a guest', { skip }, () => {
     assert.equal((await inGuest(folder, SERVER_ID, `mount ${link} /mnt && cat /mnt/file && umount /mnt`)).output.trim(), 'kept')
   })
 
+  it('attaches a volume over iSCSI with CHAP, plugged and from the start, its secret nowhere on the command line', { skip: existsSync('/usr/sbin/tgtd') ? false : 'tgtd is missing' }, async () => {
+    const port = 33_260 + (process.pid % 1_000)
+    const volumes = createFileVolumeDriver({ exec, dir: join(dir, 'volumes'), state_dir: join(dir, 'targets'), portal_ip: '127.0.0.1', portal_port: port })
+    const id = '44444444-4444-4444-8444-444444444444'
+    const iqn = `iqn.2026-01.test.skyhook:${id}`
+    const connection = { type: 'iscsi' as const, portal: `127.0.0.1:${port}`, iqn, lun: 1, chap_user: 'initiator', chap_secret: 'averysecretword' }
+    const remote: DiskSpec = { id, serial: id, boot: false, source: { type: 'volume', size_gib: 1, connection } }
+    const link = `/dev/disk/by-id/virtio-${id.slice(0, 20)}`
+    const local = backing
+    try {
+      await volumes.ensureVolume(id, { size_gib: 1, source: null }, null)
+      await volumes.ensureExport('55555555-5555-4555-8555-555555555555', { volume_id: id, iqn, lun: 1, chap_user: connection.chap_user, chap_secret: connection.chap_secret })
+      backing = { ...local, [id]: { ...connection, size_bytes: GIB } }
+      const state = await driver.ensure(machine([rootDisk, remote]))
+      assert.deepEqual(state.disks.at(-1), { id, serial: id })
+      await waitUntil('the link is there', async () => (await inGuest(folder, SERVER_ID, `ls ${link}`)).code === 0, 60_000)
+      assert.equal((await inGuest(folder, SERVER_ID, `mkfs.ext4 ${link} && mount ${link} /mnt && echo far > /mnt/file && umount /mnt`)).code, 0)
+      const prompts = logOf(folder, SERVER_ID).split('login:').length
+      await driver.reboot(SERVER_ID, true)
+      assert.doesNotMatch(readFileSync(`/proc/${findProcess(join(folder, SERVER_ID), SERVER_ID)}/cmdline`, 'utf8'), /averysecretword/)
+      await ready(folder, SERVER_ID, prompts)
+      assert.equal((await inGuest(folder, SERVER_ID, `mount ${link} /mnt && cat /mnt/file && umount /mnt`)).output.trim(), 'far')
+      assert.deepEqual((await driver.ensure(machine([rootDisk]))).disks, [{ id: 'root', serial: 'root' }])
+    } finally {
+      backing = local
+      await volumes.stopTargets()
+    }
+  })
+
   it('sets a password by the guest agent', async () => {
     await driver.setPassword(SERVER_ID, 'guest', "it's new")
     const line = await inGuest(folder, SERVER_ID, 'grep ^guest: /etc/shadow | cut -d: -f2')
@@ -162,8 +192,9 @@ describe('qemu with a guest', { skip }, () => {
   })
 
   it('reboots softly by the guest agent, and powers off by the power button', async () => {
+    const prompts = logOf(folder, SERVER_ID).split('login:').length
     await driver.reboot(SERVER_ID, false)
-    await ready(folder, SERVER_ID, 2)
+    await ready(folder, SERVER_ID, prompts)
     const began = performance.now()
     const spec = machine([rootDisk])
     const state = await driver.ensure({ ...spec, spec: { ...spec.spec, power: 'off' } })

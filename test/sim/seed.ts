@@ -6,7 +6,7 @@ import { Model, operate, prepare } from './operations.ts'
 import { SimCloud } from './simcloud.ts'
 
 export const HOSTS = 3
-export const OPERATIONS = 40
+export const OPERATIONS = 80
 /** Longer than the longest deadline of a task. */
 export const HEAL_LIMIT_MS = 90 * 60_000
 /** Virtual time between looks whether all is quiet. */
@@ -22,6 +22,7 @@ export interface SeedResult {
   log: string[]
   /** The same in two runs of a seed. */
   digest: string
+  answers: Map<string, number>
   trace: string[]
 }
 
@@ -39,7 +40,7 @@ export async function runSeed(seed: number, options: { trace?: boolean } = {}): 
     if (!settled) found.push(...stuck(sim))
     if (found.length === 0) found.push(...(await afterHealing(sim, model)))
     for (const message of model.mistakes) found.push({ invariant: 'no-internal-error', project_id: null, resource: 'api', message })
-    return { seed, violations: found, operations: model.answers, refusals: Object.fromEntries(model.refusals), log: sim.log, digest: sim.world.digest(), trace: sim.world.trace ?? [] }
+    return { seed, violations: found, operations: model.answers, refusals: Object.fromEntries(model.refusals), log: sim.log, digest: sim.world.digest(), answers: sim.answers, trace: sim.world.trace ?? [] }
   } finally {
     sim.close()
   }

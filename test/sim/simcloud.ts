@@ -33,6 +33,8 @@ export class SimCloud {
   objectFaults: ObjectFaults = { crash_one_in: 0, delay_max_ms: 2 }
   readonly tokens = new Map<string, string>()
   readonly log: string[] = []
+  /** How often which request was answered how. */
+  readonly answers = new Map<string, number>()
 
   constructor(seed: number) {
     this.world = new World(seed)
@@ -74,7 +76,10 @@ export class SimCloud {
 
   /** An API call as a tenant; its answer comes in virtual time. */
   async call(tenant: string, method: string, path: string, json?: unknown, options: { body?: BodyInit; headers?: Record<string, string> } = {}): Promise<Answer> {
-    return await this.#cloud.call(method, path, { token: this.tokens.get(tenant), json, ...options })
+    const answer = await this.#cloud.call(method, path, { token: this.tokens.get(tenant), json, ...options })
+    const what = `${method} ${path.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, ':id').replace(/project-./g, ':project')} ${typeof json === 'object' && json !== null ? Object.keys(json).join() : ''}`.trim()
+    this.answers.set(`${what} ${answer.status}`, (this.answers.get(`${what} ${answer.status}`) ?? 0) + 1)
+    return answer
   }
 
   /** Runs a call to its end while virtual time goes on. */

@@ -3,7 +3,7 @@ import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
 import type { Expected, Holdings } from '../../durable-objects/project/holdings.ts'
 import { peersOf } from '../../durable-objects/project/peers.ts'
-import { type ServerRow, servers } from '../../schema/project/compute.ts'
+import { type ServerRow, serverVolumes, servers } from '../../schema/project/compute.ts'
 import { computeQuota } from './quotas/quota.ts'
 import { findGroup } from './server-groups/rows.ts'
 import { wantsAbsent } from './servers/desired.ts'
@@ -27,18 +27,33 @@ export function verifyCompute(deps: Deps): Violation[] {
     if (row.group_id !== null && findGroup(deps.db, row.group_id) === undefined) say('reference-exists', row, `its group ${row.group_id} is missing`)
     violations.push(...verifyReferences(deps, row))
   }
-  return [...violations, ...verifyQuota(deps, rows)]
+  return [...violations, ...verifyVolumes(deps, new Set(rows.filter((row) => !row.deleted || row.host_id !== null).map((row) => row.id))), ...verifyQuota(deps, rows)]
 }
 
 function verifyReferences(deps: Deps, row: ServerRow): Violation[] {
   const peers = peersOf(deps)
   const found: Violation[] = []
   const say = (invariant: string, message: string) => found.push({ invariant, project_id: deps.name, resource: `server ${row.id}`, message })
-  const held = new Set(peers.volumes.attachmentsOf(row.id).map((attachment) => attachment.id))
+  const held = new Map(peers.volumes.attachmentsOf(row.id).map((attachment) => [attachment.id, attachment.status]))
   for (const volume of volumesOf(deps.db, row.id)) {
     if (peers.volumes.get(volume.volume_id) === null) say('reference-exists', `its volume ${volume.volume_id} is missing`)
     if (volume.attachment_id !== null && !held.has(volume.attachment_id)) say('volume-one-attachment', `its attachment ${volume.attachment_id} of volume ${volume.volume_id} is missing`)
-    if (volume.disk !== null && volume.disk.serial !== volume.volume_id) say('volume-one-attachment', `volume ${volume.volume_id} is known to the host by another serial, ${volume.disk.serial}`)
+    if (volume.disk !== null && volume.disk.serial !== volume.volume_id) say('volume-serial', `volume ${volume.volume_id} is known to the host by another serial, ${volume.disk.serial}`)
+    if (volume.state === 'attached' && volume.attachment_id !== null && held.get(volume.attachment_id) === 'reserved') say('volume-one-attachment', `it has volume ${volume.volume_id}, whose attachment is only reserved`)
+  }
+  return found
+}
+
+/** Rows of volumes: of servers that are there, and an exclusive one in one of them. */
+function verifyVolumes(deps: Deps, known: ReadonlySet<string>): Violation[] {
+  const found: Violation[] = []
+  const homes = new Map<string, string>()
+  for (const volume of deps.db.select().from(serverVolumes).all()) {
+    const say = (invariant: string, message: string) => found.push({ invariant, project_id: deps.name, resource: `volume ${volume.volume_id}`, message })
+    if (!known.has(volume.server_id)) say('reference-exists', `it is in server ${volume.server_id}, which does not exist`)
+    const other = homes.get(volume.volume_id)
+    if (other !== undefined && !peersOf(deps).volumes.get(volume.volume_id)?.multiattach) say('volume-one-attachment', `an exclusive volume is in servers ${other} and ${volume.server_id}`)
+    homes.set(volume.volume_id, volume.server_id)
   }
   return found
 }
@@ -55,14 +70,16 @@ function verifyQuota(deps: Deps, rows: readonly ServerRow[]): Violation[] {
 const POWER: Record<ServerRow['power'], NonNullable<Expected['power']>> = { on: 'running', off: 'off', paused: 'paused', suspended: 'suspended' }
 
 /** What compute believes that hosts and the region hold for it. */
-export function computeHoldings(deps: Deps): Pick<Holdings, 'items' | 'consumers'> {
+export function computeHoldings(deps: Deps): Pick<Holdings, 'items' | 'consumers' | 'underway'> {
   const pending = new Set(deps.outbox.pending().filter((entry) => entry.task.startsWith('compute.')).map((entry) => entry.key.replace(/^command-/, '')))
   const items: Expected[] = []
   const consumers: Holdings['consumers'] = []
+  const underway: string[] = []
   for (const row of deps.db.select().from(servers).all()) {
     const volumes = volumesOf(deps.db, row.id)
     const busy = row.task_state !== null || pending.has(row.id) || volumes.some((volume) => volume.state === 'attaching' || volume.state === 'detaching')
     const absent = wantsAbsent(row)
+    if (row.task_state !== null) underway.push(row.id)
     if (row.host_id !== null) {
       items.push({
         host_id: row.host_id, kind: 'server', id: row.id, generation: row.generation, state: absent ? 'absent' : 'present', busy: busy || (row.deleted && absent), broken: row.vm_state === 'error',
@@ -80,5 +97,5 @@ export function computeHoldings(deps: Deps): Pick<Holdings, 'items' | 'consumers
     const { consumers: leaving } = JSON.parse(String(row.payload)) as { consumers: string[] }
     for (const id of leaving) if (!known.has(id)) consumers.push({ id, host_id: null })
   }
-  return { items, consumers }
+  return { items, consumers, underway }
 }

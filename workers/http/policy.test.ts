@@ -16,6 +16,7 @@ test('leaves: role, attribute, literal, constants', () => {
   assert.ok(!allows('project_id:%(project_id)s', caller([]), { project_id: 'q' }))
   assert.ok(!allows('project_id:%(project_id)s', caller([]), {}))
   assert.ok(!allows('project_id:%(project_id)s', caller([], null), { project_id: null }), 'no project is nobody\'s project')
+  assert.ok(allows('domain_id:None', caller([])) && !allows('project_id:None', caller([])))
   assert.ok(allows("'public':%(visibility)s", caller([]), { visibility: 'public' }))
   assert.ok(allows('@', caller([])) && !allows('!', caller(['admin'])))
 })

@@ -111,7 +111,8 @@ function leaf(token: string, text: string): Check {
     if (left.startsWith("'")) return left.slice(1, -1) === String(value)
     if (left === 'None' || left === 'True' || left === 'False') return left === (value === null ? 'None' : value === true ? 'True' : value === false ? 'False' : String(value))
     const own = creds[left]
-    if (own === null || own === undefined) return left === 'None' && value === null
+    // A credential that is not there equals only the word None written in the rule, never a target's null: nobody's thing is not everybody's.
+    if (own === null || own === undefined) return wanted === null && value === 'None'
     return String(own) === String(value)
   }
 }

@@ -1,6 +1,7 @@
 /** Invariants of images in one project: usable ones have bytes and hashes, unfinished ones have somebody who will finish or end them. */
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
+import type { Holdings } from '../../durable-objects/project/holdings.ts'
 import { images } from '../../schema/project/image.ts'
 import { TRANSIENT } from './images/states.ts'
 
@@ -17,4 +18,7 @@ export function verifyImage(deps: Deps): Violation[] {
 }
 
 /** What this project's images hold elsewhere. */
-export const imageHoldings = (deps: Deps): { images: string[] } => ({ images: deps.db.select({ id: images.id }).from(images).all().map((row) => row.id) })
+export function imageHoldings(deps: Deps): Pick<Holdings, 'images' | 'underway'> {
+  const rows = deps.db.select({ id: images.id, status: images.status }).from(images).all()
+  return { images: rows.map((row) => row.id), underway: rows.filter((row) => TRANSIENT.has(row.status)).map((row) => row.id) }
+}

@@ -41,10 +41,19 @@ export function offer(deps: Deps, tx: Tx, volume: VolumeRow, row: AttachmentRow)
   if (row.iqn !== null) return row
   if (volume.host_id === null || volume.portal === null) throw new Fault('unavailable', `The host of volume ${volume.id} says no address for iSCSI.`)
   const next = writeAttachment(deps, tx, row, {
-    iqn: iqnOf(volume, row.id), portal: volume.portal, chap_user: hex(deps.random.bytes(10)), chap_secret: hex(deps.random.bytes(16)), generation: row.generation + 1, status: 'attaching',
+    iqn: iqnOf(volume, row.id), portal: volume.portal, chap_user: hex(deps.random.bytes(10)), chap_secret: hex(deps.random.bytes(16)), generation: row.generation + 1,
+    // A server that moves to another host keeps its volume in use.
+    ...(row.status === 'attached' ? {} : { status: 'attaching' as const }),
   })
   push(tx, volume.id, { host_id: volume.host_id, kind: 'export', id: row.id })
   return next
+}
+
+/** On the volume's own host: no export is needed (any more). */
+export function connectLocally(deps: Deps, tx: Tx, volume: VolumeRow, row: AttachmentRow, hostId: string): AttachmentRow {
+  withdraw(deps, tx, volume, row)
+  const offered = row.iqn === null ? {} : { iqn: null, portal: null, chap_user: null, chap_secret: null, generation: row.generation + 1 }
+  return writeAttachment(deps, tx, row, { host_id: hostId, ...offered, ...(row.status === 'attached' ? {} : { status: 'attaching' as const }) })
 }
 
 export interface IscsiOffer {

@@ -4,7 +4,7 @@ import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { VolumesPeer } from '../../durable-objects/project/peers.ts'
 import { attachments } from '../../schema/project/volume.ts'
 import { Fault } from '../../schema/values/fault.ts'
-import { complete, detach, offer, offerOf, reserve } from './attach.ts'
+import { complete, connectLocally, detach, offer, offerOf, reserve } from './attach.ts'
 import { watchDeadlines } from './deadlines.ts'
 import { deleteVolume, makeVolume } from './make.ts'
 import { findAttachment, findVolume, readAttachment, readSnapshot, readVolume, writeAttachment, writeVolume } from './rows.ts'
@@ -32,7 +32,7 @@ const peer = (deps: Deps): VolumesPeer => ({
     const row = readAttachment(deps, attachmentId)
     const volume = readVolume(deps, row.volume_id)
     const local = volume.host_id === hostId
-    const next = local ? writeAttachment(deps, tx, row, { host_id: hostId, ...(row.status === 'attached' ? {} : { status: 'attaching' as const }) }) : offer(deps, tx, volume, writeAttachment(deps, tx, row, { host_id: hostId }))
+    const next = local ? connectLocally(deps, tx, volume, row, hostId) : offer(deps, tx, volume, writeAttachment(deps, tx, row, { host_id: hostId }))
     if (volume.status === 'reserved' || volume.status === 'available') writeVolume(deps, tx, volume, { status: 'attaching' })
     return { id: volume.id, serial: volume.id, boot: false, source: { type: 'volume', size_gib: volume.size_gib, connection: local ? { type: 'local', volume_id: volume.id } : offerOf(next) } }
   },

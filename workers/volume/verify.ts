@@ -3,7 +3,7 @@ import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
 import type { Expected, Holdings } from '../../durable-objects/project/holdings.ts'
 import { peersOf } from '../../durable-objects/project/peers.ts'
-import { attachments, backups, snapshots, transfers, volumes } from '../../schema/project/volume.ts'
+import { attachments, backups, snapshots, transfers, type VolumeStatus, volumes } from '../../schema/project/volume.ts'
 import { TRANSIENT } from './volumes/states.ts'
 
 /** An alarm may be this late. */
@@ -54,7 +54,7 @@ function idsIn(payload: string): string[] {
 const backupOf = (deps: Deps, snapshotId: string, pending: ReadonlySet<string>): boolean => deps.db.select().from(backups).all().some((row) => row.snapshot_id === snapshotId && pending.has(row.id))
 
 /** What this project's volumes hold elsewhere. */
-export function volumeHoldings(deps: Deps): Pick<Holdings, 'items' | 'volumes' | 'multiattach'> {
+export function volumeHoldings(deps: Deps): Pick<Holdings, 'items' | 'volumes' | 'multiattach' | 'underway'> {
   const pending = new Set(deps.storage.sql.exec("SELECT payload FROM _outbox").toArray().flatMap((row) => idsIn(String(row.payload))))
   const rows = deps.db.select().from(volumes).all()
   const hosts = new Map(rows.map((row) => [row.id, row.host_id]))
@@ -69,5 +69,7 @@ export function volumeHoldings(deps: Deps): Pick<Holdings, 'items' | 'volumes' |
     const host_id = hosts.get(row.volume_id)
     if (row.iqn !== null && host_id) items.push({ host_id, kind: 'export', id: row.id, generation: row.generation, state: 'present', busy: row.status !== 'attached' || pending.has(row.id), broken: false })
   }
-  return { items, volumes: rows.map((row) => ({ id: row.id, host_id: pending.has(row.id) ? null : row.host_id })), multiattach: rows.filter((row) => row.multiattach).map((row) => row.id) }
+  const moving = (row: { status: string }) => TRANSIENT.has(row.status as VolumeStatus) || row.status === 'restoring'
+  const underway = [...rows, ...deps.db.select().from(snapshots).all(), ...deps.db.select().from(backups).all()].filter(moving).map((row) => row.id)
+  return { items, underway, volumes: rows.map((row) => ({ id: row.id, host_id: pending.has(row.id) ? null : row.host_id })), multiattach: rows.filter((row) => row.multiattach).map((row) => row.id) }
 }

@@ -27,6 +27,21 @@ test('create, show, list by name, update, delete; attributes unknown to us are k
   cloud.close()
 })
 
+test('a list goes on where the page before it ended', async () => {
+  const cloud = identityCloud()
+  const token = await cloud.admin()
+  for (const name of ['a', 'b', 'c']) await cloud.call('POST', `${V3}/users`, { token, json: { user: { name } } })
+  const seen: string[] = []
+  let path: string | null = `${V3}/users?limit=2`
+  for (let pages = 0; path !== null && pages < 5; pages++) {
+    const { body }: { body: { users: { name: string }[]; links: { next: string | null } } } = await cloud.call('GET', path, { token })
+    seen.push(...body.users.map((user) => user.name))
+    path = body.links.next === null ? null : body.links.next.replace('http://cloud.test', '')
+  }
+  assert.deepEqual(seen.sort(), ['a', 'admin', 'b', 'c'])
+  cloud.close()
+})
+
 test('bad input is 400 and names the field', async () => {
   const cloud = identityCloud()
   const token = await cloud.admin()

@@ -236,6 +236,8 @@ export class Lifecycle extends RpcTarget {
     const row = liveServer(tx.db, id)
     if (row.locked && !options.locked_override) throw new Fault('conflict', `Instance ${id} is locked`)
     const { task, power } = requireAction(row, rule)
+    // A server that never got a place has no machine to act on (Nova's check_instance_host).
+    if (row.host_id === null && rule !== 'unshelve') throw new Fault('conflict', `Instance ${id} is not ready`)
     return { row, task: task ?? 'spawning', power }
   }
 }

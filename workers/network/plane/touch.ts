@@ -1,5 +1,5 @@
 /** Marks what hosts must hear of: an item is dirty until it was compiled and sent (plane/sync.ts). One outbox entry per transaction carries all of them. */
-import { and, eq, inArray, like, ne, sql } from 'drizzle-orm'
+import { and, eq, inArray, like, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { carriers, hosted, items, networks, ports, routers, securityGroupRules } from '../../../schema/project/network.ts'
 import { chunked } from './known.ts'
@@ -31,7 +31,7 @@ export function touchNetwork(tx: Tx, networkId: string, ownerId: string | null):
 }
 
 /** Ports that run on a host: only those are compiled. */
-const bound = and(ne(ports.host_id, ''), like(ports.device_owner, 'compute:%'))
+const bound = and(sql`${ports.host_id} <> ''`, like(ports.device_owner, 'compute:%'))
 const hasGroup = (groupId: string) => sql`EXISTS (SELECT 1 FROM json_each(${ports.security_groups}) WHERE value = ${groupId})`
 
 /** The rules of these groups changed. */
@@ -39,10 +39,17 @@ export function touchGroups(tx: Tx, groupIds: readonly string[]): void {
   for (const groupId of new Set(groupIds)) for (const { id } of tx.db.select({ id: ports.id }).from(ports).where(and(bound, hasGroup(groupId))).all()) touch(tx, 'port', id)
 }
 
+/** Groups whose members a transaction has touched already: many new ports in one request are one change. */
+const membersTouched = new WeakMap<Tx, Set<string>>()
+
 /** The members of these groups changed: so do the ports whose rules name them as remote. */
 export function touchMembers(tx: Tx, groupIds: readonly string[]): void {
-  if (groupIds.length === 0) return
-  const naming = chunked([...new Set(groupIds)]).flatMap((part) => tx.db.selectDistinct({ id: securityGroupRules.security_group_id }).from(securityGroupRules).where(inArray(securityGroupRules.remote_group_id, part)).all())
+  const done = membersTouched.get(tx) ?? new Set<string>()
+  membersTouched.set(tx, done)
+  const fresh = [...new Set(groupIds)].filter((id) => !done.has(id))
+  if (fresh.length === 0) return
+  for (const id of fresh) done.add(id)
+  const naming = chunked(fresh).flatMap((part) => tx.db.selectDistinct({ id: securityGroupRules.security_group_id }).from(securityGroupRules).where(inArray(securityGroupRules.remote_group_id, part)).all())
   touchGroups(tx, naming.map(({ id }) => id))
 }
 
