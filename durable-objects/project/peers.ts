@@ -48,6 +48,8 @@ export interface PortInfo {
   /** True where compute made it, and so deletes it with the server. */
   owned_by_server: boolean
   tag: string | null
+  /** Where it is bound; null is nowhere. */
+  host_id: string | null
 }
 
 export interface PortsPeer {
@@ -98,7 +100,7 @@ export interface VolumesPeer {
 export interface ServersPeer {
   /** For Neutron (device_id checks) and Cinder (attachment views). */
   get(serverId: string): { id: string; name: string; host_id: string | null; vm_state: string } | null
-  /** Addresses or floating IPs of its ports changed: views are computed, but updated_at moves. */
+  /** Its ports, their addresses or floating IPs changed: its host makes the machine fit, and updated_at moves. */
   touched(tx: Tx, serverId: string): void
   /** Volume side became ready/failed while a server waits for it (boot from volume, attach). */
   volumeChanged(tx: Tx, volumeId: string, status: string): void

@@ -1,5 +1,5 @@
 /**
- * Ids. A resource id is a version 4 UUID whose first 32 bits are its project's tag, so that any object can be found from
+ * Ids. A resource id is a version 4 UUID whose last 32 bits are its project's tag, so that any object can be found from
  * its id alone: no index row is written per resource (docs/decisions/0002-ids-carry-the-owner.md). A tag may be shared by a
  * few projects; the directory in Region answers with all of them.
  */
@@ -10,7 +10,7 @@ export interface Ids {
   uuid(): string
   /** 32 hexadecimal digits, as Keystone's ids. */
   hex(): string
-  /** UUID whose first 8 digits are `tag`. */
+  /** UUID whose last 8 digits are `tag`: its head stays random, because names on hosts are cut from it (tap devices, disk serials). */
   tagged(tag: string): string
 }
 
@@ -31,7 +31,7 @@ export function createIds(random: Random): Ids {
   return {
     uuid: () => format(random.bytes(16)),
     hex: () => hexOf(random.bytes(16)),
-    tagged: (tag) => tag + format(random.bytes(16)).slice(8),
+    tagged: (tag) => format(random.bytes(16)).slice(0, 28) + tag,
   }
 }
 
@@ -47,4 +47,4 @@ export function projectTag(projectId: string): string {
   return hash.toString(16).padStart(8, '0')
 }
 
-export const tagOf = (resourceId: string): string => resourceId.slice(0, 8).toLowerCase()
+export const tagOf = (resourceId: string): string => resourceId.slice(-8).toLowerCase()

@@ -81,7 +81,11 @@ for (const victims of VICTIMS) {
     assert.ok(acknowledged.length > 0)
     const listed = (await cloud.api.call('GET', `${account}/kill?format=json&limit=10000`)) as { name: string }[]
     for (const name of acknowledged) {
-      const got = await cloud.call('GET', `${account}/kill/${name}`, { token: secret })
+      // The host may still be on its way back: 503 says so, and is no loss.
+      const got = await cloud.until(`GET of ${name}`, async () => {
+        const answer = await cloud.call('GET', `${account}/kill/${name}`, { token: secret })
+        return answer.status === 503 ? null : answer
+      }, 30_000)
       assert.equal(got.text, `content of ${name}`)
       assert.ok(listed.some((row) => row.name === name), `${name} is not listed`)
     }

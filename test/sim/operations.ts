@@ -12,6 +12,8 @@ export interface Thing {
   deleted: boolean
   /** A delete may have been carried out without an answer, or something else may have taken it along. */
   unsure: boolean
+  /** The network of a subnet or port. */
+  within?: string
 }
 
 export interface ObjectState {
@@ -29,7 +31,15 @@ export class Model {
   sharedId = ''
   answers = 0
   readonly mistakes: string[] = []
+  readonly attached: { server: Thing; volume: Thing }[] = []
   refusals = new Map<number, number>()
+
+  count(answer: Answer): void {
+    this.answers++
+    // A reset object is 503; whatever else was not foreseen is a mistake of ours.
+    if (answer.status === 500) this.mistakes.push(answer.text.slice(0, 300))
+    if (answer.status >= 300) this.refusals.set(answer.status, (this.refusals.get(answer.status) ?? 0) + 1)
+  }
 
   of(kind: ThingKind, tenant: string): Thing[] {
     return [...this.things.values()].filter((thing) => thing.kind === kind && thing.tenant === tenant && !thing.deleted)
@@ -83,7 +93,7 @@ const make = (kind: ThingKind, body: (sim: SimCloud, model: Model, tenant: strin
   if (json === null) return null
   const answer = await sim.call(tenant, 'POST', collection || pathOf({ kind, tenant, id: '' }).replace(/\/$/, ''), json)
   const id = (answer.body?.[kind]?.id ?? answer.body?.id) as string | undefined
-  if (answer.status < 300 && id !== undefined) model.things.set(id, { kind, id, tenant, deleted: false, unsure: false })
+  if (answer.status < 300 && id !== undefined) model.things.set(id, { kind, id, tenant, deleted: false, unsure: false, within: answer.body?.[kind]?.network_id })
   return answer
 }
 
@@ -91,7 +101,11 @@ const remove = (kind: ThingKind): Operation => async (sim, model, tenant) => {
   const thing = sim.world.pick(model.of(kind, tenant))
   if (thing === undefined) return null
   const answer = await sim.call(tenant, 'DELETE', pathOf(thing))
-  if (answer.status < 300) thing.deleted = true
+  if (answer.status < 300) {
+    thing.deleted = true
+    // Subnets go with their network, rules with their group.
+    for (const part of model.things.values()) if (part.within === thing.id) part.unsure = true
+  }
   else if (answer.status >= 500) thing.unsure = true
   return answer
 }
@@ -102,18 +116,46 @@ const about = (kind: ThingKind, method: string, suffix: string, body: (sim: SimC
   const json = thing === undefined ? null : body(sim, model, tenant)
   return thing === undefined || json === null ? null : await sim.call(tenant, method, `${pathOf(thing)}${suffix}`, json)
 }
-const action = (body: Record<string, unknown>): Operation => about('server', 'POST', '/action', () => body)
+/** What a tenant does later with a server that it stopped, resized...: else most random actions would find no server they apply to. */
+const LATER: Record<string, Record<string, unknown>[]> = {
+  'os-stop': [{ 'os-start': null }, { rebuild: {} }], pause: [{ unpause: null }], suspend: [{ resume: null }], shelve: [{ unshelve: null }], resize: [{ confirmResize: null }, { revertResize: null }],
+}
+const LATER_MAX_MS = 15_000
+
+const action = (body: Record<string, unknown>): Operation => async (sim, model, tenant) => {
+  const server = sim.world.pick(model.of('server', tenant))
+  return server === undefined ? null : await act(sim, model, server, body)
+}
+
+async function act(sim: SimCloud, model: Model, server: Thing, body: Record<string, unknown>): Promise<Answer> {
+  const [name = ''] = Object.keys(body)
+  const answer = await sim.call(server.tenant, 'POST', `${pathOf(server)}/action`, name === 'rebuild' ? { rebuild: { imageRef: model.imageId } } : body)
+  const next = answer.status < 300 ? sim.world.pick(LATER[name] ?? []) : undefined
+  if (next !== undefined) later(sim, model, server, next)
+  return answer
+}
+
+function later(sim: SimCloud, model: Model, server: Thing, body: Record<string, unknown>): void {
+  sim.world.after(1_000 + sim.world.random.below(LATER_MAX_MS), () => {
+    if (!server.deleted) void act(sim, model, server, body).then((answer) => model.count(answer)).catch(() => {})
+  })
+}
+
 const some = (sim: SimCloud, model: Model, kind: ThingKind, tenant: string) => sim.world.pick(model.of(kind, tenant))
 
 const onNetwork = (model: Model, tenant: string) => [{ uuid: model.networks.get(tenant) }]
 
 async function attachVolume(sim: SimCloud, model: Model, tenant: string): Promise<Answer | null> {
   const volume = some(sim, model, 'volume', tenant)
-  return volume === undefined ? null : await about('server', 'POST', '/os-volume_attachments', () => ({ volumeAttachment: { volumeId: volume.id } }))(sim, model, tenant)
+  const server = some(sim, model, 'server', tenant)
+  if (volume === undefined || server === undefined) return null
+  const answer = await sim.call(tenant, 'POST', `${pathOf(server)}/os-volume_attachments`, { volumeAttachment: { volumeId: volume.id } })
+  if (answer.status < 300) model.attached.push({ server, volume })
+  return answer
 }
 
 async function detachVolume(sim: SimCloud, model: Model, tenant: string): Promise<Answer | null> {
-  const [server, volume] = [some(sim, model, 'server', tenant), some(sim, model, 'volume', tenant)]
+  const { server, volume } = sim.world.pick(model.attached.filter((pair) => pair.server.tenant === tenant && !pair.server.deleted)) ?? {}
   return server === undefined || volume === undefined ? null : await sim.call(tenant, 'DELETE', `${pathOf(server)}/os-volume_attachments/${volume.id}`)
 }
 
@@ -178,7 +220,7 @@ const OPERATIONS: [number, Operation][] = [
   [1, action({ resume: null })],
   [1, action({ reboot: { type: 'HARD' } })],
   [1, action({ reboot: { type: 'SOFT' } })],
-  [1, about('server', 'POST', '/action', (_sim, model) => ({ rebuild: { imageRef: model.imageId } }))],
+  [1, action({ rebuild: {} })],
   [2, action({ resize: { flavorRef: '2' } })],
   [1, action({ confirmResize: null })],
   [1, action({ revertResize: null })],
@@ -245,10 +287,7 @@ export async function operate(sim: SimCloud, model: Model): Promise<void> {
     if (at >= 0) continue
     const answer = await operation(sim, model, tenant)
     if (answer === null) return
-    model.answers++
-    // A reset object is 503; whatever else was not foreseen is a mistake of ours.
-    if (answer.status === 500) model.mistakes.push(answer.text.slice(0, 300))
-    if (answer.status >= 300) model.refusals.set(answer.status, (model.refusals.get(answer.status) ?? 0) + 1)
+    model.count(answer)
     return
   }
 }

@@ -17,7 +17,7 @@ import { volumeChanged } from './servers/boot-volumes.ts'
 import { watchDeadlines } from './servers/deadlines.ts'
 import { foldServer } from './servers/fold.ts'
 import { Lifecycle } from './servers/lifecycle.ts'
-import { anyServer, patch } from './servers/rows.ts'
+import { anyServer, converge, patch } from './servers/rows.ts'
 import { serverTasks } from './servers/steps.ts'
 import { Servers } from './servers/store.ts'
 
@@ -79,7 +79,10 @@ export function serversPeer(deps: Deps): ServersPeer {
     },
     touched: (tx, serverId) => {
       const row = anyServer(tx.db, serverId)
-      if (row !== undefined && !row.deleted) patch(tx, row, {})
+      if (row === undefined || row.deleted) return
+      if (row.host_id === null) return void patch(tx, row, {})
+      patch(tx, row, { generation: row.generation + 1 })
+      converge(tx, serverId)
     },
     volumeChanged: (tx, volumeId, status) => {
       for (const volume of tx.db.select().from(serverVolumes).where(eq(serverVolumes.volume_id, volumeId)).all()) volumeChanged(deps, tx, volume, status)

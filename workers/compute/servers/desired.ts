@@ -42,7 +42,7 @@ function propertiesOf(row: ServerRow): Record<string, string> {
 export function serverItem(row: ServerRow, projectId: string, ports: readonly PortInfo[], volumes: readonly ServerVolumeRow[]): DesiredItem<'server'> {
   const spec: ServerSpec = {
     name: row.name, vcpus: row.vcpus, ram_mib: row.ram_mib, power: row.power, incarnation: row.incarnation, root_generation: row.root_generation, disks: disksOf(row, volumes),
-    nics: ports.map((port) => ({ port_id: port.id, mac_address: port.mac_address, mtu: port.mtu })), config_drive: row.config_drive, metadata: metadataOf(row, projectId, ports), properties: propertiesOf(row),
+    nics: ports.filter((port) => port.host_id === row.host_id).map((port) => ({ port_id: port.id, mac_address: port.mac_address, mtu: port.mtu })), config_drive: row.config_drive, metadata: metadataOf(row, projectId, ports), properties: propertiesOf(row),
   }
   return { kind: 'server', id: row.id, project_id: projectId, generation: row.generation, state: wantsAbsent(row) ? 'absent' : 'present', spec }
 }

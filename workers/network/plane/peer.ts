@@ -106,7 +106,7 @@ export function infoOf(tx: Pick<Tx, 'db'>, port: PortRow): PortInfo {
       return subnet === undefined ? [] : [{ ...fixed, version: subnet.ip_version, cidr: subnet.cidr, gateway_ip: subnet.gateway_ip, dns_nameservers: subnet.dns_nameservers, enable_dhcp: subnet.enable_dhcp }]
     }),
     floating_ips: floating.flatMap((fip) => (fip.fixed_ip_address === null ? [] : [{ fixed_ip: fip.fixed_ip_address, floating_ip: fip.floating_ip_address }])),
-    security_groups: groups, owned_by_server: port.owned_by_server, tag: port.device_tag,
+    security_groups: groups, owned_by_server: port.owned_by_server, tag: port.device_tag, host_id: port.host_id === '' ? null : port.host_id,
   }
 }
 

@@ -96,6 +96,7 @@ export class Ports extends RpcTarget {
       if (given.fixed_ips !== undefined) dropStrayFloatingIps(tx, next)
       portMoved(tx, row, next)
       if (next.device_owner === DHCP_OWNER) touchNetwork(tx, next.network_id, next.network_owner_id)
+      for (const server of new Set([row, next].filter(isBound).map((port) => port.device_id))) peersOf(this.#deps).servers.touched(tx, server)
       return next
     })
   }
