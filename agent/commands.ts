@@ -1,5 +1,5 @@
 /**
- * Commands: each id runs once and is answered as often as it is asked. Past its deadline it is refused. What must not happen twice is noted on disk
+ * Commands: each id is done once and its outcome told as often as it is asked; one that failed may be asked for again. Past its deadline it is refused. What must not happen twice is noted on disk
  * before it begins, so that not even a restart of the agent repeats it.
  */
 import type { Command, CommandArgs, CommandName, CommandResults } from '../schema/agent/commands.ts'
@@ -42,6 +42,7 @@ export class Commands {
       (value): Result => ({ type: 'result', id: command.id, ok: true, value }),
       (error): Result => {
         this.deps.log('command_failed', { id: command.id, name: command.name, error: wireError(error).message })
+        this.known.delete(command.id)
         return { type: 'result', id: command.id, ok: false, error: wireError(error) }
       },
     )

@@ -43,7 +43,7 @@ export class KeptProcess {
     const [program = '', ...args] = this.#spec.argv
     const started = Date.now()
     const log = openSync(this.#spec.log, 'a', 0o600)
-    this.#child = spawn(program, args, { stdio: ['ignore', log, log], cwd: this.#spec.cwd, env: { ...process.env, ...this.#spec.env } })
+    this.#child = spawn(program, args, { stdio: ['ignore', log, log], cwd: this.#spec.cwd, env: { ...process.env, MALLOC_ARENA_MAX: '1', ...this.#spec.env } })
     closeSync(log)
     this.#child.on('error', (error) => this.#say(`${this.#spec.name}: ${error.message}`))
     this.#child.on('exit', (code, signal) => {

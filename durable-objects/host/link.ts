@@ -44,6 +44,10 @@ interface Stream {
 /** How long a stream may stand still before it is given up. */
 export const STREAM_STALL_MS = 60_000
 
+/** When a command that was not answered is sent again; ever more seldom. */
+export const COMMAND_AGAIN_MS = 10_000
+export const COMMAND_AGAIN_MAX_MS = 5 * 60_000
+
 export const faultOf = (error: WireError): Fault => new Fault(error.kind in FAULT_STATUS ? (error.kind as FaultKind) : 'unavailable', error.message, { details: (error as { details?: unknown }).details })
 const down = (why: string) => new Fault('unavailable', `The host cannot be reached: ${why}.`)
 
@@ -104,12 +108,26 @@ export class Link {
       reject(new Fault('timeout', `The host did not answer ${command.name} in time.`))
     })
     this.#commands.set(command.id, { promise, resolve, reject, cancel: cancelTimer })
-    void promise.catch(() => {}).finally(cancelTimer)
+    const cancelAgain = this.#askAgain(command, COMMAND_AGAIN_MS)
+    void promise.catch(() => {}).finally(() => {
+      cancelTimer()
+      cancelAgain()
+    })
     if (!this.send({ type: 'command', ...command })) {
       this.#commands.delete(command.id)
       reject(down('it is not connected'))
     }
     return promise as Promise<CommandResults[C]>
+  }
+
+  /** An agent answers an id as often as it is asked, and runs it once: so a lost word costs some seconds, and not the command. */
+  #askAgain(command: Command, delay_ms: number): () => void {
+    let cancel = this.#timers.after(delay_ms, () => {
+      if (!this.#commands.has(command.id)) return
+      this.send({ type: 'command', ...command })
+      cancel = this.#askAgain(command, Math.min(delay_ms * 2, COMMAND_AGAIN_MAX_MS))
+    })
+    return () => cancel()
   }
 
   /** Messages that belong to commands and streams; false where it is someone else's. */

@@ -22,4 +22,11 @@ CREATE INDEX allocations_host ON allocations (host_id);
 CREATE INDEX allocations_project ON allocations (project_id);
 `,
   },
+  {
+    name: 'compute/0002',
+    sql: `
+ALTER TABLE allocations ADD COLUMN group_id TEXT;
+CREATE INDEX allocations_group ON allocations (group_id);
+`,
+  },
 ]

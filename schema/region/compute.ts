@@ -64,6 +64,8 @@ export const allocations = sqliteTable(
     created_ms: integer('created_ms').notNull(),
     /** How the place was found: each filter's survivors. */
     funnel: text('funnel', { mode: 'json' }).$type<string[]>().notNull(),
+    /** Server group: members placed at the same moment must see each other. */
+    group_id: text('group_id'),
   },
   (table) => [index('allocations_host').on(table.host_id), index('allocations_project').on(table.project_id)],
 )

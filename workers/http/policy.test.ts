@@ -27,7 +27,7 @@ test('personas: reader may read, member write, a foreign admin both, nobody else
   assert.ok(!policy.allows('project_member_or_admin', caller(['reader']), { project_id: 'p' }))
   assert.ok(policy.allows('project_member_or_admin', caller(['admin']), { project_id: 'q' }))
   assert.ok(!policy.allows('project_member_or_admin', caller(['member']), { project_id: 'q' }))
-  assert.ok(!policy.allows('no-such-rule', caller(['admin'])))
+  assert.ok(!policy.allows('no-such-rule', caller(['admin']), {}))
 })
 
 test('overrides replace a rule by name; a rule that names itself allows nothing', () => {

@@ -4,10 +4,10 @@
  */
 import { createHash } from 'node:crypto'
 import type { Env } from '../../durable-objects/kernel/env.ts'
-import { REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
 import type { ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
 import type { ImageLocation } from '../../schema/project/image.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
+import { onRegion } from './sessions.ts'
 import { deleteInternal, getInternal, putInternal } from '../object/internal.ts'
 
 export const STORES = ['object', 'file'] as const
@@ -28,7 +28,7 @@ export const defaultStore = (env: Env): StoreName => optionsOf(env).default_stor
 
 /** Stores that can be written now. */
 export async function storesNow(env: Env, requestId: string): Promise<{ id: StoreName; description: string; default?: true }[]> {
-  const hosts = await env.REGION.getByName(REGION_OBJECT_NAME).system(requestId).hosts.available('image')
+  const hosts = await onRegion(env, requestId, (region) => region.hosts.available('image'))
   const standard = defaultStore(env)
   const all = [{ id: 'object' as const, description: "The cloud's own object store." }, ...(hosts.length > 0 ? [{ id: 'file' as const, description: 'A directory of a host with the image role.' }] : [])]
   return all.map((store) => (store.id === standard ? { ...store, default: true as const } : store))
@@ -37,7 +37,7 @@ export async function storesNow(env: Env, requestId: string): Promise<{ id: Stor
 export async function chooseLocation(env: Env, store: string, name: string, requestId: string): Promise<ImageLocation> {
   if (store === 'object') return { store, name }
   if (store !== 'file') throw new Fault('bad_request', `Invalid backend id: '${store}'`)
-  const hosts = await env.REGION.getByName(REGION_OBJECT_NAME).system(requestId).hosts.available('image')
+  const hosts = await onRegion(env, requestId, (region) => region.hosts.available('image'))
   const host = hosts[0]
   if (host === undefined) throw new Fault('unavailable', 'No host with the image role is up: the file store cannot be written now.')
   return { store, name, host_id: host.id }

@@ -3,13 +3,13 @@ import type { Env } from '../../durable-objects/kernel/env.ts'
 import type { ImageRef } from '../../schema/agent/desired.ts'
 import type { ObjectHead } from '../../schema/agent/protocol.ts'
 import type { ImageStatus, Visibility } from '../../schema/project/image.ts'
-import { systemCaller } from '../../schema/values/caller.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import { systemClock } from '../../schema/values/time.ts'
 import type { Context } from '../http/context.ts'
 import { defaultStore, getBytes } from './bytes.ts'
 import type { ImageData } from './images/views.ts'
 import { locate } from './locate.ts'
+import { onProject } from './sessions.ts'
 import { takeBytes } from './upload.ts'
 
 export interface FoundImage {
@@ -44,11 +44,9 @@ export async function findImage(ctx: Context, id: string): Promise<FoundImage> {
 }
 
 const clockOf = (env: Env) => env.SIM?.clock ?? systemClock
-const storeIn = (env: Env, ownerId: string, requestId: string) => env.PROJECT.getByName(ownerId).open(systemCaller(requestId)).image.images
-
 /** Bytes for a host that was told to use the image. `range`: first and last byte, inclusive. */
 export async function imageBytes(env: Env, ownerId: string, imageId: string, range: [number, number] | null = null): Promise<{ body: ReadableStream<Uint8Array>; size_bytes: number }> {
-  const image: ImageData = await storeIn(env, ownerId, 'image-bytes').get(imageId)
+  const image: ImageData = await onProject(env, ownerId, 'image-bytes', (project) => project.image.images.get(imageId))
   if (image.size_bytes === null || image.locations.length === 0) throw new Fault('not_found', `Image ${imageId} has no data.`)
   const size_bytes = range === null ? image.size_bytes : range[1] - range[0] + 1
   let failure: unknown
@@ -64,12 +62,14 @@ export async function imageBytes(env: Env, ownerId: string, imageId: string, ran
 
 /** A host's upload of a server or volume into an image that Nova or Cinder queued. Sent again after it arrived: the same answer. */
 export async function receiveImage(env: Env, projectId: string, imageId: string, body: ReadableStream<Uint8Array>, size_bytes: number | null, requestId = 'host-upload'): Promise<ObjectHead> {
-  const store = storeIn(env, projectId, requestId)
-  const image: ImageData = await store.get(imageId)
-  if (image.status === 'active' && image.size_bytes !== null) {
-    await body.cancel()
-    return { timestamp: '', size_bytes: image.size_bytes, etag: image.checksum ?? '', metadata: {}, sha512: image.sha512 ?? '' }
-  }
-  const { head } = await takeBytes({ env, store: store as never, image, purpose: 'upload', store_id: defaultStore(env), requestId, now_ms: clockOf(env).now_ms() }, body, size_bytes)
-  return head
+  return await onProject(env, projectId, requestId, async (project) => {
+    const store = project.image.images
+    const image: ImageData = await store.get(imageId)
+    if (image.status === 'active' && image.size_bytes !== null) {
+      await body.cancel()
+      return { timestamp: '', size_bytes: image.size_bytes, etag: image.checksum ?? '', metadata: {}, sha512: image.sha512 ?? '' }
+    }
+    const { head } = await takeBytes({ env, store: store as never, image, purpose: 'upload', store_id: defaultStore(env), requestId, now_ms: clockOf(env).now_ms() }, body, size_bytes)
+    return head
+  })
 }

@@ -7,6 +7,7 @@ import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import { REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
 import { images } from '../../schema/project/image.ts'
 import { dataOf } from './images/store.ts'
+import { onRegion } from './sessions.ts'
 
 export const PUBLISHED_IMAGE = 'image'
 export const PUBLISHED_ALIAS = 'image-alias'
@@ -16,7 +17,7 @@ export async function publishImage(deps: Deps, id: string): Promise<void> {
   const region = deps.env.REGION.getByName(REGION_OBJECT_NAME)
   if (row === undefined) {
     // Moved away: the new owner has published it meanwhile.
-    const known = await region.system('image-publish').directory.publishedById(PUBLISHED_ALIAS, id, '*')
+    const known = await onRegion(deps.env, 'image-publish', (session) => session.directory.publishedById(PUBLISHED_ALIAS, id, '*'))
     if (known !== null && known.owner_id !== deps.name) return
     await region.publish(PUBLISHED_IMAGE, id, deps.name, [], null)
     await region.publish(PUBLISHED_ALIAS, id, deps.name, [], null)

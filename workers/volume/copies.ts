@@ -9,6 +9,7 @@ import { systemCaller } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Tasks, TaskEntry } from '../../durable-objects/kernel/outbox.ts'
+import { onProject } from '../image/sessions.ts'
 import { deleteInternal } from '../object/internal.ts'
 import { EVENTS, findBackup, findSnapshot, findVolume, tell, writeBackup, writeSnapshot, writeVolume } from './rows.ts'
 
@@ -16,10 +17,10 @@ import { EVENTS, findBackup, findSnapshot, findVolume, tell, writeBackup, writeS
 export const COPY_DEADLINE_MS = 2 * 3_600_000
 const DAY_MS = 24 * 3_600_000
 
-/** Each attempt is a command of its own: the agent remembers results by id, failures too. */
+/** One id for all attempts: what the host has done already while the link was down is not done again. */
 async function command<C extends CommandName>(deps: Deps, hostId: string, name: C, args: CommandArgs[C], entry: TaskEntry): Promise<CommandResults[C]> {
   try {
-    return (await deps.env.HOST.getByName(hostId).command(name, args, { id: `${deps.name}-${name}-${entry.id}-${entry.attempts}`, deadline_ms: entry.deadline_ms })) as CommandResults[C]
+    return (await deps.env.HOST.getByName(hostId).command(name, args, { id: `${deps.name}-${name}-${entry.id}`, deadline_ms: entry.deadline_ms })) as CommandResults[C]
   } catch (error) {
     // A host that is away may come back before the deadline; one that says no twice means it.
     if (isFault(error) && !AWAY.has(error.kind) && entry.attempts >= 1) throw new Fault('unprocessable', error.message)
@@ -37,8 +38,6 @@ interface UploadPayload {
   image_id: string
   disk_format: string
 }
-
-const imagesOf = (deps: Deps, requestId: string) => deps.env.PROJECT.getByName(deps.name).open(systemCaller(requestId)).image.images
 
 async function upload(deps: Deps, { volume_id, image_id, disk_format }: UploadPayload, entry: TaskEntry): Promise<void> {
   const row = findVolume(deps, volume_id)
@@ -128,7 +127,7 @@ export const copyTasks: Tasks<Deps> = {
     run: upload,
     expire: async (deps, payload: UploadPayload, error, entry) => {
       endUpload(deps, payload.volume_id, error, entry.request_id)
-      await imagesOf(deps, entry.request_id).delete(payload.image_id).catch((problem: unknown) => {
+      await onProject(deps.env, deps.name, entry.request_id, (project) => project.image.images.delete(payload.image_id)).catch((problem: unknown) => {
         if (!isFault(problem, 'not_found')) throw problem
       })
     },

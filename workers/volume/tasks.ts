@@ -2,6 +2,7 @@
 import { eq } from 'drizzle-orm'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import { REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
+import type { Remote } from '../../durable-objects/kernel/rpc.ts'
 import type { Task, Tasks } from '../../durable-objects/kernel/outbox.ts'
 import { type VolumeRow, volumes } from '../../schema/project/volume.ts'
 import { systemCaller } from '../../schema/values/caller.ts'
@@ -10,10 +11,12 @@ import { WAIT_MS, waitUntil } from './deadlines.ts'
 import { endExtend } from './folds.ts'
 import { currentItem, type PushPayload, volumeItem } from './items.ts'
 import { attachmentsOf, EVENTS, findSnapshot, findVolume, tell, writeVolume } from './rows.ts'
+import type { VolumeScheduler } from './scheduler/store.ts'
+import { onRegion } from '../image/sessions.ts'
 import { transferTasks } from './transfers/tasks.ts'
 
 const DAY_MS = 24 * 3_600_000
-const schedulerOf = (deps: Deps, requestId: string) => deps.env.REGION.getByName(REGION_OBJECT_NAME).system(requestId).volume.scheduler
+const scheduler = <T>(deps: Deps, requestId: string, work: (scheduler: Remote<VolumeScheduler>) => Promise<T>): Promise<T> => onRegion(deps.env, requestId, (region) => work(region.volume.scheduler as Remote<VolumeScheduler>))
 
 interface PlacePayload {
   id: string
@@ -33,13 +36,13 @@ const placeTask: Task<Deps> = {
     const row = findVolume(deps, payload.id)
     if (row === undefined || row.status !== 'creating') return
     const source = row.source?.type === 'snapshot' ? findSnapshot(deps, row.source.id)?.host_id : row.source?.type === 'volume' ? findVolume(deps, row.source.id)?.host_id : null
-    const placed = await schedulerOf(deps, entry.request_id).place({
+    const placed = await scheduler(deps, entry.request_id, (region) => region.place({
       volume_id: row.id, project_id: deps.name, size_gib: row.size_gib, volume_type_id: payload.volume_type_id, availability_zone: payload.availability_zone, host_id: source ?? null,
       same_as: [...hint(row.scheduler_hints, 'same_host'), ...placedInGroup(deps, row)], different_from: hint(row.scheduler_hints, 'different_host'),
-    })
+    }))
     const now = findVolume(deps, payload.id)
     // Deleted while the region decided: the claim goes back.
-    if (now === undefined || now.status !== 'creating') return await schedulerOf(deps, entry.request_id).release(payload.id)
+    if (now === undefined || now.status !== 'creating') return await scheduler(deps, entry.request_id, (region) => region.release(payload.id))
     const next = deps.commit(systemCaller(entry.request_id), (tx) => {
       if (now.host_id !== null) return now
       const { portal, host, host_id, availability_zone, volume_type_id, volume_type } = placed
@@ -67,7 +70,7 @@ const extendTask: Task<Deps> = {
   run: async (deps, payload: ExtendPayload, entry) => {
     const row = findVolume(deps, payload.id)
     if (row === undefined || row.status !== 'extending' || row.pending_size_gib !== payload.size_gib) return
-    await schedulerOf(deps, entry.request_id).resize(payload.id, payload.size_gib)
+    await scheduler(deps, entry.request_id, (region) => region.resize(payload.id, payload.size_gib))
     const now = findVolume(deps, payload.id)
     if (now === undefined || now.status !== 'extending' || now.pending_size_gib !== payload.size_gib || now.host_id === null) return
     await deps.env.HOST.getByName(now.host_id).put([volumeItem(deps, now)])
@@ -101,11 +104,11 @@ export const volumeTasks: Tasks<Deps> = {
     deadline_ms: 7 * DAY_MS,
   },
   'volume.extend': extendTask,
-  'volume.resize': { run: async (deps, { id, size_gib }: ExtendPayload, entry) => await schedulerOf(deps, entry.request_id).resize(id, size_gib), deadline_ms: 7 * DAY_MS },
-  'volume.retype': { run: async (deps, { id, volume_type_id }: { id: string; volume_type_id: string }, entry) => await schedulerOf(deps, entry.request_id).retype(id, volume_type_id), deadline_ms: 7 * DAY_MS },
+  'volume.resize': { run: async (deps, { id, size_gib }: ExtendPayload, entry) => await scheduler(deps, entry.request_id, (region) => region.resize(id, size_gib)), deadline_ms: 7 * DAY_MS },
+  'volume.retype': { run: async (deps, { id, volume_type_id }: { id: string; volume_type_id: string }, entry) => await scheduler(deps, entry.request_id, (region) => region.retype(id, volume_type_id)), deadline_ms: 7 * DAY_MS },
   'volume.release': {
     run: async (deps, { id, foreign_id }: { id: string; foreign_id: boolean }, entry) => {
-      await schedulerOf(deps, entry.request_id).release(id)
+      await scheduler(deps, entry.request_id, (region) => region.release(id))
       if (foreign_id) await deps.env.REGION.getByName(REGION_OBJECT_NAME).publish('volume-alias', id, deps.name, [], null)
     },
     deadline_ms: 7 * DAY_MS,

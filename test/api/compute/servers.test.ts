@@ -81,7 +81,7 @@ test('a volume is attached, seen by the guest, and detached', async () => {
   assert.equal(attached.volumeAttachment.device, '/dev/vdb')
   await api.until('the volume is in use', async () => (await status()) === 'in-use')
   assert.deepEqual((await api.server(id))['os-extended-volumes:volumes_attached'], [{ id: volume }])
-  await api.fails(409, /already attached/, 'POST', `/compute/v2.1/servers/${id}/os-volume_attachments`, { volumeAttachment: { volumeId: volume } })
+  await api.fails(400, /already attached/, 'POST', `/compute/v2.1/servers/${id}/os-volume_attachments`, { volumeAttachment: { volumeId: volume } })
   await api.ok('DELETE', `/compute/v2.1/servers/${id}/os-volume_attachments/${volume}`)
   await api.until('the volume is available again', async () => (await status()) === 'available')
   assert.deepEqual((await api.ok('GET', `/compute/v2.1/servers/${id}/os-volume_attachments`)).volumeAttachments, [])

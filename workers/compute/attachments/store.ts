@@ -39,11 +39,13 @@ export class Attachments extends RpcTarget {
     return this.#deps.commit(this.#caller, (tx) => {
       const row = this.#usable(tx, serverId, 'attach_volume', locked_override)
       const held = volumesOf(tx.db, serverId)
-      if (held.some((volume) => volume.volume_id === given.volume_id)) throw new Fault('conflict', `Volume ${given.volume_id} is already attached to instance ${serverId}`)
+      if (held.some((volume) => volume.volume_id === given.volume_id)) throw new Fault('bad_request', `Invalid volume: volume ${given.volume_id} already attached`)
       const device = held.some((volume) => volume.device === given.device) || given.device === null ? nextDevice(held.map((volume) => volume.device), row.image !== null) : given.device
       const attachment_id = this.#reserve(tx, given.volume_id, serverId, device)
       const generation = row.generation + 1
       const disk = row.host_id === null ? null : volumes.connect(tx, this.#caller, attachment_id, row.host_id)
+      // A server that is on no host takes the volume all the same: it is in use from now on, and connected where the server goes.
+      if (disk === null) volumes.complete(tx, this.#caller, attachment_id)
       const volume: ServerVolumeRow = {
         server_id: serverId, volume_id: given.volume_id, attachment_id, state: disk === null ? 'reserved' : 'attaching', device, boot_index: null, delete_on_termination: given.delete_on_termination, tag: given.tag, disk, since_generation: generation,
       }

@@ -73,7 +73,7 @@ export const flavorRoutes = [
       const id = given.id === 'auto' ? null : (given.id ?? null)
       const flavor = await ctx.region.compute.flavors.create({
         id, name: given.name, vcpus: given.vcpus, ram_mib: given.ram, disk_gib: given.disk, ephemeral_gib: given['OS-FLV-EXT-DATA:ephemeral'] ?? 0, swap_mib: given.swap ?? 0, rxtx_factor: given.rxtx_factor ?? 1,
-        is_public: given['os-flavor-access:is_public'] ?? true, description: given.description ?? null, project_id: ctx.caller.project_id,
+        is_public: given['os-flavor-access:is_public'] ?? true, description: given.description ?? null,
       })
       return { flavor: fullFlavor(ctx.origin, ctx.version[1], flavor, specsVisible(ctx)) }
     },

@@ -19,7 +19,6 @@ export interface NewFlavor {
   rxtx_factor: number
   is_public: boolean
   description: string | null
-  project_id: string | null
 }
 
 /** The five that every cloud of this kind begins with. */
@@ -58,9 +57,7 @@ export class Flavors extends RpcTarget {
     return this.#deps.commit(this.#caller, (tx) => {
       if (tx.db.select().from(flavors).where(eq(flavors.name, given.name)).get() !== undefined) throw new Fault('conflict', `Flavor with name ${given.name} already exists.`)
       if (tx.db.select().from(flavors).where(eq(flavors.id, id)).get() !== undefined) throw new Fault('conflict', `Flavor with ID ${id} already exists.`)
-      const { project_id: _, ...fields } = given
-      const row = tx.db.insert(flavors).values({ ...fields, id, disabled: false, extra_specs: {}, created_ms: tx.now_ms, updated_ms: null }).returning().get()
-      if (!given.is_public && given.project_id !== null) tx.db.insert(flavorAccess).values({ flavor_id: id, project_id: given.project_id }).run()
+      const row = tx.db.insert(flavors).values({ ...given, id, disabled: false, extra_specs: {}, created_ms: tx.now_ms, updated_ms: null }).returning().get()
       tx.change('flavor', id, 'create', null, row)
       return row
     })

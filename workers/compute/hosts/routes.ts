@@ -157,7 +157,7 @@ export const hostRoutes = [
     method: 'GET', path: '/v2.1/os-hosts', policy: `${P}:os-hosts:list`, versions: [1, 42],
     handle: async (ctx) => {
       const zone = ctx.query.get('zone')
-      return { hosts: servicesOf(await hostsOf(ctx), ctx.now_ms).filter((service) => zone === null || service.zone === zone).map(hostBrief) }
+      return { hosts: servicesOf(await hostsOf(ctx), ctx.now_ms).filter((service) => !zone || service.zone === zone).map(hostBrief) }
     },
   }),
   route({ method: 'GET', path: '/v2.1/os-hosts/:name', policy: `${P}:os-hosts:show`, versions: [1, 42], handle: async (ctx) => hostResources(await hostNamed(ctx)) }),

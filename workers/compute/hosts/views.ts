@@ -4,7 +4,7 @@ import type { ComputeHost } from './store.ts'
 
 /** Before 2.53 ids of services and hypervisors are integers: 28 bits of the UUID. */
 export const numberOf = (id: string): number => Number.parseInt(id.slice(0, 7), 16)
-export const instanceName = (serverId: string): string => `instance-${serverId.replaceAll('-', '').slice(-8)}`
+export const instanceName = (serverId: string): string => `instance-${serverId.slice(0, 8)}`
 
 export interface ServiceInfo {
   id: string

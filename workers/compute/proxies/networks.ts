@@ -74,7 +74,11 @@ export async function addFloatingIp(project: Project, id: string, args: { addres
   const port = ports.find((one) => one.fixed_ips.some((fixed) => (args.fixed_address === undefined ? fixed.version === 4 : fixed.ip_address === args.fixed_address)))
   if (port === undefined) throw new Fault('bad_request', args.fixed_address === undefined ? 'No fixed IPs associated to instance' : 'Specified fixed address not assigned to instance')
   const fixed = args.fixed_address ?? port.fixed_ips.find((one) => one.version === 4)?.ip_address
-  await project.network.floatingIps.update(record.row.id, { port_id: port.id, fixed_ip_address: fixed } as never, null)
+  try {
+    await project.network.floatingIps.update(record.row.id, { port_id: port.id, fixed_ip_address: fixed } as never, null)
+  } catch (error) {
+    throw isFault(error, 'conflict') ? new Fault('bad_request', error.message) : error
+  }
 }
 
 export async function removeFloatingIp(project: Project, id: string, args: { address: string }): Promise<void> {

@@ -46,13 +46,13 @@ async function one(ctx: Context): Promise<{ record: SecurityGroupRecord; groups:
   return { record, groups }
 }
 
-/** Neutron's conflict of a default group or one in use is Nova's 400; its quota 403. */
+/** Neutron's conflicts (a default group, one in use, a rule twice) are Nova's 400; its quota 403. */
 async function worded<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
     if (isFault(error, 'over_quota')) throw new Fault('over_quota', error.message, { status: 403 })
-    if (isFault(error, 'conflict')) throw new Fault(error.type === 'SecurityGroupRuleExists' ? 'conflict' : 'bad_request', error.message)
+    if (isFault(error, 'conflict')) throw new Fault('bad_request', error.message)
     throw error
   }
 }
@@ -84,15 +84,23 @@ export const securityGroupProxyRoutes = [
   route({
     method: 'GET', path: '/v2.1/os-security-groups', policy: `${P}:get`, versions: OLD,
     handle: async (ctx) => {
-      const groups = await listOf(ctx)
-      return { security_groups: groups.map((group) => groupView(group, groups, ctx.projectId)) }
+      const everywhere = ctx.query.get('all_tenants') !== null && ctx.allows('admin')
+      if (!everywhere) {
+        const groups = await listOf(ctx)
+        return { security_groups: groups.map((group) => groupView(group, groups, ctx.projectId)) }
+      }
+      const views = await Promise.all((await ctx.region.directory.projects()).map(async (id) => {
+        const groups: SecurityGroupRecord[] = await ctx.projectById(id).network.securityGroups.list(false)
+        return groups.map((group) => groupView(group, groups, id))
+      }))
+      return { security_groups: views.flat() }
     },
   }),
   route({
     method: 'POST', path: '/v2.1/os-security-groups', policy: `${P}:create`, versions: OLD, body: groupBody,
     handle: async (ctx) => {
       const given = ctx.body.security_group
-      const [made] = await worded(ctx.project.network.securityGroups.createMany([{ name: given.name.trim(), description: given.description ?? '' } as never]))
+      const [made] = await worded(ctx.project.network.securityGroups.createMany([{ name: given.name, description: given.description ?? '' } as never]))
       if (made === undefined) throw new Fault('internal', 'No group was made.')
       return { security_group: groupView(made, [made], ctx.projectId) }
     },
@@ -110,7 +118,7 @@ export const securityGroupProxyRoutes = [
       const { record, groups } = await one(ctx)
       if (record.row.is_default) throw new Fault('bad_request', 'Unable to update system group default')
       const given = ctx.body.security_group
-      const changed = await worded(ctx.project.network.securityGroups.update(record.row.id, { name: given.name.trim(), description: given.description ?? '' } as never, null))
+      const changed = await worded(ctx.project.network.securityGroups.update(record.row.id, { name: given.name, description: given.description ?? '' } as never, null))
       return { security_group: groupView(changed, groups, ctx.projectId) }
     },
   }),

@@ -21,7 +21,7 @@ const hosts = fc.uniqueArray(
   { selector: (host) => host.id },
 )
 const requests = fc.record({ vcpus: fc.integer({ min: 1, max: 4 }), zone: fc.constantFrom(null, 'nova', 'az2'), excluded: fc.subarray(['a', 'b', 'c']), policy: fc.constantFrom('affinity', 'anti-affinity', 'soft-affinity', 'soft-anti-affinity', null), members: fc.subarray(['a', 'b', 'c', 'd']) }).map((it) =>
-  requestOf({ resources: { vcpus: it.vcpus, ram_mib: it.vcpus * 512, disk_gib: 1 }, availability_zone: it.zone, excluded_hosts: it.excluded, group: it.policy === null ? null : { policy: it.policy, host_ids: it.members, max_server_per_host: 1 } }))
+  requestOf({ resources: { vcpus: it.vcpus, ram_mib: it.vcpus * 512, disk_gib: 1 }, availability_zone: it.zone, excluded_hosts: it.excluded, group: it.policy === null ? null : { id: 'g', policy: it.policy, host_ids: it.members, max_server_per_host: 1 } }))
 
 test('a chosen host is up, enabled, in the zone, has the room and obeys the group', () => {
   fc.assert(

@@ -74,12 +74,12 @@ export class Scheduler extends RpcTarget {
     return this.#deps.commit(this.#caller, (tx) => {
       const held = tx.db.select().from(allocations).where(eq(allocations.consumer_id, request.consumer_id)).get()
       if (held !== undefined && !request.excluded_hosts.includes(held.host_id)) return this.#held(held)
-      const decision = place(request, this.hostStates())
+      const decision = place(this.#withGroup(request), this.hostStates())
       if (decision.host === null) throw new Fault('conflict', NO_VALID_HOST, { type: 'NoValidHost', details: { funnel: decision.funnel } })
       const { host, alternates, funnel } = decision
       if (held !== undefined) tx.db.delete(allocations).where(eq(allocations.consumer_id, request.consumer_id)).run()
       tx.db.insert(allocations).values({
-        consumer_id: request.consumer_id, host_id: host.id, project_id: request.project_id, user_id: request.user_id, consumer_type: 'INSTANCE', ...request.resources, created_ms: tx.now_ms,
+        consumer_id: request.consumer_id, host_id: host.id, project_id: request.project_id, user_id: request.user_id, consumer_type: 'INSTANCE', ...request.resources, created_ms: tx.now_ms, group_id: request.group?.id ?? null,
         funnel: funnel.map((step) => `${step.filter}:${step.start}:${step.end}`),
       }).run()
       return { host_id: host.id, host_name: host.name, availability_zone: host.availability_zone, hypervisor_type: host.hypervisor_type, alternates, funnel }
@@ -89,8 +89,9 @@ export class Scheduler extends RpcTarget {
   /** The same answer as place() would give, claiming nothing; with each candidate's weight. */
   explain(request: PlaceRequest): { decision: Decision; weights: { host: string; weight: number }[] } {
     const states = this.hostStates()
-    const decision = place(request, states)
-    return { decision, weights: decision.host === null ? [] : rank(request, states).map(({ host, weight }) => ({ host: host.name, weight })) }
+    const whole = this.#withGroup(request)
+    const decision = place(whole, states)
+    return { decision, weights: decision.host === null ? [] : rank(whole, states).map(({ host, weight }) => ({ host: host.name, weight })) }
   }
 
   /** Gives back what a consumer holds. Idempotent. */
@@ -142,6 +143,13 @@ export class Scheduler extends RpcTarget {
         aggregates: mine.map((group) => ({ name: group.name, metadata: group.metadata })), total: { vcpus: usable(inventory.VCPU), ram_mib: usable(inventory.MEMORY_MB), disk_gib: usable(inventory.DISK_GB) }, used: taken, servers: count,
       }
     })
+  }
+
+  /** Members of a group may be placed side by side: those that have a place here count, whether their project knows it yet or not. */
+  #withGroup(request: PlaceRequest): PlaceRequest {
+    if (request.group === null) return request
+    const members = this.#deps.db.select().from(allocations).where(eq(allocations.group_id, request.group.id)).all().filter((row) => row.consumer_id !== request.consumer_id && row.consumer_type === 'INSTANCE')
+    return { ...request, group: { ...request.group, host_ids: members.map((row) => row.host_id) } }
   }
 
   #held(row: AllocationRow): Claim {

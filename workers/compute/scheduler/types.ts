@@ -21,7 +21,7 @@ export interface PlaceRequest {
   /** Scheduler hints: same_host, different_host (ids of servers, resolved to host ids by the project). */
   same_hosts: string[] | null
   different_hosts: string[]
-  group: { policy: string; host_ids: string[]; max_server_per_host: number } | null
+  group: { id: string; policy: string; host_ids: string[]; max_server_per_host: number } | null
 }
 
 export interface AggregateInfo {

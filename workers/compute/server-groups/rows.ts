@@ -11,5 +11,5 @@ export function groupPlacement(db: Db, row: ServerRow): PlaceRequest['group'] {
   const group = row.group_id === null ? undefined : findGroup(db, row.group_id)
   if (group === undefined) return null
   const host_ids = membersOf(db, group.id).filter((member) => member.id !== row.id && member.host_id !== null).map((member) => member.host_id ?? '')
-  return { policy: group.policy, host_ids, max_server_per_host: group.rules.max_server_per_host ?? 1 }
+  return { id: group.id, policy: group.policy, host_ids, max_server_per_host: group.rules.max_server_per_host ?? 1 }
 }

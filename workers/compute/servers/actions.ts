@@ -55,7 +55,10 @@ async function rebuild(ctx: Context, project: Project, id: string, args: Rebuild
   return { status: 202, headers: { location: `${ctx.origin}/compute/v2.1/servers/${id}` }, body: { server: changedServer(await sightOf(ctx), done.record, { admin_pass: done.admin_pass }) } }
 }
 
-const refused = (why: string) => async (): Promise<undefined> => {
+/** What this cloud cannot do is told after what any cloud would refuse: a missing server, a state that does not allow it. */
+const refused = (action: string, from: readonly string[], why: string) => async (_ctx: Context, project: Project, id: string): Promise<undefined> => {
+  const { vm_state } = await project.compute.servers.location(id)
+  if (!from.includes(vm_state)) throw new Fault('conflict', `Cannot '${action}' instance ${id} while it is in vm_state ${vm_state}`)
   throw new Fault('bad_request', why)
 }
 
@@ -150,7 +153,7 @@ export const SERVER_ACTIONS: Record<string, ServerAction> = {
     run: async (ctx, project, id, args) => {
       const [record, flavor] = await Promise.all([project.compute.servers.get(id), bodyFlavor(ctx, args.flavorRef)])
       if (flavor.disk_gib === 0 && record.image_id !== null && record.flavor.disk_gib !== 0) throw new Fault('bad_request', "Resize to zero disk flavor is not allowed.")
-      await project.compute.lifecycle.resize(id, frozen(flavor), acting(ctx))
+      await project.compute.lifecycle.resize(id, frozen(flavor), args['OS-DCF:diskConfig'] ?? null, acting(ctx))
       return accepted
     },
   },
@@ -177,9 +180,9 @@ export const SERVER_ACTIONS: Record<string, ServerAction> = {
   'os-getSerialConsole': { policy: `${P}os-remote-consoles`, versions: [1, 5], schema: () => v.strictObject({ type: v.picklist(['serial']) }), run: vncConsole },
   addFloatingIp: floatingAction('add'), removeFloatingIp: floatingAction('remove'),
   addSecurityGroup: groupAction('add'), removeSecurityGroup: groupAction('remove'),
-  migrate: { policy: `${P}os-migrate-server:migrate`, schema: nothing, run: refused('Cold migration of a server with local disks is not supported by this cloud yet.') },
-  'os-migrateLive': { policy: `${P}os-migrate-server:migrate_live`, schema: nothing, run: refused('Live migration is not supported by this cloud yet.') },
-  evacuate: { policy: `${P}os-evacuate`, schema: nothing, run: refused('Evacuation is not supported by this cloud yet: a silent host keeps its servers until it is heard of again.') },
+  migrate: { policy: `${P}os-migrate-server:migrate`, schema: nothing, run: refused('migrate', ['active', 'stopped'], 'Cold migration of a server with local disks is not supported by this cloud yet.') },
+  'os-migrateLive': { policy: `${P}os-migrate-server:migrate_live`, schema: nothing, run: refused('live_migrate', ['active', 'paused'], 'Live migration is not supported by this cloud yet.') },
+  evacuate: { policy: `${P}os-evacuate`, schema: nothing, run: refused('evacuate', ['active', 'stopped', 'error'], 'Evacuation is not supported by this cloud yet: a silent host keeps its servers until it is heard of again.') },
   injectNetworkInfo: plain('os-admin-actions:inject_network_info', (_ctx, project, id) => project.compute.servers.location(id)),
   resetNetwork: plain('os-admin-actions:reset_network', (_ctx, project, id) => project.compute.servers.location(id), [1, 92]),
 }

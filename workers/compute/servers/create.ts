@@ -165,6 +165,7 @@ function volumeRows(deps: Deps, tx: Tx, caller: Caller, spec: NewServers, server
     if (disk.source === 'volume') {
       const volume = disk.id === null ? null : volumes.get(disk.id)
       if (volume === null) throw new Fault('bad_request', `Block Device Mapping is Invalid: failed to get volume ${disk.id}.`)
+      if (disk.boot_index === 0 && !volume.bootable) throw new Fault('bad_request', `Block Device ${volume.id} is not bootable.`)
       rows.push({ ...base, volume_id: volume.id, attachment_id: volumes.reserve(tx, caller, volume.id, server_id, device).attachment_id, state: 'reserved' })
     } else {
       const id = deps.newId()

@@ -100,7 +100,7 @@ export class Lifecycle extends RpcTarget {
   }
 
   /** On its own host: a server with local disks does not move yet. */
-  resize(id: string, flavor: ServerFlavor, options: ActOptions): void {
+  resize(id: string, flavor: ServerFlavor, disk_config: string | null, options: ActOptions): void {
     this.#deps.commit(this.#caller, (tx) => {
       const { row, task } = this.#check(tx, id, 'resize', options)
       if (flavor.id === row.flavor.id) throw new Fault('bad_request', 'When resizing, instances must change flavor!')
@@ -111,7 +111,7 @@ export class Lifecycle extends RpcTarget {
       const migration = addMigration(tx, { uuid: this.#deps.ids.uuid(), server_id: id, user_id: this.#caller.user_id, type: 'resize', status: 'migrating', source: host, dest: host, old_flavor_id: row.flavor.id, new_flavor_id: flavor.id })
       const back = row.vm_state
       beginTask(this.#deps, tx, this.#caller, row, {
-        action: 'resize', task, change: { flavor, vcpus: flavor.vcpus, ram_mib: flavor.ram_mib, resize: { migration_id: migration.id, old_flavor: row.flavor, kept_consumer: migration.uuid, back } },
+        action: 'resize', task, change: { ...(disk_config === null ? {} : { disk_config }), flavor, vcpus: flavor.vcpus, ram_mib: flavor.ram_mib, resize: { migration_id: migration.id, old_flavor: row.flavor, kept_consumer: migration.uuid, back } },
       })
       converge(tx, id)
     })

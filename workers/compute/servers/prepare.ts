@@ -92,8 +92,7 @@ export function readMappings(given: CreateServer): { volumes: BlockDevice[]; roo
     if (mappings.length > 0 && given.block_device_mapping_v2 !== undefined) throw invalid('Boot sequence for the instance and image/block device mapping combination is not valid.')
     throw new Fault('bad_request', 'Invalid imageRef provided.')
   }
-  if (root !== undefined && !localRoot && wanted !== null) throw invalid('Boot sequence for the instance and image/block device mapping combination is not valid.')
-  return { volumes: mappings.filter((item) => item.destination_type === 'volume' || item.source_type === 'volume' || item.source_type === 'snapshot'), rootImage: localRoot ? (root.uuid ?? null) : wanted }
+  return { volumes: mappings.filter((item) => item.destination_type === 'volume' || item.source_type === 'volume' || item.source_type === 'snapshot'), rootImage: localRoot ? (root.uuid ?? null) : root !== undefined ? null : wanted }
 }
 
 async function zoneOf(ctx: Context, given: CreateServer): Promise<{ availability_zone: string | null; forced_host: string | null }> {

@@ -10,6 +10,7 @@ import { decoded } from '../common/texts.ts'
 const P = 'os_compute_api:os-simple-tenant-usage'
 export const usagePolicies: PolicyRule[] = [
   { name: `${P}:show`, check: 'rule:project_reader or role:admin', operations: ['GET /os-simple-tenant-usage/{project}'] }, { name: `${P}:list`, check: 'rule:admin', operations: ['GET /os-simple-tenant-usage'] },
+  { name: 'os_compute_api:os-instance-usage-audit-log:list', check: 'rule:admin', operations: ['GET /os-instance_usage_audit_log'] }, { name: 'os_compute_api:os-instance-usage-audit-log:show', check: 'rule:admin', operations: ['GET /os-instance_usage_audit_log/{before}'] },
 ]
 
 const HOUR_MS = 3_600_000

@@ -16,8 +16,8 @@ const detail = (origin: string) => ({ version: { ...entry(origin), links: [...en
 const choices = (origin: string) => ({ choices: [{ id: 'v2.1', status: 'CURRENT', links: [{ rel: 'self', href: `${origin}/compute/v2.1/` }], 'media-types': MEDIA }] })
 
 const ALIASES = [
-  'os-admin-actions', 'os-admin-password', 'os-aggregates', 'os-attach-interfaces', 'os-availability-zone', 'os-console-output', 'os-create-backup', 'os-extended-server-attributes', 'os-flavor-access', 'os-flavor-extra-specs', 'os-flavor-manage',
-  'os-hypervisors', 'os-instance-actions', 'os-keypairs', 'os-lock-server', 'os-migrations', 'os-pause-server', 'os-quota-class-sets', 'os-quota-sets', 'os-remote-consoles', 'os-rescue', 'os-security-groups', 'os-server-diagnostics',
+  'os-admin-actions', 'os-admin-password', 'os-aggregates', 'os-attach-interfaces', 'os-availability-zone', 'os-console-output', 'os-consoles', 'os-create-backup', 'os-extended-server-attributes', 'os-flavor-access', 'os-flavor-extra-specs', 'os-flavor-manage',
+  'os-hosts', 'os-hypervisors', 'os-instance-actions', 'os-keypairs', 'os-lock-server', 'os-migrations', 'os-pause-server', 'os-quota-class-sets', 'os-quota-sets', 'os-remote-consoles', 'os-rescue', 'os-security-groups', 'os-server-diagnostics',
   'os-server-groups', 'os-server-password', 'os-services', 'os-shelve', 'os-simple-tenant-usage', 'os-suspend-server', 'os-volumes', 'servers',
 ]
 const extension = (alias: string) => ({ alias, name: alias.replace(/^os-/, '').split('-').map((word) => word[0]?.toUpperCase() + word.slice(1)).join(''), description: '', links: [], namespace: 'http://docs.openstack.org/compute/ext/fake_xml', updated: '2014-12-03T00:00:00Z' })

@@ -56,7 +56,8 @@ async function settleNow(deps: Deps, networkId: string, requestId: string, wante
   if (row.segment_id === null) await giveSegment(deps, row, requestId, wanted)
   const data = describe(deps, networkId)
   if (data === null) return
-  await region.publish('network', networkId, deps.name, audiencesOf(data), data)
+  // A network that was never known to anybody has nothing to publish or to withdraw.
+  if (row.segment_id !== null || data.grants.length > 0) await region.publish('network', networkId, deps.name, audiencesOf(data), data)
   const users = deps.db.selectDistinct({ project_id: claims.project_id }).from(claims).where(eq(claims.network_id, networkId)).all()
   await Promise.all(users.filter((user) => user.project_id !== deps.name).map((user) => withOwner(deps, user.project_id, requestId, (network) => network.foreign.refresh(data))))
 }

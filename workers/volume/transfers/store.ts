@@ -8,9 +8,11 @@ import { RpcTarget } from 'cloudflare:workers'
 import { eq } from 'drizzle-orm'
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { adoptions, type SnapshotRow, snapshots, type TransferRow, transfers, type VolumeRow, volumes } from '../../../schema/project/volume.ts'
-import { type Caller, systemCaller } from '../../../schema/values/caller.ts'
+import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
+import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import { projectTag, tagOf } from '../../../schema/values/ids.ts'
+import { onProject } from '../../image/sessions.ts'
 import { push } from '../items.ts'
 import { claimSize, claimVolume } from '../make.ts'
 import { findVolume, readVolume, snapshotsOf, writeVolume } from '../rows.ts'
@@ -70,7 +72,7 @@ export class TransfersStore extends RpcTarget {
   async delete(id: string): Promise<void> {
     const row = this.#read(id)
     if (row.taker_id !== null && !row.accepted) {
-      const refused = await this.#peer(row.taker_id).refuse(id)
+      const refused = await this.#at(row.taker_id, (taker) => taker.refuse(id))
       if (!refused) throw new Fault('bad_request', `Invalid volume: the transfer ${id} was accepted and is being finished.`)
     }
     this.#deps.commit(this.#caller, (tx) => {
@@ -121,12 +123,11 @@ export class TransfersStore extends RpcTarget {
   async accept(id: string, giver_id: string, auth_key: string, quota_defaults: Record<string, number>): Promise<{ id: string; volume_id: string; name: string | null }> {
     const adopted = this.#deps.db.select().from(adoptions).where(eq(adoptions.transfer_id, id)).get()
     if (adopted?.state === 'refused') throw transferMissing(id)
-    const giver = this.#peer(giver_id)
-    const { volume, snapshots: kept, name } = await giver.pin(id, auth_key, this.#deps.name)
+    const { volume, snapshots: kept, name } = await this.#at(giver_id, (giver) => giver.pin(id, auth_key, this.#deps.name))
     try {
       this.#adopt(id, giver_id, volume, kept, quota_defaults)
     } catch (error) {
-      if (isFault(error)) await giver.unpin(id, this.#deps.name)
+      if (isFault(error)) await this.#at(giver_id, (giver) => giver.unpin(id, this.#deps.name))
       throw error
     }
     return { id, volume_id: volume.id, name }
@@ -161,8 +162,8 @@ export class TransfersStore extends RpcTarget {
     })
   }
 
-  #peer(projectId: string) {
-    return this.#deps.env.PROJECT.getByName(projectId).open(systemCaller(this.#caller.request_id)).volume.transfers
+  #at<T>(projectId: string, work: (peer: Remote<TransfersStore>) => Promise<T>): Promise<T> {
+    return onProject(this.#deps.env, projectId, this.#caller.request_id, (project) => work(project.volume.transfers as Remote<TransfersStore>))
   }
 
   #read(id: string): TransferRow {
