@@ -4,9 +4,13 @@ import type { Violation } from '../../durable-objects/kernel/violation.ts'
 import { afterHealing, converged, isLater, quiet, safety } from './invariants.ts'
 import { Model, operate, prepare } from './operations.ts'
 import { SimCloud } from './simcloud.ts'
+import { TROUBLES, type Trouble, brew } from './weather.ts'
 
 export const HOSTS = 3
 export const OPERATIONS = 80
+/** Operations and trouble begin within this time; then some of both is still under way. */
+const STORM_MS = 60_000
+const AFTERMATH_MS = 30_000
 /** Longer than the longest deadline of a task. */
 export const HEAL_LIMIT_MS = 90 * 60_000
 /** Virtual time between looks whether all is quiet. */
@@ -28,13 +32,13 @@ export interface SeedResult {
 
 export const replayCommand = (seed: number): string => `node --import ./test/support/register.ts test/sim/seed.ts ${seed}`
 
-export async function runSeed(seed: number, options: { trace?: boolean } = {}): Promise<SeedResult> {
+export async function runSeed(seed: number, options: { trace?: boolean; kinds?: readonly Trouble[] } = {}): Promise<SeedResult> {
   const sim = await SimCloud.start(seed, HOSTS, options)
   const model = new Model()
   const found: Violation[] = []
   try {
     await prepare(sim, model)
-    await storm(sim, model, found)
+    await storm(sim, model, found, new Set(options.kinds ?? TROUBLES))
     await sim.heal()
     const settled = found.length > 0 || (await calm(sim))
     if (!settled) found.push(...stuck(sim))
@@ -55,45 +59,21 @@ export async function calm(sim: SimCloud): Promise<boolean> {
   return false
 }
 
-async function storm(sim: SimCloud, model: Model, found: Violation[]): Promise<void> {
+async function storm(sim: SimCloud, model: Model, found: Violation[], kinds: ReadonlySet<Trouble>): Promise<void> {
   const { world } = sim
-  sim.net.faults = { drop_one_in: 40 + world.random.below(100), double_one_in: 20, swap_one_in: 40, cut_one_in: 60 + world.random.below(200), delay_max_ms: 30 }
-  sim.objectFaults = { crash_one_in: 80 + world.random.below(200), delay_max_ms: 10 }
+  const lasts_ms = brew(sim, kinds, STORM_MS)
   let running = 0
   for (let n = 0; n < OPERATIONS; n++) {
-    world.after(world.random.below(60_000), () => {
+    world.after(world.random.below(STORM_MS), () => {
       running++
       void operate(sim, model).catch(() => {}).finally(() => running--)
     })
   }
-  trouble(sim, 60_000)
   let steps = 0
-  await sim.run(90_000, () => found.length > 0, () => {
+  await sim.run(lasts_ms + AFTERMATH_MS, () => found.length > 0, () => {
     if (++steps % CHECK_EVERY === 0) found.push(...safety(sim))
   })
   if (found.length === 0) await sim.run(300_000, () => running === 0)
-}
-
-/** Agents die and come back, hosts lose power, links are severed, drivers fail: each at random times of the storm. */
-function trouble(sim: SimCloud, length_ms: number): void {
-  const { world } = sim
-  const at = (work: () => void) => world.after(world.random.below(length_ms), work)
-  for (const host of sim.hosts) {
-    if (world.oneIn(2)) at(() => {
-      host.crash()
-      world.after(500 + world.random.below(20_000), () => void host.start().catch(() => {}))
-    })
-    if (world.oneIn(2)) at(() => host.faults.fail('*', { times: 1 + world.random.below(3), when: world.oneIn(2) ? 'before' : 'after' }))
-    if (world.oneIn(3)) at(() => {
-      const id = sim.hostIds[sim.hosts.indexOf(host)] ?? ''
-      sim.net.sever(id)
-      world.after(1_000 + world.random.below(120_000), () => sim.net.mend(id))
-    })
-    if (world.oneIn(6)) at(() => {
-      host.powerFailure()
-      world.after(5_000 + world.random.below(30_000), () => void host.start().catch(() => {}))
-    })
-  }
 }
 
 function stuck(sim: SimCloud): Violation[] {

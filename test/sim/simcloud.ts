@@ -2,7 +2,7 @@
 import { createIdentity } from '../../agent/identity.ts'
 import type { PlaneHttp } from '../../agent/plane.ts'
 import { SimHost } from '../../agent/sim/index.ts'
-import { createFakeObjectDriver } from '../../agent/drivers/object/fake.ts'
+import { type FakeObjectDisk, createFakeObjectDisk, createFakeObjectDriver } from '../../agent/drivers/object/fake.ts'
 import { imageBytes, receiveImage } from '../../workers/image/internal.ts'
 import { callerOfToken } from '../../workers/http/auth.ts'
 import { getInternal, putInternal } from '../../workers/object/internal.ts'
@@ -25,6 +25,7 @@ export interface ObjectFaults {
 export class SimCloud {
   readonly world: World
   readonly hosts: SimHost[] = []
+  readonly #disks: FakeObjectDisk[] = []
   hostIds: string[] = []
   net!: SimNet
   #cloud!: TestCloud
@@ -62,8 +63,11 @@ export class SimCloud {
       const row = this.cluster.instance('REGION', 'region').join('sim', `key-${n}`.padEnd(43, 'A'), `sim-${n}`) as { id: string }
       this.hostIds.push(row.id)
       const identity = createIdentity(row.id, generateKeyPairSync('ed25519').privateKey, world.clock)
-      const object = createFakeObjectDriver({ devices: ['d1', 'images'] } as never)
-      this.hosts.push(new SimHost({ name: `sim-${n}`, identity, clock: world.clock, timers: world.timers, random: world.random, transport: this.net.transport(() => row.id), http: this.#http(row.id), object, log }))
+      const disk = createFakeObjectDisk()
+      const object = createFakeObjectDriver({ disk, devices: ['d1'], faults: (when, step, args) => host.faults.hook(() => host.agent !== null)(when, step, args.hash) })
+      const host: SimHost = new SimHost({ name: `sim-${n}`, identity, clock: world.clock, timers: world.timers, random: world.random, transport: this.net.transport(() => row.id), http: this.#http(row.id), object, log })
+      this.hosts.push(host)
+      this.#disks.push(disk)
     }
     for (const tenant of TENANTS) this.tokens.set(tenant, await this.#cloud.token({ role: 'member', project_id: tenant, user_id: `user-of-${tenant}`, expires_ms: START_MS + 30 * 86_400_000 }))
     this.tokens.set('admin', await this.#cloud.token({ role: 'admin', project_id: 'project-admin', user_id: 'admin', expires_ms: START_MS + 30 * 86_400_000 }))
@@ -118,6 +122,12 @@ export class SimCloud {
       void this.cluster.fireAlarms().catch(() => {}).finally(() => this.#armAlarm())
     })
     this.#alarm = { at_ms: next, cancel }
+  }
+
+  /** Machines and agent of a host are gone, and whatever its disks were not told to keep. */
+  powerFailure(n: number): void {
+    this.hosts[n]?.powerFailure()
+    this.#disks[n]?.cutPower()
   }
 
   /** No more trouble from now on; what is down comes up. */

@@ -32,10 +32,13 @@ function bySpecificity(a: Route, b: Route): number {
 export class Server {
   readonly service: Service
   #policy: Policy
+  /** Where failures are told: the platform's log, or the simulator's. */
+  #tell: (event: string, fields: Record<string, unknown>) => void
   #router: { fetch(request: { method: string; url: string }): Promise<Match[]> }
 
   constructor(service: Service, env: Env, rules: readonly PolicyRule[]) {
     this.service = service
+    this.#tell = env.SIM?.log ?? ((event, fields) => console.error(JSON.stringify({ event, ...fields })))
     this.#policy = new Policy(rules, env.POLICY_OVERRIDES ? JSON.parse(env.POLICY_OVERRIDES) : {})
     for (const spec of service.routes) {
       if (spec.policy !== 'public' && spec.policy !== 'token' && !this.#policy.has(spec.policy)) throw new Error(`${service.name}: ${spec.method} ${spec.path} names an unknown policy ${spec.policy}`)
@@ -134,10 +137,10 @@ export class Server {
   #failure(error: unknown, request: Request, requestId: string, headers: Record<string, string>): Response {
     if (isFault(error)) return renderFault(this.service.dialect, error, request, requestId, headers)
     if (isPassing(error)) {
-      console.error(JSON.stringify({ event: 'request.interrupted', request_id: requestId, service: this.service.name, method: request.method, path: new URL(request.url).pathname, error: String((error as Error)?.message ?? error) }))
+      this.#tell('request.interrupted', { request_id: requestId, service: this.service.name, method: request.method, path: new URL(request.url).pathname, error: String((error as Error)?.message ?? error) })
       return renderFault(this.service.dialect, new Fault('unavailable', 'The service is restarting a part of itself. Try again.', { headers: { 'retry-after': '1' } }), request, requestId, headers)
     }
-    console.error(JSON.stringify({ event: 'request.failed', request_id: requestId, service: this.service.name, method: request.method, path: new URL(request.url).pathname, error: String((error as Error)?.stack ?? error) }))
+    this.#tell('request.failed', { request_id: requestId, service: this.service.name, method: request.method, path: new URL(request.url).pathname, error: String((error as Error)?.stack ?? error) })
     return renderFault(this.service.dialect, new Fault('internal', `An unexpected error prevented the server from fulfilling your request. Quote ${requestId} when you report it.`), request, requestId, headers)
   }
 }

@@ -37,9 +37,7 @@ const target = (params: Record<string, string>) => ({ project_id: decoded(params
 async function update(ctx: Context): Promise<unknown> {
   const { force, tenant_id: _tenant, ...limits } = ctx.body.quota_set as Record<string, number | boolean | string | undefined>
   const given = Object.fromEntries(Object.entries(limits).filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
-  const user = ctx.query.get('user_id')
-  if (user !== null) throw new Fault('bad_request', 'Quotas of single users are not supported by this cloud.')
-  return { quota_set: pick(quotaNames(ctx.version[1]), await projectOf(ctx).compute.quotas.set(given, force === true)) }
+  return { quota_set: pick(quotaNames(ctx.version[1]), await projectOf(ctx).compute.quotas.set(given, force === true, ctx.query.get('user_id'))) }
 }
 
 async function limits(ctx: Context): Promise<unknown> {
@@ -67,12 +65,12 @@ export const quotaRoutes = [
   route({ method: 'GET', path: '/v2.1/limits', policy: `${P}limits`, handle: limits }),
   route({
     method: 'GET', path: '/v2.1/os-quota-sets/:project', policy: `${P}os-quota-sets:show`, target,
-    handle: async (ctx) => ({ quota_set: { id: decoded(ctx.params.project), ...pick(quotaNames(ctx.version[1]), (await projectOf(ctx).compute.quotas.get()).limits) } }),
+    handle: async (ctx) => ({ quota_set: { id: decoded(ctx.params.project), ...pick(quotaNames(ctx.version[1]), (await projectOf(ctx).compute.quotas.get(ctx.query.get('user_id'))).limits) } }),
   }),
   route({
     method: 'GET', path: '/v2.1/os-quota-sets/:project/detail', policy: `${P}os-quota-sets:detail`, target,
     handle: async (ctx) => {
-      const { limits: max, used } = await projectOf(ctx).compute.quotas.get()
+      const { limits: max, used } = await projectOf(ctx).compute.quotas.get(ctx.query.get('user_id'))
       return { quota_set: { id: decoded(ctx.params.project), ...Object.fromEntries(quotaNames(ctx.version[1]).map((key) => [key, { limit: max[key] ?? -1, in_use: used[key] ?? 0, reserved: 0 }])) } }
     },
   }),
@@ -81,7 +79,7 @@ export const quotaRoutes = [
   route({
     method: 'DELETE', path: '/v2.1/os-quota-sets/:project', policy: `${P}os-quota-sets:delete`,
     handle: async (ctx) => {
-      await projectOf(ctx).compute.quotas.reset()
+      await projectOf(ctx).compute.quotas.reset(ctx.query.get('user_id'))
       return reply({ status: 202 })
     },
   }),

@@ -6,7 +6,7 @@ import { type ServerFlavor, type ServerRow, type ServerVolumeRow, servers } from
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import { addVolume, nextDevice } from '../attachments/rows.ts'
-import { overQuota } from '../quotas/quota.ts'
+import { claimServers } from '../quotas/quota.ts'
 import { findGroup, membersOf } from '../server-groups/rows.ts'
 import { hostnameOf } from './hostname.ts'
 import { CONVERGE, DEADLINES, startAction } from './rows.ts'
@@ -67,7 +67,7 @@ export function createServers(deps: Deps, caller: Caller, spec: NewServers): Cre
   const admin_pass = spec.admin_pass ?? randomText(deps, 12)
   const reservation_id = `r-${randomText(deps, 8, 'abcdefghijklmnopqrstuvwxyz0123456789')}`
   return deps.commit(caller, (tx) => {
-    const count = countOf(deps, tx, spec)
+    const count = countOf(deps, tx, caller, spec)
     const group_id = groupOf(tx, spec, count)
     const ids: string[] = []
     for (let i = 0; i < count; i++) {
@@ -86,18 +86,18 @@ export function createServers(deps: Deps, caller: Caller, spec: NewServers): Cre
 }
 
 /** As many of max_count as the quota has room for, but at least min_count. */
-function countOf(deps: Deps, tx: Tx, spec: NewServers): number {
+function countOf(deps: Deps, tx: Tx, caller: Caller, spec: NewServers): number {
   const { quotas } = peersOf(deps)
   const need = (count: number) => ({ instances: count, cores: count * spec.flavor.vcpus, ram: count * spec.flavor.ram_mib })
   for (let count = spec.count_max; count > spec.count_min; count--) {
     try {
-      quotas.claim('compute', tx.db, need(count), overQuota)
+      claimServers(quotas, tx.db, caller.user_id, need(count))
       return count
     } catch (error) {
       if (!isFault(error, 'over_quota')) throw error
     }
   }
-  quotas.claim('compute', tx.db, need(spec.count_min), overQuota)
+  claimServers(quotas, tx.db, caller.user_id, need(spec.count_min))
   return spec.count_min
 }
 

@@ -10,7 +10,7 @@ import type { ServerFlavor, ServerOperation, ServerRow, TaskState } from '../../
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { addMigration, setMigration } from '../migrations/rows.ts'
-import { overQuota } from '../quotas/quota.ts'
+import { claimServers } from '../quotas/quota.ts'
 import { randomText } from './create.ts'
 import { BACKUP_TYPE, queueSnapshot } from './image-steps.ts'
 import { type ServerRecord, recordOf } from './record.ts'
@@ -106,7 +106,7 @@ export class Lifecycle extends RpcTarget {
       if (flavor.id === row.flavor.id) throw new Fault('bad_request', 'When resizing, instances must change flavor!')
       if (row.image !== null && flavor.disk_gib < row.flavor.disk_gib) throw new Fault('bad_request', `Resize to flavor ${flavor.name} is refused: its root disk of ${flavor.disk_gib} GiB is smaller than the server's ${row.flavor.disk_gib} GiB.`)
       if (row.host_id === null) throw new Fault('conflict', `Cannot 'resize' instance ${id}: it is on no host`)
-      peersOf(this.#deps).quotas.claim('compute', tx.db, { cores: Math.max(0, flavor.vcpus - row.vcpus), ram: Math.max(0, flavor.ram_mib - row.ram_mib) }, overQuota)
+      claimServers(peersOf(this.#deps).quotas, tx.db, row.user_id, { cores: Math.max(0, flavor.vcpus - row.vcpus), ram: Math.max(0, flavor.ram_mib - row.ram_mib) })
       const host = row.host_name ?? ''
       const migration = addMigration(tx, { uuid: this.#deps.ids.uuid(), server_id: id, user_id: this.#caller.user_id, type: 'resize', status: 'migrating', source: host, dest: host, old_flavor_id: row.flavor.id, new_flavor_id: flavor.id })
       const back = row.vm_state
