@@ -100,6 +100,8 @@ export interface VolumesPeer {
 export interface ServersPeer {
   /** For Neutron (device_id checks) and Cinder (attachment views). */
   get(serverId: string): { id: string; name: string; host_id: string | null; vm_state: string } | null
+  /** True until its host has let go of it, also where its tenant sees it no more. */
+  exists(serverId: string): boolean
   /** Its ports, their addresses or floating IPs changed: its host makes the machine fit, and updated_at moves. */
   touched(tx: Tx, serverId: string): void
   /** Volume side became ready/failed while a server waits for it (boot from volume, attach). */

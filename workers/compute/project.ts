@@ -77,6 +77,10 @@ export function serversPeer(deps: Deps): ServersPeer {
       const row = anyServer(deps.db, serverId)
       return row === undefined || row.deleted ? null : { id: row.id, name: row.name, host_id: row.host_id, vm_state: row.vm_state }
     },
+    exists: (serverId) => {
+      const row = anyServer(deps.db, serverId)
+      return row !== undefined && (!row.deleted || row.host_id !== null)
+    },
     touched: (tx, serverId) => {
       const row = anyServer(tx.db, serverId)
       if (row === undefined || row.deleted) return

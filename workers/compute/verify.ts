@@ -67,6 +67,8 @@ function verifyQuota(deps: Deps, rows: readonly ServerRow[]): Violation[] {
   }))
 }
 
+/** States in which the guest runs as the tenant wants. */
+const SETTLED: ReadonlySet<ServerRow['vm_state']> = new Set(['active', 'stopped', 'paused', 'suspended'])
 const POWER: Record<ServerRow['power'], NonNullable<Expected['power']>> = { on: 'running', off: 'off', paused: 'paused', suspended: 'suspended' }
 
 /** What compute believes that hosts and the region hold for it. */
@@ -83,7 +85,7 @@ export function computeHoldings(deps: Deps): Pick<Holdings, 'items' | 'consumers
     if (row.host_id !== null) {
       items.push({
         host_id: row.host_id, kind: 'server', id: row.id, generation: row.generation, state: absent ? 'absent' : 'present', busy: busy || (row.deleted && absent), broken: row.vm_state === 'error',
-        ...(busy || row.vm_state === 'error' ? {} : { power: POWER[row.power] }), volumes: volumes.filter((volume) => volume.state === 'attached').map((volume) => volume.volume_id),
+        ...(busy || !SETTLED.has(row.vm_state) ? {} : { power: POWER[row.power] }), volumes: volumes.filter((volume) => volume.state === 'attached').map((volume) => volume.volume_id),
       })
     }
     // What is on its way (being placed, let go) may hold room or not.

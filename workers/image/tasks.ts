@@ -92,7 +92,7 @@ export const imageTasks: Tasks<Deps> = {
         await runImport(deps, payload, entry.request_id)
       } catch (error) {
         // A store that is away now may be back in a moment; a refusal is final.
-        if (!isFault(error, 'unavailable')) return finishImport(deps, payload.id, payload.task_id, row(deps, payload.id)?.locations ?? [], String((error as Error)?.message ?? error), entry.request_id)
+        if (isFault(error) && !isFault(error, 'unavailable')) return finishImport(deps, payload.id, payload.task_id, row(deps, payload.id)?.locations ?? [], String((error as Error)?.message ?? error), entry.request_id)
         throw error
       }
     },

@@ -7,6 +7,7 @@ import { Fault, isFault } from '../../schema/values/fault.ts'
 import { matches } from '../../schema/values/image-format.ts'
 import { chooseLocation, deleteBytes, putBytes } from './bytes.ts'
 import type { ImagesStore } from './images/store.ts'
+import { onProject } from './sessions.ts'
 
 export const ALIVE_INTERVAL_MS = 60_000
 
@@ -28,14 +29,17 @@ export function judge(disk_format: string, container_format: string, head: Objec
 export interface UploadTarget {
   env: Env
   store: Remote<ImagesStore>
-  image: { id: string; disk_format: string | null; container_format: string | null }
+  image: { id: string; owner: string; disk_format: string | null; container_format: string | null }
   purpose: 'upload' | 'stage'
   store_id: string
   requestId: string
   now_ms: number
 }
 
-/** Any failure leaves the image queued and no bytes behind. */
+/**
+ * Any failure leaves the image queued and no bytes behind. An answer that was lost is no failure: the project is asked what became of it, and bytes that an
+ * image has, or may have, are never deleted.
+ */
 export async function takeBytes(target: UploadTarget, body: ReadableStream<Uint8Array>, size_bytes: number | null): Promise<{ head: ObjectHead; location: ImageLocation }> {
   const { env, store, image, purpose, now_ms } = target
   const { upload_id } = await store.beginUpload(image.id, purpose)
@@ -46,16 +50,26 @@ export async function takeBytes(target: UploadTarget, body: ReadableStream<Uint8
     const head = await putBytes(env, location, body, size_bytes, now_ms)
     if (size_bytes !== null && head.size_bytes !== size_bytes) throw new Fault('bad_request', `The body has ${head.size_bytes} bytes, not the ${size_bytes} announced.`)
     const measured = judge(image.disk_format ?? 'raw', image.container_format ?? 'bare', head)
-    if (purpose === 'stage') await store.finishStage(image.id, upload_id, location, measured)
-    else await store.finishUpload(image.id, upload_id, location, measured)
+    const kept = location
+    await surely(target, (images) => (purpose === 'stage' ? images.finishStage(image.id, upload_id, kept, measured) : images.finishUpload(image.id, upload_id, kept, measured)))
     return { head, location }
   } catch (error) {
-    await store.failUpload(image.id, upload_id).catch(() => {})
-    if (location !== null) await deleteBytes(env, location, now_ms).catch(() => {})
+    const unused = await surely(target, (images) => images.failUpload(image.id, upload_id, location)).catch(() => false)
+    if (location !== null && unused) await deleteBytes(env, location, now_ms).catch(() => {})
     if (isFault(error)) throw error
     throw new Fault('unavailable', `Image ${image.id} could not be saved: ${String((error as Error)?.message ?? error)}`, { cause: error })
   } finally {
     stop()
+  }
+}
+
+/** Once more in a new session where the object was reset in between: what it did is done, though its answer was lost. */
+async function surely<T>({ env, store, image, requestId }: UploadTarget, work: (images: Remote<ImagesStore>) => Promise<T>): Promise<T> {
+  try {
+    return await work(store)
+  } catch (error) {
+    if (isFault(error)) throw error
+    return await onProject(env, image.owner, requestId, (project) => work(project.image.images))
   }
 }
 

@@ -31,7 +31,7 @@ export function verifyVolume(deps: Deps): Violation[] {
   for (const row of attached) {
     if (!all.has(row.volume_id)) say('reference-exists', `attachment ${row.id}`, `its volume ${row.volume_id} does not exist`)
     const servers = peersOf(deps).servers
-    if (row.by_compute && row.server_id !== null && servers.get?.(row.server_id) === null) say('reference-exists', `attachment ${row.id}`, `its server ${row.server_id} does not exist`)
+    if (row.by_compute && row.server_id !== null && !servers.exists(row.server_id)) say('reference-exists', `attachment ${row.id}`, `its server ${row.server_id} does not exist`)
   }
   for (const row of deps.db.select().from(snapshots).all()) {
     if (!all.has(row.volume_id)) say('reference-exists', `snapshot ${row.id}`, `its volume ${row.volume_id} does not exist`)

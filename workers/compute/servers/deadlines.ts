@@ -6,6 +6,7 @@ import { type ServerRow, servers } from '../../../schema/project/compute.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
 import { DEADLINES, converge, endTask, faultOf, patch } from './rows.ts'
 import { powerOf } from './fold.ts'
+import { abandonResize } from './resize-steps.ts'
 import { TASKS } from './states.ts'
 
 export function watchDeadlines(deps: Deps): void {
@@ -30,7 +31,7 @@ function expire(deps: Deps, tx: Tx, row: ServerRow): void {
     case 'gone':
       return goneForTenant(deps, tx, row)
     case 'error':
-      return void endTask(tx, row, 'error', { fault: faultOf(tx, message) }, { message })
+      return void endTask(tx, row, row.task_state === 'resize_prep' ? row.vm_state : 'error', { ...abandonResize(tx, row), fault: faultOf(tx, message) }, { message })
     case 'back': {
       const back = row.operation?.back ?? row.vm_state
       endTask(tx, row, back, { power: powerOf(back), generation: row.generation + 1 }, { message })

@@ -12,6 +12,7 @@ import { setMigration } from '../migrations/rows.ts'
 import { anyServer, converge, endTask, faultOf, finishDelete, nextTask, noteEvent, patch, volumesOf } from './rows.ts'
 import { POWER, TASKS, isOff, powerReached, settled } from './states.ts'
 import { wantsAbsent } from './desired.ts'
+import { abandonResize } from './resize-steps.ts'
 
 /** A build is tried on this many hosts. */
 export const BUILD_HOSTS_MAX = 3
@@ -62,13 +63,13 @@ function failed(deps: Deps, tx: Tx, caller: Caller, row: ServerRow, why: string)
   }
   const rule = TASKS[row.task_state]
   const back = row.operation?.back ?? row.vm_state
-  if (rule.byStep === true && row.task_state !== 'resize_prep') return
+  if (rule.byStep === true) return
   if (rule.fails === 'elsewhere') return elsewhere(deps, tx, row, why)
   if (rule.fails === 'back') {
     endTask(tx, row, back, { power: powerOf(back), generation: row.generation + 1 }, { message: why })
     return converge(tx, row.id)
   }
-  endTask(tx, row, 'error', { fault: faultOf(tx, why) }, { message: why })
+  endTask(tx, row, 'error', { ...abandonResize(tx, row), fault: faultOf(tx, why) }, { message: why })
 }
 
 /** What a settled state means as a wish. */
@@ -108,7 +109,7 @@ function ready(deps: Deps, tx: Tx, caller: Caller, before: ServerRow, item: Obse
     row = endTask(tx, row, vm, { power_state, launched_ms: row.launched_ms ?? tx.now_ms, progress: 100, ...afterTask(row), ...(vm === 'error' ? {} : { fault: null }) })
     afterUnshelve(tx, before)
   } else if (row.power_state !== power_state) row = patch(tx, row, { power_state })
-  if (row.task_state === null && isOff(item.power) && (row.vm_state === 'active' || row.vm_state === 'paused') && row.power !== 'off') {
+  if (row.task_state === null && isOff(item.power) && (row.vm_state === 'active' || row.vm_state === 'paused' || row.vm_state === 'stopped') && row.power !== 'off') {
     // The guest turned itself off: that is the tenant's wish from now on, or the host would start it again after its own reboot.
     patch(tx, row, { vm_state: 'stopped', power: 'off', generation: row.generation + 1 })
     converge(tx, row.id)

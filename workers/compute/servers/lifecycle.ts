@@ -125,7 +125,9 @@ export class Lifecycle extends RpcTarget {
         setMigration(tx, row.resize.migration_id, 'confirmed')
         tx.outbox('compute.release', { consumers: [row.resize.kept_consumer] }, { key: id })
       }
-      patch(tx, row, { vm_state: row.power_state === 4 ? 'stopped' : 'active', resize: null })
+      const off = row.power_state === 4
+      patch(tx, row, { vm_state: off ? 'stopped' : 'active', resize: null, ...(off && row.power !== 'off' ? { power: 'off' as const, generation: row.generation + 1 } : {}) })
+      converge(tx, id)
     })
   }
 

@@ -1,5 +1,5 @@
 /** Resize on the host where the server is: both sizes are held until the tenant confirms or reverts. */
-import type { Deps } from '../../../durable-objects/kernel/deps.ts'
+import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
 import type { TaskEntry } from '../../../durable-objects/kernel/outbox.ts'
 import type { ServerRow } from '../../../schema/project/compute.ts'
@@ -33,4 +33,24 @@ export async function resizeStep(deps: Deps, row: ServerRow, entry: TaskEntry): 
     const flavor = resize.old_flavor
     endTask(tx, now, resize.back, { flavor, vcpus: flavor.vcpus, ram_mib: flavor.ram_mib, resize: null, fault: faultOf(tx, refusal.message, refusal.details) }, refusal)
   })
+}
+
+/**
+ * A resize that ends in the middle: what was not begun on the host goes back to the old size, what was keeps the new one; the room of the other is given back.
+ * Answers what changes in the row.
+ */
+export function abandonResize(tx: Tx, row: ServerRow): Partial<ServerRow> {
+  const { resize } = row
+  if (resize === null) return {}
+  if (row.task_state === 'resize_prep') {
+    setMigration(tx, resize.migration_id, 'error')
+    tx.outbox('compute.unresize', { consumer: row.id, kept: resize.kept_consumer }, { key: row.id })
+    return { flavor: resize.old_flavor, vcpus: resize.old_flavor.vcpus, ram_mib: resize.old_flavor.ram_mib, resize: null }
+  }
+  if (row.task_state === 'resize_finish' || row.task_state === 'resize_migrating') {
+    setMigration(tx, resize.migration_id, 'error')
+    tx.outbox('compute.release', { consumers: [resize.kept_consumer] }, { key: row.id })
+    return { resize: null }
+  }
+  return row.task_state === 'resize_reverting' ? { resize: null } : {}
 }

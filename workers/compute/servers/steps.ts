@@ -16,7 +16,7 @@ import type { FunnelStep, PlaceRequest } from '../scheduler/types.ts'
 import { groupPlacement } from '../server-groups/rows.ts'
 import { serverItem, wantsAbsent } from './desired.ts'
 import { forgetImage, snapshot } from './image-steps.ts'
-import { resizeStep } from './resize-steps.ts'
+import { abandonResize, resizeStep } from './resize-steps.ts'
 import { CONVERGE, anyServer, converge, endTask, faultOf, finishDelete, nextTask, noteEvent, volumesOf } from './rows.ts'
 
 interface ServerPayload {
@@ -104,7 +104,7 @@ const convergeTask: Task<Deps> = {
   expire: (deps, { server_id }: ServerPayload, error, entry) => {
     const row = anyServer(deps.db, server_id)
     if (row === undefined || row.task_state === null || wantsAbsent(row)) return
-    deps.commit(asCaller(row, entry), (tx) => endTask(tx, row, 'error', { fault: faultOf(tx, `The server could not be brought to its host: ${error}.`) }, { message: error }))
+    deps.commit(asCaller(row, entry), (tx) => endTask(tx, row, row.task_state === 'resize_prep' ? row.vm_state : 'error', { ...abandonResize(tx, row), fault: faultOf(tx, `The server could not be brought to its host: ${error}.`) }, { message: error }))
   },
 }
 

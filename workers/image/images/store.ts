@@ -214,14 +214,18 @@ export class ImagesStore extends RpcTarget {
   finishStage(id: string, upload_id: string, location: ImageLocation, measured: Measured): void {
     this.#deps.commit(this.#caller, (tx) => {
       const row = readImage(this.#deps, id)
+      if (row.status === 'uploading' && row.staged?.location.name === location.name) return
       if (row.upload_id !== upload_id) throw new Fault('gone', `Image ${id} could not be found after upload. The image may have been deleted during the upload.`)
       claimBytes(this.#deps, measured.size_bytes)
       writeImage(this.#deps, tx, row, { status: transition(row.status, 'stage_done'), staged: { location, measured }, upload_id: null, upload_seen_ms: null, size_bytes: measured.size_bytes })
     })
   }
 
-  failUpload(id: string, upload_id: string): void {
+  /** True where no image has the bytes: the sender may delete them. */
+  failUpload(id: string, upload_id: string, location: ImageLocation | null): boolean {
     endUpload(this.#deps, this.#caller, id, upload_id)
+    const row = this.#deps.db.select().from(images).where(eq(images.id, id)).get()
+    return location === null || ![...(row?.locations ?? []), row?.staged?.location].some((known) => known?.name === location.name)
   }
 
   /** glance-direct: what is staged becomes the image; copy-image: more stores get it. Carried out by the outbox. */
