@@ -91,6 +91,8 @@ export interface VolumesPeer {
   beginDetach(tx: Tx, caller: Caller, attachmentId: string): void
   /** Detached for good, or attach undone: removes the export and the attachment row; status back to available (or error). */
   detach(tx: Tx, caller: Caller, attachmentId: string): void
+  /** The server left its host and keeps the volume (shelved, or to be built elsewhere): back to reserved, no export. */
+  park(tx: Tx, caller: Caller, attachmentId: string): void
   attachmentsOf(serverId: string): { id: string; volume_id: string; device: string | null; status: string; delete_on_termination: boolean }[]
   /** New volume for a block device mapping; becomes available by itself, then compute reserves it. */
   create(tx: Tx, caller: Caller, request: { id: string; size_gib: number; source: { type: 'image' | 'snapshot' | 'volume' | 'blank'; id?: string; image?: import('../../schema/agent/desired.ts').ImageRef }; name: string; availability_zone: string; volume_type?: string | null }): void

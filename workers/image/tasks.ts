@@ -4,7 +4,7 @@ import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Tasks } from '../../durable-objects/kernel/outbox.ts'
 import { type ImageLocation, type ImageRow, images } from '../../schema/project/image.ts'
 import { systemCaller } from '../../schema/values/caller.ts'
-import { isFault } from '../../schema/values/fault.ts'
+import { Fault, isFault } from '../../schema/values/fault.ts'
 import { chooseLocation, deleteBytes, getBytes, putBytes } from './bytes.ts'
 import { endUpload, measuredColumns, UPLOAD_LEASE_MS, writeImage } from './images/store.ts'
 import { transition } from './images/states.ts'
@@ -40,9 +40,11 @@ async function runImport(deps: Deps, { id, task_id, all_stores_must_succeed }: I
       const target = await chooseLocation(deps.env, store, source.name, request_id)
       const now = deps.clock.now_ms()
       const head = await putBytes(deps.env, target, await getBytes(deps.env, source, null, now), measured?.size_bytes ?? image.size_bytes, now)
-      if (head.sha512 !== (measured?.sha512 ?? image.sha512)) throw new Error('the copy has other bytes')
+      if (head.sha512 !== (measured?.sha512 ?? image.sha512)) throw new Fault('bad_gateway', 'the copy has other bytes')
       done.push(target)
     } catch (error) {
+      // An object that was reset is no answer of the store: the step runs again.
+      if (!isFault(error)) throw error
       problem = `store ${store}: ${String((error as Error)?.message ?? error)}`
       if (all_stores_must_succeed) break
     }

@@ -51,7 +51,7 @@ export async function takeBytes(target: UploadTarget, body: ReadableStream<Uint8
     if (size_bytes !== null && head.size_bytes !== size_bytes) throw new Fault('bad_request', `The body has ${head.size_bytes} bytes, not the ${size_bytes} announced.`)
     const measured = judge(image.disk_format ?? 'raw', image.container_format ?? 'bare', head)
     const kept = location
-    await surely(target, (images) => (purpose === 'stage' ? images.finishStage(image.id, upload_id, kept, measured) : images.finishUpload(image.id, upload_id, kept, measured)))
+    await surely<unknown>(target, (images) => (purpose === 'stage' ? images.finishStage(image.id, upload_id, kept, measured) : images.finishUpload(image.id, upload_id, kept, measured)))
     return { head, location }
   } catch (error) {
     const unused = await surely(target, (images) => images.failUpload(image.id, upload_id, location)).catch(() => false)

@@ -90,3 +90,12 @@ export function detach(deps: Deps, tx: Tx, row: AttachmentRow): void {
   if (!HELD.has(volume.status)) return
   writeVolume(deps, tx, volume, { status: left.length === 0 ? 'available' : left.some((other) => other.status === 'attached') ? 'in-use' : 'reserved' })
 }
+
+/** The server is on no host now, and keeps its volume: the export goes, the claim stays. */
+export function park(deps: Deps, tx: Tx, row: AttachmentRow): void {
+  const volume = readVolume(deps, row.volume_id)
+  withdraw(deps, tx, volume, row)
+  writeAttachment(deps, tx, row, { status: 'reserved', host_id: null, iqn: null, portal: null, chap_user: null, chap_secret: null, attached_ms: null, generation: row.generation + (row.iqn === null ? 0 : 1) })
+  const used = attachmentsOf(deps, volume.id).some((other) => other.status === 'attached')
+  if (!used && HELD.has(volume.status)) writeVolume(deps, tx, volume, { status: 'reserved' })
+}

@@ -4,7 +4,7 @@ import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { VolumesPeer } from '../../durable-objects/project/peers.ts'
 import { attachments } from '../../schema/project/volume.ts'
 import { Fault } from '../../schema/values/fault.ts'
-import { complete, connectLocally, detach, offer, offerOf, reserve } from './attach.ts'
+import { complete, connectLocally, detach, offer, offerOf, park, reserve } from './attach.ts'
 import { watchDeadlines } from './deadlines.ts'
 import { deleteVolume, makeVolume } from './make.ts'
 import { findAttachment, findVolume, readAttachment, readSnapshot, readVolume, writeAttachment, writeVolume } from './rows.ts'
@@ -47,6 +47,10 @@ const peer = (deps: Deps): VolumesPeer => ({
   detach(tx, _caller, attachmentId) {
     const row = findAttachment(deps, attachmentId)
     if (row !== undefined) detach(deps, tx, row)
+  },
+  park(tx, _caller, attachmentId) {
+    const row = findAttachment(deps, attachmentId)
+    if (row !== undefined && row.status !== 'reserved') park(deps, tx, row)
   },
   attachmentsOf: (serverId) =>
     deps.db.select().from(attachments).where(eq(attachments.server_id, serverId)).all().map(({ id, volume_id, device, status }) => ({ id, volume_id, device, status, delete_on_termination: false })),
