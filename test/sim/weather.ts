@@ -20,12 +20,8 @@ export function brew(sim: SimCloud, kinds: ReadonlySet<Trouble>, length_ms: numb
   }
   sim.objectFaults = { crash_one_in: on('object-crash', 80 + world.random.below(200)), delay_max_ms: kinds.has('delay') ? 10 : 2 }
   let lasts_ms = length_ms
-  const at = (kind: Trouble, one_in: number, work: () => number | void) => {
-    if (!kinds.has(kind) || !world.oneIn(one_in)) return
-    const begins = world.random.below(length_ms)
-    world.after(begins, () => {
-      work()
-    })
+  const at = (kind: Trouble, one_in: number, work: () => void) => {
+    if (kinds.has(kind) && world.oneIn(one_in)) world.after(world.random.below(length_ms), work)
   }
   const within = ({ least, most }: { least: number; most: number }) => least + world.random.below(most - least)
   sim.hosts.forEach((host, n) => {
@@ -55,9 +51,11 @@ export function brew(sim: SimCloud, kinds: ReadonlySet<Trouble>, length_ms: numb
     at('drivers', 3, () => host.faults.fail(world.pick(STEPS) ?? '*', { times: 1 + world.random.below(12) }))
     at('drivers', 3, () => host.faults.delay('*', within({ least: 1_000, most: 60_000 }), { times: 1 + world.random.below(3) }))
     at('guests', 2, () => {
-      const running = [...host.disk.hypervisor].filter(([, machine]) => machine.state.power === 'running').map(([machine]) => machine)
-      const id = world.pick(running)
-      if (id !== undefined) world.oneIn(2) ? host.hypervisor?.guestShutdown(id) : host.hypervisor?.crash(id)
+      const running = [...host.disk.hypervisor].filter(([, machine]) => machine.state.power === 'running').map(([server]) => server)
+      const machine = world.pick(running)
+      if (machine === undefined) return
+      if (world.oneIn(2)) host.hypervisor?.guestShutdown(machine)
+      else host.hypervisor?.crash(machine)
     })
   })
   for (let n = 0; n < 3; n++) {

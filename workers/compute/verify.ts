@@ -79,7 +79,7 @@ export function computeHoldings(deps: Deps): Pick<Holdings, 'items' | 'consumers
   const underway: string[] = []
   for (const row of deps.db.select().from(servers).all()) {
     const volumes = volumesOf(deps.db, row.id)
-    const busy = row.task_state !== null || pending.has(row.id) || volumes.some((volume) => volume.state === 'attaching' || volume.state === 'detaching')
+    const busy = row.task_state !== null || pending.has(row.id) || (row.vm_state !== 'error' && volumes.some((volume) => volume.state === 'attaching' || volume.state === 'detaching'))
     const absent = wantsAbsent(row)
     if (row.task_state !== null) underway.push(row.id)
     if (row.host_id !== null) {

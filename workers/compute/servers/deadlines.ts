@@ -5,7 +5,8 @@ import { peersOf } from '../../../durable-objects/project/peers.ts'
 import { type ServerRow, servers } from '../../../schema/project/compute.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
 import { DEADLINES, converge, endTask, faultOf, patch } from './rows.ts'
-import { powerOf } from './fold.ts'
+import { wantsAbsent } from './desired.ts'
+import { offloadAgain, powerOf } from './fold.ts'
 import { abandonResize } from './resize-steps.ts'
 import { TASKS } from './states.ts'
 
@@ -30,8 +31,14 @@ function expire(deps: Deps, tx: Tx, row: ServerRow): void {
   switch (rule.expires) {
     case 'gone':
       return goneForTenant(deps, tx, row)
-    case 'error':
-      return void endTask(tx, row, row.task_state === 'resize_prep' ? row.vm_state : 'error', { ...abandonResize(tx, row), fault: faultOf(tx, message) }, { message })
+    case 'error': {
+      if (row.task_state === 'unshelving' && row.operation?.back === 'shelved_offloaded') return offloadAgain(deps, tx, row, message)
+      // What was to be absent is wanted again, so that row and host agree.
+      const again = row.host_id !== null && wantsAbsent(row)
+      endTask(tx, row, row.task_state === 'resize_prep' ? row.vm_state : 'error', { ...abandonResize(tx, row), fault: faultOf(tx, message), ...(again ? { generation: row.generation + 1 } : {}) }, { message })
+      if (again) converge(tx, row.id)
+      return
+    }
     case 'back': {
       const back = row.operation?.back ?? row.vm_state
       endTask(tx, row, back, { power: powerOf(back), generation: row.generation + 1 }, { message })

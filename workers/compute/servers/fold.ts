@@ -9,13 +9,10 @@ import type { ServerRow, ServerVolumeRow } from '../../../schema/project/compute
 import { type Caller, systemCaller } from '../../../schema/values/caller.ts'
 import { setVolume, dropVolume } from '../attachments/rows.ts'
 import { setMigration } from '../migrations/rows.ts'
-import { anyServer, converge, endTask, faultOf, finishDelete, nextTask, noteEvent, patch, volumesOf } from './rows.ts'
+import { anyServer, converge, endTask, faultOf, finishDelete, nextTask, noteEvent, patch, volumesOf, wentOff } from './rows.ts'
 import { POWER, TASKS, isOff, powerReached, settled } from './states.ts'
 import { wantsAbsent } from './desired.ts'
 import { abandonResize } from './resize-steps.ts'
-
-/** A build is tried on this many hosts. */
-export const BUILD_HOSTS_MAX = 3
 
 export function foldServer(deps: Deps, tx: Tx, hostId: string, item: ObservedItem): void {
   const row = anyServer(tx.db, item.id)
@@ -39,9 +36,10 @@ export function foldServer(deps: Deps, tx: Tx, hostId: string, item: ObservedIte
 function gone(deps: Deps, tx: Tx, caller: Caller, row: ServerRow): void {
   if (!wantsAbsent(row)) return
   if (row.deleted || row.task_state === 'deleting') return finishDelete(deps, tx, caller, row)
-  if (row.task_state === 'shelving_offloading') return offloaded(deps, tx, caller, row)
+  if (row.task_state === 'shelving_offloading' || (row.task_state === null && row.vm_state === 'shelved_offloaded')) return offloaded(deps, tx, caller, row)
   if (row.task_state === 'scheduling') {
     peersOf(deps).ports.bind(tx, caller, row.id, null)
+    parkVolumes(deps, tx, caller, row)
     patch(tx, row, { host_id: null, host_name: null })
     converge(tx, row.id)
   }
@@ -49,9 +47,17 @@ function gone(deps: Deps, tx: Tx, caller: Caller, row: ServerRow): void {
 
 function offloaded(deps: Deps, tx: Tx, caller: Caller, row: ServerRow): void {
   peersOf(deps).ports.bind(tx, caller, row.id, null)
-  for (const volume of volumesOf(tx.db, row.id)) setVolume(tx, volume, { disk: null, state: 'reserved' })
+  parkVolumes(deps, tx, caller, row)
   endTask(tx, row, 'shelved_offloaded', { host_id: null, host_name: null, power_state: POWER.shutdown })
   tx.outbox('compute.release', { consumers: [row.id] }, { key: row.id })
+}
+
+function parkVolumes(deps: Deps, tx: Tx, caller: Caller, row: ServerRow): void {
+  for (const volume of volumesOf(tx.db, row.id)) {
+    if (volume.attachment_id === null) continue
+    peersOf(deps).volumes.park(tx, caller, volume.attachment_id)
+    setVolume(tx, volume, { disk: null, state: 'reserved' })
+  }
 }
 
 function failed(deps: Deps, tx: Tx, caller: Caller, row: ServerRow, why: string): void {
@@ -65,6 +71,7 @@ function failed(deps: Deps, tx: Tx, caller: Caller, row: ServerRow, why: string)
   const back = row.operation?.back ?? row.vm_state
   if (rule.byStep === true) return
   if (rule.fails === 'elsewhere') return elsewhere(deps, tx, row, why)
+  if (row.task_state === 'unshelving' && back === 'shelved_offloaded') return offloadAgain(deps, tx, row, why)
   if (rule.fails === 'back') {
     endTask(tx, row, back, { power: powerOf(back), generation: row.generation + 1 }, { message: why })
     return converge(tx, row.id)
@@ -79,11 +86,15 @@ export const powerOf = (vm: ServerRow['vm_state']): ServerRow['power'] => (vm ==
 function elsewhere(deps: Deps, tx: Tx, row: ServerRow, why: string): void {
   const excluded = row.host_id === null ? row.excluded_hosts : [...row.excluded_hosts, row.host_id]
   noteEvent(tx, row, 'compute__do_build_and_run_instance', 'Error', why)
-  if (excluded.length >= BUILD_HOSTS_MAX || row.forced_host !== null) {
-    endTask(tx, row, 'error', { excluded_hosts: excluded, fault: faultOf(tx, `Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance ${row.id}.`, why) }, { message: why })
-    return
-  }
   nextTask(deps, tx, row, 'scheduling', { excluded_hosts: excluded, generation: row.generation + 1, fault: faultOf(tx, why) })
+  converge(tx, row.id)
+}
+
+/** An unshelve that failed: the host lets go again, and the server waits in its image as before. */
+export function offloadAgain(deps: Deps, tx: Tx, row: ServerRow, why: string): void {
+  noteEvent(tx, row, 'compute_unshelve_instance', 'Error', why)
+  if (row.host_id === null) return void endTask(tx, row, 'shelved_offloaded', {}, { message: why })
+  nextTask(deps, tx, row, 'shelving_offloading', { generation: row.generation + 1 })
   converge(tx, row.id)
 }
 
@@ -109,8 +120,7 @@ function ready(deps: Deps, tx: Tx, caller: Caller, before: ServerRow, item: Obse
     row = endTask(tx, row, vm, { power_state, launched_ms: row.launched_ms ?? tx.now_ms, progress: 100, ...afterTask(row), ...(vm === 'error' ? {} : { fault: null }) })
     afterUnshelve(tx, before)
   } else if (row.power_state !== power_state) row = patch(tx, row, { power_state })
-  if (row.task_state === null && isOff(item.power) && (row.vm_state === 'active' || row.vm_state === 'paused' || row.vm_state === 'stopped') && row.power !== 'off') {
-    // The guest turned itself off: that is the tenant's wish from now on, or the host would start it again after its own reboot.
+  if (wentOff(row)) {
     patch(tx, row, { vm_state: 'stopped', power: 'off', generation: row.generation + 1 })
     converge(tx, row.id)
   }

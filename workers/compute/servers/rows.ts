@@ -5,7 +5,9 @@ import { peersOf } from '../../../durable-objects/project/peers.ts'
 import { type ActionEvent, type ServerFault, type ServerOperation, type ServerRow, type ServerVolumeRow, type TaskState, type VmState, serverActions, serverVolumes, servers } from '../../../schema/project/compute.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { serverMissing } from './faults.ts'
-import { TASKS } from './states.ts'
+import { POWER, TASKS } from './states.ts'
+
+const OFF_NUMBERS: ReadonlySet<number> = new Set([POWER.shutdown, POWER.crashed])
 
 export const CONVERGE = 'compute.converge'
 export const DEADLINES = 'compute.deadlines'
@@ -58,10 +60,18 @@ export function nextTask(deps: Deps, tx: Tx, row: ServerRow, task: TaskState, ch
   return patch(tx, row, { ...change, task_state: task, deadline_ms })
 }
 
+/** The guest turned itself off: that is the tenant's wish from now on, or the host would start it again after its own reboot. */
+export const wentOff = (row: Pick<ServerRow, 'vm_state' | 'task_state' | 'power_state' | 'power' | 'host_id'>): boolean =>
+  row.task_state === null && row.host_id !== null && row.power !== 'off' && OFF_NUMBERS.has(row.power_state) && (row.vm_state === 'active' || row.vm_state === 'paused' || row.vm_state === 'stopped')
+
 /** The operation is over: its event gets a result, the task is gone. */
 export function endTask(tx: Tx, row: ServerRow, vm_state: VmState, change: Partial<ServerRow> = {}, failure: { message: string; details?: string | null } | null = null): ServerRow {
   if (row.operation !== null) finishAction(tx, row, row.operation.request_id, failure)
-  return patch(tx, row, { ...change, vm_state, task_state: null, deadline_ms: null, operation: null })
+  const ended = { ...change, vm_state, task_state: null, deadline_ms: null, operation: null }
+  if (!wentOff({ ...row, ...ended })) return patch(tx, row, ended)
+  const off = patch(tx, row, { ...ended, vm_state: 'stopped', power: 'off', generation: (change.generation ?? row.generation) + 1 })
+  converge(tx, row.id)
+  return off
 }
 
 export const faultOf = (tx: Tx, message: string, details: string | null = null, code = 500): ServerFault => ({ code, message, details, created_ms: tx.now_ms })

@@ -9,6 +9,8 @@ import { Fault } from '../../../schema/values/fault.ts'
 export type Power = ServerRow['power']
 
 const MINUTE_MS = 60_000
+/** A build is tried on this many hosts. */
+export const BUILD_HOSTS_MAX = 3
 
 export interface TaskRule {
   /** State when the host has it; 'back' is the state before. */

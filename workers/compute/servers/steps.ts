@@ -17,6 +17,7 @@ import { groupPlacement } from '../server-groups/rows.ts'
 import { serverItem, wantsAbsent } from './desired.ts'
 import { forgetImage, snapshot } from './image-steps.ts'
 import { abandonResize, resizeStep } from './resize-steps.ts'
+import { BUILD_HOSTS_MAX } from './states.ts'
 import { CONVERGE, anyServer, converge, endTask, faultOf, finishDelete, nextTask, noteEvent, volumesOf } from './rows.ts'
 
 interface ServerPayload {
@@ -48,7 +49,11 @@ function diskNeed(deps: Deps, row: ServerRow): number {
   return (onVolume ? 0 : row.flavor.disk_gib) + row.flavor.ephemeral_gib + Math.ceil(row.flavor.swap_mib / 1024)
 }
 
+/** Built in vain on as many hosts as may be tried. */
+const exhausted = (row: ServerRow): boolean => row.task_state === 'scheduling' && (row.excluded_hosts.length >= BUILD_HOSTS_MAX || (row.forced_host !== null && row.excluded_hosts.length > 0))
+
 async function findPlace(deps: Deps, row: ServerRow, entry: TaskEntry): Promise<void> {
+  if (exhausted(row)) return deps.commit(asCaller(row, entry), (tx) => giveUp(tx, row.id))
   let claim: Claim
   try {
     claim = await region(deps, entry.request_id).place(placeRequest(deps, row))
@@ -71,6 +76,17 @@ function noPlace(tx: Tx, serverId: string, funnel: string): void {
   // After a host refused, its reason says more than the scheduler's.
   const failure = { message: NO_VALID_HOST, details: `${NO_VALID_HOST} Filters: ${funnel}${row.fault === null ? '' : `. Before: ${row.fault.message}`}` }
   endTask(tx, row, row.task_state === 'unshelving' ? 'shelved_offloaded' : 'error', { fault: faultOf(tx, NO_VALID_HOST, failure.details), power_state: 0 }, failure)
+  // A host where the build failed may still be claimed.
+  tx.outbox('compute.release', { consumers: [row.id] }, { key: row.id })
+}
+
+function giveUp(tx: Tx, serverId: string): void {
+  const row = anyServer(tx.db, serverId)
+  if (row === undefined || !needsPlace(row)) return
+  const message = `Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance ${row.id}.`
+  const why = row.fault?.message ?? null
+  endTask(tx, row, 'error', { fault: faultOf(tx, message, why), power_state: 0 }, { message: why ?? message })
+  tx.outbox('compute.release', { consumers: [row.id] }, { key: row.id })
 }
 
 function settleOn(deps: Deps, tx: Tx, caller: Caller, row: ServerRow, claim: Claim): void {
