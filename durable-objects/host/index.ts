@@ -19,6 +19,9 @@ export const COMMAND_DEADLINE_MS = 60_000
 /** A reconnect within this time is no outage. */
 export const RECONNECT_GRACE_MS = 10_000
 
+/** When a socket was accepted; kept with it over hibernation. */
+const epochOf = (socket: unknown): number => ((socket as LinkSocket).deserializeAttachment?.() as { epoch?: number } | null | undefined)?.epoch ?? 0
+
 export interface HostStatus {
   connected: boolean
   up: boolean
@@ -33,6 +36,8 @@ export class HostObject extends SkyObject {
   #transfers: Transfers
   #seen_ms = 0
   #folding: Promise<void> | null = null
+  /** Of the connection that counts. What an older one still delivers is of a process that is gone. */
+  #epoch = 0
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env, migrations, hostTasks)
@@ -40,8 +45,11 @@ export class HostObject extends SkyObject {
     this.#transfers = new Transfers(this.deps)
     this.#link = new Link(env.SIM?.timers ?? systemTimers, () => this.deps.clock.now_ms())
     this.#seen_ms = Number(this.#row().seen_ms)
-    const [live] = (state.getWebSockets?.('agent') ?? []).slice(-1)
-    if (live !== undefined) this.#link.attach(live as unknown as LinkSocket)
+    const [live] = ((state.getWebSockets?.('agent') ?? []) as unknown as LinkSocket[]).sort((a, b) => epochOf(b) - epochOf(a))
+    if (live !== undefined) {
+      this.#link.attach(live)
+      this.#epoch = epochOf(live)
+    }
     this.deps.alarms.handle('echo', () => this.#echo())
     this.deps.alarms.handle('fold', () => this.#fold())
     // An object that wakes without its socket (the process died) must notice that the host may be away.
@@ -121,12 +129,15 @@ export class HostObject extends SkyObject {
   accept(socket: LinkSocket): void {
     const before = this.#live()
     this.ctx.acceptWebSocket(socket as never, ['agent'])
+    this.#epoch = Math.max(this.#epoch + 1, this.deps.clock.now_ms())
+    socket.serializeAttachment?.({ epoch: this.#epoch })
     for (const old of before) old.close(4000, 'replaced by a newer connection')
     this.#link.detach('it connected anew')
     this.#link.attach(socket)
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
+    if (epochOf(socket) < this.#epoch) return
     if (!this.#link.isCurrent(socket as unknown as LinkSocket)) this.#link.attach(socket as unknown as LinkSocket)
     if (typeof data !== 'string') return this.#link.receiveFrame(new Uint8Array(data))
     if (data.length > MESSAGE_BYTES_MAX) return socket.close(1009, 'message too large')
@@ -141,7 +152,7 @@ export class HostObject extends SkyObject {
   }
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
-    if (!this.#link.isCurrent(socket as unknown as LinkSocket)) return
+    if (epochOf(socket) < this.#epoch) return
     this.#link.detach('the connection was closed')
     this.deps.alarms.at('echo', this.deps.clock.now_ms() + RECONNECT_GRACE_MS)
   }

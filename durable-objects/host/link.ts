@@ -11,6 +11,9 @@ import type { Timers } from '../kernel/env.ts'
 export interface LinkSocket {
   send(data: string | Uint8Array): void
   close(code?: number, reason?: string): void
+  /** Small state kept with the socket over hibernation. */
+  serializeAttachment?(value: unknown): void
+  deserializeAttachment?(): unknown
 }
 
 interface Waiter {

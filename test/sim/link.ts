@@ -72,6 +72,16 @@ class SimLinkSocket {
     this.#events = events
   }
 
+  #attachment: unknown = null
+
+  serializeAttachment(value: unknown): void {
+    this.#attachment = structuredClone(value)
+  }
+
+  deserializeAttachment(): unknown {
+    return this.#attachment
+  }
+
   open(): void {
     if (this.#over) return
     this.#cluster.instance('HOST', this.#hostId).accept(this)

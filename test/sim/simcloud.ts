@@ -25,7 +25,7 @@ export interface ObjectFaults {
 export class SimCloud {
   readonly world: World
   readonly hosts: SimHost[] = []
-  readonly #disks: FakeObjectDisk[] = []
+  readonly disks: FakeObjectDisk[] = []
   hostIds: string[] = []
   net!: SimNet
   #cloud!: TestCloud
@@ -67,7 +67,7 @@ export class SimCloud {
       const object = createFakeObjectDriver({ disk, devices: ['d1'], faults: (when, step, args) => host.faults.hook(() => host.agent !== null)(when, step, args.hash) })
       const host: SimHost = new SimHost({ name: `sim-${n}`, identity, clock: world.clock, timers: world.timers, random: world.random, transport: this.net.transport(() => row.id), http: this.#http(row.id), object, log })
       this.hosts.push(host)
-      this.#disks.push(disk)
+      this.disks.push(disk)
     }
     for (const tenant of TENANTS) this.tokens.set(tenant, await this.#cloud.token({ role: 'member', project_id: tenant, user_id: `user-of-${tenant}`, expires_ms: START_MS + 30 * 86_400_000 }))
     this.tokens.set('admin', await this.#cloud.token({ role: 'admin', project_id: 'project-admin', user_id: 'admin', expires_ms: START_MS + 30 * 86_400_000 }))
@@ -127,7 +127,7 @@ export class SimCloud {
   /** Machines and agent of a host are gone, and whatever its disks were not told to keep. */
   powerFailure(n: number): void {
     this.hosts[n]?.powerFailure()
-    this.#disks[n]?.cutPower()
+    this.disks[n]?.cutPower()
   }
 
   /** No more trouble from now on; what is down comes up. */

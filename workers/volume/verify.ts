@@ -14,8 +14,7 @@ export function verifyVolume(deps: Deps): Violation[] {
   const say = (invariant: string, resource: string, message: string) => void found.push({ invariant, project_id: deps.name, resource, message })
   const all = new Map(deps.db.select().from(volumes).all().map((row) => [row.id, row]))
   const attached = deps.db.select().from(attachments).all()
-  const pending = new Set(deps.storage.sql.exec('SELECT task, payload FROM _outbox').toArray().flatMap((row) => idsIn(String(row.payload))))
-
+  const pending = new Set(deps.storage.sql.exec('SELECT payload FROM _outbox').toArray().flatMap((row) => idsIn(String(row.payload))))
   const now = deps.clock.now_ms()
   const awaited = (deadline_ms: number | null): boolean => deadline_ms !== null && deadline_ms + LATE_MS > now
 

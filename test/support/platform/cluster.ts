@@ -30,6 +30,8 @@ interface Slot {
   storage: SimStorage | null
   sockets: SimSocketState[]
   timer: ReturnType<typeof setTimeout> | null
+  /** Ends of the calls under way. */
+  calls: Set<() => void>
 }
 
 /** The platform retries a failed alarm after about this long. */
@@ -63,7 +65,7 @@ export class Cluster {
     const key = `${kind}/${id}`
     let slot = this.#slots.get(key)
     if (slot === undefined) {
-      slot = { disk: newDisk(), instance: null, storage: null, sockets: [], timer: null }
+      slot = { disk: newDisk(), instance: null, storage: null, sockets: [], timer: null, calls: new Set() }
       this.#slots.set(key, slot)
     }
     if (slot.instance === null) {
@@ -101,6 +103,7 @@ export class Cluster {
     if (slot === undefined || slot.instance === null) return
     if (slot.storage !== null) slot.storage.dead = true
     slot.instance = null
+    for (const fail of [...slot.calls]) fail()
     const sockets = slot.sockets
     slot.sockets = []
     for (const { socket } of sockets) (socket as { cut?(): void }).cut?.()
@@ -166,18 +169,35 @@ export class Cluster {
     return env
   }
 
+  /** A call that is under way fails with its object. */
+  async #survive<T>(key: string, work: T | Promise<T>): Promise<T> {
+    const slot = this.#slots.get(key)
+    if (slot === undefined || !(work instanceof Promise)) return await work
+    return await new Promise<T>((resolve, reject) => {
+      const fail = () => reject(resetError(`${key} was reset`))
+      slot.calls.add(fail)
+      work.then(resolve, reject).finally(() => slot.calls.delete(fail))
+    })
+  }
+
   #stub(kind: string, id: string, from?: SimStorage): unknown {
     const hop = async (where: string) => {
       if (from?.dead) throw resetError('the calling object was reset')
       await this.#options.hop?.(where)
       if (from?.dead) throw resetError('the calling object was reset')
     }
-    return remote(async () => this.instance(kind, id), `${kind}/${id}`, hop, [])
+    return remote(async () => this.instance(kind, id), `${kind}/${id}`, { hop, survive: (where, work) => this.#survive(where.replace(/^!+/, ''), work) }, [])
   }
 }
 
+/** How a call gets to its object and back: delayed, lost, or cut off by the object's end. */
+interface Road {
+  hop(where: string): Promise<void>
+  survive<T>(where: string, work: T | Promise<T>): Promise<T>
+}
+
 /** A proxy that collects property names until it is called or awaited, as promise pipelining does. */
-function remote(target: () => Promise<unknown>, where: string, hop: (where: string) => Promise<void>, path: string[]): unknown {
+function remote(target: () => Promise<unknown>, where: string, road: Road, path: string[]): unknown {
   const resolve = async () => {
     let at = (await target()) as Record<string, unknown>
     for (const name of path) at = at[name] as Record<string, unknown>
@@ -192,39 +212,39 @@ function remote(target: () => Promise<unknown>, where: string, hop: (where: stri
         const promise = resolve()
         return promise.then.bind(promise)
       }
-      return remote(target, where, hop, [...path, name])
+      return remote(target, where, road, [...path, name])
     },
     apply: (_, __, args: unknown[]) => {
       const result = (async () => {
-        await hop(`${where}.${path.join('.')}`)
+        await road.hop(`${where}.${path.join('.')}`)
         let at = (await target()) as Record<string, unknown>
         for (const name of path.slice(0, -1)) at = at[name] as Record<string, unknown>
         const method = at[path.at(-1) ?? '']
         if (typeof method !== 'function') throw new TypeError(`${where} has no method ${path.join('.')}`)
         try {
-          const value = await method.apply(at, args.map(copy))
-          await hop(`${where}.${path.join('.')} answered`)
+          const value = await road.survive(where, method.apply(at, args.map(copy)))
+          await road.hop(`${where}.${path.join('.')} answered`)
           return value instanceof RpcTarget ? value : copy(value)
         } catch (error) {
           throw isFault(error) ? copyFault(error) : error
         }
       })()
       result.catch(() => {})
-      return pipelined(result, where, hop)
+      return pipelined(result, where, road)
     },
   })
 }
 
-function pipelined(result: Promise<unknown>, where: string, hop: (where: string) => Promise<void>): unknown {
+function pipelined(result: Promise<unknown>, where: string, road: Road): unknown {
   return new Proxy(() => {}, {
     get: (_, name) => {
       if (name === 'then' || name === 'catch' || name === 'finally') {
-        const settled = result.then((value) => (value instanceof RpcTarget ? remote(async () => value, `!${where}`, hop, []) : value))
+        const settled = result.then((value) => (value instanceof RpcTarget ? remote(async () => value, `!${where}`, road, []) : value))
         settled.catch(() => {})
         return (settled as unknown as Record<string, (...args: unknown[]) => unknown>)[name]?.bind(settled)
       }
       if (typeof name !== 'string') return undefined
-      return remote(() => result, `!${where}`, hop, [name])
+      return remote(() => result, `!${where}`, road, [name])
     },
   })
 }

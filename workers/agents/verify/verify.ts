@@ -38,7 +38,7 @@ async function lookAt(env: Env, projects: readonly string[], hosts: readonly Hos
   return { projects: new Map(holdings), hosts: views, ledger: await env.REGION.getByName(REGION_OBJECT_NAME).ledger() }
 }
 
-const nameOf = (violation: Violation) => `${violation.invariant} ${violation.resource} ${violation.message}`
+const nameOf = (violation: Violation) => `${violation.invariant} ${violation.resource}`
 
 export async function verifyCloud(env: Env, projects: readonly string[], hosts: readonly HostRow[], now_ms: number, objects_max: number = OBJECTS_DEFAULT): Promise<VerifyReport> {
   const look = async () => {
