@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { context } from 'esbuild'
-import { Log, LogLevel, Miniflare } from 'miniflare'
+import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from 'miniflare'
 import { compatibilityDate } from '../lib/bundle.ts'
 import { cloudsYaml } from '../lib/clouds.ts'
 import { OBJECT_CLASSES } from '../lib/config.ts'
@@ -17,18 +17,21 @@ export async function run(args: string[]): Promise<number> {
   const secrets = secretsOf(home)
   const url = `http://${options.address}:${options.port}`
   let running: Miniflare | null = null
+  let ready: () => void = () => {}
+  const up = new Promise<void>((resolve) => {
+    ready = resolve
+  })
   const out = join(home.run, 'dev.js')
-  const config = () => ({
-    host: options.address, port: options.port, log: new Log(LogLevel.WARN), modules: [{ type: 'ESModule' as const, path: out }], modulesRoot: home.run, compatibilityDate: compatibilityDate(), compatibilityFlags: ['nodejs_compat'],
+  const config = () => convertV4MiniflareOptions({
+    host: options.address, port: options.port, cf: false, log: new Log(LogLevel.WARN), modules: [{ type: 'ESModule' as const, path: out }], modulesRoot: home.run, compatibilityDate: compatibilityDate(), compatibilityFlags: ['nodejs_compat'],
     durableObjects: Object.fromEntries(Object.entries(OBJECT_CLASSES).map(([name, className]) => [name, { className, useSQLite: true }])), durableObjectsPersist: home.objects,
     bindings: { REGION_NAME: 'RegionOne', BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, BOOTSTRAP_JOIN_TOKEN: secrets.join_token, BODY_BYTES_MAX: '0' },
   })
   const reload = async () => {
-    // biome-ignore lint/suspicious/noExplicitAny: miniflare's option types change between builds.
-    if (running === null) running = new Miniflare(config() as any)
-    // biome-ignore lint/suspicious/noExplicitAny: as above.
-    else await running.setOptions(config() as any)
+    if (running === null) running = new Miniflare(config())
+    else await running.setOptions(config())
     await running.ready
+    ready()
     console.log(`skyhook dev: ${url} (OS_CLIENT_CONFIG_FILE=${home.clouds})`)
   }
   mkdirSync(home.run, { recursive: true })
@@ -38,6 +41,7 @@ export async function run(args: string[]): Promise<number> {
   })
   await watcher.watch()
   writePrivate(home.clouds, cloudsYaml({ url, password: secrets.admin_password, region: 'RegionOne' }))
+  await up
   const agents = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, 'agent/main.ts'), '--plane', url, '--state', join(home.dir, 'sim'), '--sim', String(Math.max(1, options.hosts.simulated))], { stdio: 'inherit', env: { ...process.env, SKYHOOK_JOIN_TOKEN: secrets.join_token } })
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => resolve())

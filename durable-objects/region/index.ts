@@ -43,9 +43,14 @@ export class RegionObject extends SkyObject {
   /** Makes a resource known to others. `audiences` replaces those before; none withdraws it. Idempotent. */
   publish(kind: string, id: string, owner_id: string, audiences: string[], data: unknown): void {
     const { storage, clock } = this.deps
+    const wanted = [...new Set(audiences)].sort()
+    const text = JSON.stringify(data)
+    const known = storage.sql.exec('SELECT audience, owner_id, data FROM published WHERE kind = ? AND id = ? ORDER BY audience', kind, id).toArray()
+    // Told again what is known: nothing is written.
+    if (known.length === wanted.length && known.every((row, n) => row.audience === wanted[n] && row.owner_id === owner_id && row.data === text)) return
     storage.transactionSync(() => {
       storage.sql.exec('DELETE FROM published WHERE kind = ? AND id = ?', kind, id)
-      for (const audience of new Set(audiences)) storage.sql.exec('INSERT INTO published (kind, id, owner_id, audience, data, updated_ms) VALUES (?, ?, ?, ?, ?, ?)', kind, id, owner_id, audience, JSON.stringify(data), clock.now_ms())
+      for (const audience of wanted) storage.sql.exec('INSERT INTO published (kind, id, owner_id, audience, data, updated_ms) VALUES (?, ?, ?, ?, ?, ?)', kind, id, owner_id, audience, text, clock.now_ms())
     })
   }
 

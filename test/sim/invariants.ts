@@ -50,9 +50,13 @@ export function quiet(sim: SimCloud): boolean {
     if ((sim.cluster.instance(kind, id).pendingSteps() as PendingStep[]).some((step) => !isLater(step, now))) return false
   }
   const look = lookAt(sim)
+  if (leaving(look).length > 0) return false
   if ([...look.projects.values()].some((holdings) => holdings.underway.length > 0 || holdings.items.some((item) => item.busy))) return false
   return crossViolations(look).length === 0
 }
+
+/** What hosts are to let go of and have not: an agent whose driver failed tries again. */
+export const leaving = (look: Look): string[] => look.hosts.flatMap(({ host, desired }) => desired.filter((item) => item.state === 'absent').map((item) => `${item.kind} ${item.id} on ${host.name}`))
 
 /** A watch that ends a wait, should nothing else: not work that is left. */
 export const isLater = (step: PendingStep, now_ms: number): boolean => step.attempts === 0 && step.due_ms > now_ms + LATER_MS

@@ -75,7 +75,7 @@ const PLANTS: Plant[] = [
       at.sim.hosts[(at.home + 1) % 3]?.disk.hypervisor.set(at.server, structuredClone(machine(at)))
       await at.sim.run(AUDIT_MS)
     },
-    breaks: ['server-on-one-host', 'volume-one-attachment'].slice(0, 1), names: (at) => `server ${at.server}`,
+    breaks: ['server-on-one-host'], names: (at) => `server ${at.server}`,
   },
   {
     what: 'a server is wanted on two hosts',
@@ -126,7 +126,7 @@ const PLANTS: Plant[] = [
     plant: (at) => inProject(at, "UPDATE servers SET task_state = 'pausing', deadline_ms = ?, operation = '{}' WHERE id = ?", at.sim.world.clock.now_ms() - 600_000, at.server),
     breaks: ['no-overdue-state'], names: (at) => `server ${at.server}`,
   },
-  { what: 'a transient status has nothing that ends it', plant: (at) => inProject(at, "UPDATE volumes SET status = 'extending' WHERE id = ?", at.volume), breaks: ['no-overdue-state'], names: (at) => `volume ${at.volume}` },
+  { what: 'a transient status has nothing that ends it', plant: (at) => inProject(at, "UPDATE volumes SET status = 'extending', deadline_ms = NULL WHERE id = ?", at.volume), breaks: ['no-overdue-state'], names: (at) => `volume ${at.volume}` },
   {
     what: 'an outbox step is past its deadline',
     plant: (at) => inProject(at, "INSERT INTO _outbox (task, key, payload, request_id, due_ms, deadline_ms) VALUES ('compute.release', '', '{\"consumers\":[]}', 'r', ?, ?)", at.sim.world.clock.now_ms() + 3_600_000, at.sim.world.clock.now_ms() - 600_000),

@@ -1,7 +1,7 @@
 /** One seed: a cloud of a few hosts, a storm of operations and faults, healing, and the check. `node --import ./test/support/register.ts test/sim/seed.ts SEED` replays it. */
 import type { PendingStep } from '../../durable-objects/kernel/outbox.ts'
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
-import { afterHealing, converged, isLater, lookAt, quiet, safety } from './invariants.ts'
+import { afterHealing, converged, isLater, leaving, lookAt, quiet, safety } from './invariants.ts'
 import { Model, operate, prepare } from './operations.ts'
 import { SimCloud } from './simcloud.ts'
 import { TROUBLES, type Trouble, brew } from './weather.ts'
@@ -85,6 +85,7 @@ function stuck(sim: SimCloud): Violation[] {
   for (const [id, holdings] of lookAt(sim).projects) {
     for (const what of [...holdings.underway, ...holdings.items.filter((item) => item.busy).map((item) => `${item.kind} ${item.id} on ${item.host_id}`)]) out.push({ invariant: 'converges', project_id: id, resource: what, message: 'it is under way and does not end' })
   }
+  for (const what of leaving(lookAt(sim))) out.push({ invariant: 'converges', project_id: null, resource: what, message: 'its host does not let go of it' })
   out.push(...converged(sim))
   return out.length > 0 ? out : [{ invariant: 'converges', project_id: null, resource: 'cloud', message: 'hosts did not reach what is desired' }]
 }

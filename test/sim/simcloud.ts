@@ -32,6 +32,8 @@ export class SimCloud {
   /** False while the cloud is made: what uses real threads (signatures) is done by then. */
   #virtual = false
   objectFaults: ObjectFaults = { crash_one_in: 0, delay_max_ms: 2 }
+  /** Asked at each hop of a call or its answer: true ends the object that is called. */
+  crashAt: (where: string) => boolean = () => false
   readonly tokens = new Map<string, string>()
   readonly log: string[] = []
   /** How often which request was answered how. */
@@ -151,7 +153,7 @@ export class SimCloud {
     const { world, objectFaults } = this
     world.note(where)
     const [kind = '', rest = ''] = where.replace(/^!/, '').split('/')
-    const crash = objectFaults.crash_one_in > 0 && world.oneIn(objectFaults.crash_one_in)
+    const crash = (objectFaults.crash_one_in > 0 && world.oneIn(objectFaults.crash_one_in)) || this.crashAt(where)
     await world.sleep(world.random.below(objectFaults.delay_max_ms + 1))
     if (!crash || kind === 'IDENTITY') return
     const id = rest.split('.')[0] ?? ''

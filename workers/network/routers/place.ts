@@ -46,7 +46,8 @@ export const routerPlace: Task<Deps> = {
 function setHost(deps: Deps, routerId: string, hostId: string | null, requestId: string): void {
   deps.commit(systemCaller(requestId), (tx) => {
     const [row] = tx.db.select().from(routers).where(eq(routers.id, routerId)).all()
-    if (row !== undefined && row.host_id !== hostId) {
+    if (row?.host_id === hostId) return
+    if (row !== undefined) {
       tx.db.update(routers).set({ host_id: hostId }).where(eq(routers.id, routerId)).run()
       tx.change('router', routerId, 'update', { host_id: row.host_id }, { host_id: hostId })
     }
