@@ -80,7 +80,7 @@ test('bad input: password, tokens, bodies, join tokens', async () => {
 test('a body of 101 MB at a 100 MB limit is 413 and says where to send it', async () => {
   const { token } = await admin()
   const image = (await cloud.api.call('POST', '/image/v2/images', { name: 'big', disk_format: 'raw', container_format: 'bare' })) as { id: string }
-  const answer = await cloud.call('PUT', `/image/v2/images/${image.id}/file`, { token, body: new Uint8Array(101 * 1024 * 1024), headers: { 'content-type': 'application/octet-stream' } })
+  const answer = await announce(`/image/v2/images/${image.id}/file`, token, 101 * 1024 * 1024)
   assert.equal(answer.status, 413)
   assert.match(answer.text, /segments|door/)
   assert.equal(((await cloud.api.call('GET', `/image/v2/images/${image.id}`)) as { status: string }).status, 'queued')
@@ -101,6 +101,23 @@ test('stop ends every process; what was made is there after the next start', asy
 test('secrets never reach the logs', () => {
   for (const name of ['workerd', 'hasher', 'sim-agents', 'supervisor']) assert.ok(!readLog(cloud, name).includes(cloud.password), `${name}.log has the admin password`)
 })
+
+/** A PUT that announces `size` bytes and sends the first of them: the refusal comes before the body is out. */
+function announce(path: string, token: string, size: number): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request(`${cloud.url}${path}`, { method: 'PUT', headers: { 'x-auth-token': token, 'content-type': 'application/octet-stream', 'content-length': size } })
+    asked.on('response', (response) => {
+      let text = ''
+      response.on('data', (chunk) => (text += chunk))
+      response.on('end', () => {
+        asked.destroy()
+        resolve({ status: response.statusCode ?? 0, text })
+      })
+    })
+    asked.on('error', reject)
+    asked.write(new Uint8Array(64 * 1024))
+  })
+}
 
 /** Status of a WebSocket upgrade without a signature. */
 function upgrade(path: string): Promise<number> {
