@@ -36,6 +36,8 @@ export class HostObject extends SkyObject {
   #transfers: Transfers
   #seen_ms = 0
   #folding: Promise<void> | null = null
+  /** Number of the last report of this connection. */
+  #reported = 0
   /** Of the connection that counts. What an older one still delivers is of a process that is gone. */
   #epoch = 0
 
@@ -52,6 +54,8 @@ export class HostObject extends SkyObject {
     }
     this.deps.alarms.handle('echo', () => this.#echo())
     this.deps.alarms.handle('fold', () => this.#fold())
+    // Reports that were acknowledged and not told to their projects before this object went away.
+    if (this.#desired.unfolded().size > 0) this.deps.alarms.at('fold', this.deps.clock.now_ms())
     // An object that wakes without its socket (the process died) must notice that the host may be away.
     if (this.#row().up === 1) this.deps.alarms.at('echo', this.deps.clock.now_ms() + RECONNECT_GRACE_MS)
   }
@@ -134,6 +138,7 @@ export class HostObject extends SkyObject {
     for (const old of before) old.close(4000, 'replaced by a newer connection')
     this.#link.detach('it connected anew')
     this.#link.attach(socket)
+    this.#reported = 0
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
@@ -168,7 +173,10 @@ export class HostObject extends SkyObject {
       case 'facts':
         return this.#facts(message.facts)
       case 'observed':
+        // An older report that comes late or twice must not undo a newer one; its sender only wants to know that it arrived.
+        if (message.seq <= this.#reported) return void this.#link.send({ type: 'observed_ack', seq: message.seq })
         this.#desired.observe(message.items)
+        this.#reported = message.seq
         this.#link.send({ type: 'observed_ack', seq: message.seq })
         return await this.#fold()
       case 'echo_reply':

@@ -10,6 +10,8 @@ export interface AlarmStorage {
 export const ALARMS_SQL = 'CREATE TABLE IF NOT EXISTS _alarms (name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL)'
 /** An alarm never asks for a time nearer than this, so that a failing handler can't spin. */
 export const ALARM_DELAY_MIN_MS = 1
+/** When a wake-up whose handler failed comes again. */
+export const ALARM_AGAIN_MS = 2_000
 
 export class Alarms {
   #storage: AlarmStorage
@@ -19,9 +21,12 @@ export class Alarms {
   /** What the platform's alarm is set to, as far as this instance knows; null is unknown or none. */
   #armed_ms: number | null = null
 
-  constructor(storage: AlarmStorage, clock: Clock) {
+  #failed: (why: string) => void
+
+  constructor(storage: AlarmStorage, clock: Clock, failed: (why: string) => void = () => {}) {
     this.#storage = storage
     this.#clock = clock
+    this.#failed = failed
     storage.sql.exec(ALARMS_SQL)
     for (const row of storage.sql.exec('SELECT name, due_ms FROM _alarms').toArray()) this.#due.set(String(row.name), Number(row.due_ms))
   }
@@ -39,7 +44,7 @@ export class Alarms {
     this.#arm()
   }
 
-  /** Called by the object's alarm(): runs what is due; each failure is logged by its handler and never stops the others. */
+  /** Called by the object's alarm(): runs what is due; one that fails is woken again, and never stops the others. */
   async fire(): Promise<void> {
     this.#armed_ms = null
     const now = this.#clock.now_ms()
@@ -48,8 +53,10 @@ export class Alarms {
       this.#due.delete(name)
       this.#storage.sql.exec('DELETE FROM _alarms WHERE name = ?', name)
     }
-    await Promise.all(due.map(async (name) => this.#handlers.get(name)?.()))
+    const failed = (await Promise.allSettled(due.map(async (name) => this.#handlers.get(name)?.()))).flatMap((result, n) => (result.status === 'rejected' ? [{ name: due[n] ?? '', reason: result.reason }] : []))
+    for (const { name } of failed) this.at(name, this.#clock.now_ms() + ALARM_AGAIN_MS)
     this.#arm()
+    if (failed.length > 0) this.#failed(failed.map(({ name, reason }) => `${name}: ${String((reason as Error)?.message ?? reason)}`).join('; '))
   }
 
   next_ms(): number | null {

@@ -8,7 +8,7 @@ import { type Ids, createIds, projectTag } from '../../schema/values/ids.ts'
 import { type Random, systemRandom } from '../../schema/values/random.ts'
 import { type Clock, systemClock } from '../../schema/values/time.ts'
 import { Alarms } from './alarms.ts'
-import type { Env } from './env.ts'
+import { type Env, systemTimers } from './env.ts'
 import { type Migration, migrate } from './migrate.ts'
 import { Outbox, type Tasks } from './outbox.ts'
 
@@ -68,7 +68,7 @@ export function buildDeps(state: { storage: DurableObjectStorage; id: { name?: s
   const name = state.id.name ?? ''
   const tag = projectTag(name)
   const log = env.SIM?.log ?? ((event: string, fields: Record<string, unknown>) => console.log(JSON.stringify({ at: new Date(clock.now_ms()).toISOString(), event, object: name, ...fields })))
-  const alarms = new Alarms({ sql, setAlarm: (at) => storage.setAlarm(at), getAlarm: () => storage.getAlarm() }, clock)
+  const alarms = new Alarms({ sql, setAlarm: (at) => storage.setAlarm(at), getAlarm: () => storage.getAlarm() }, clock, (why) => log('alarm.failed', { error: why }))
   const db = drizzle(storage) as unknown as Db
   const deps: Deps = {
     name, env, storage, db, clock, ids, random, alarms, log,
@@ -95,7 +95,7 @@ export function buildDeps(state: { storage: DurableObjectStorage; id: { name?: s
       return result
     },
   }
-  deps.outbox = new Outbox<Deps>({ sql, clock, alarms, log }, tasks, () => deps)
+  deps.outbox = new Outbox<Deps>({ sql, clock, alarms, log, timers: env.SIM?.timers ?? systemTimers }, tasks, () => deps)
   return deps
 }
 

@@ -7,6 +7,7 @@
 import { isFault } from '../../schema/values/fault.ts'
 import type { Clock } from '../../schema/values/time.ts'
 import type { Alarms } from './alarms.ts'
+import type { Timers } from './env.ts'
 
 export const OUTBOX_SQL = `CREATE TABLE IF NOT EXISTS _outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT, task TEXT NOT NULL, key TEXT NOT NULL, payload TEXT NOT NULL, request_id TEXT NOT NULL,
@@ -16,6 +17,8 @@ export const OUTBOX_BACKOFF_MS = 200
 export const OUTBOX_BACKOFF_MAX_MS = 30_000
 /** How long a step that runs is taken to be alive. */
 export const OUTBOX_LEASE_MS = 30_000
+/** How long an alarm waits for its steps. */
+export const OUTBOX_HOLD_MS = 20_000
 export const OUTBOX_DEADLINE_MS = 10 * 60_000
 export const OUTBOX_ATTEMPTS_MAX = 1_000
 
@@ -56,6 +59,8 @@ export interface OutboxDeps {
   clock: Clock
   alarms: Alarms
   log(event: string, fields: Record<string, unknown>): void
+  /** Absent in unit tests. */
+  timers?: Timers
 }
 
 interface Row extends TaskEntry {
@@ -77,7 +82,7 @@ export class Outbox<D> {
     this.#tasks = tasks
     this.#host = host
     deps.sql.exec(OUTBOX_SQL)
-    deps.alarms.handle('outbox', () => this.drain())
+    deps.alarms.handle('outbox', () => this.#drainAwhile())
     const [first] = deps.sql.exec('SELECT MIN(due_ms) AS due_ms FROM _outbox').toArray()
     if (first?.due_ms != null) deps.alarms.at('outbox', Number(first.due_ms))
   }
@@ -121,6 +126,19 @@ export class Outbox<D> {
     })
     this.#arm()
     await Promise.all(works)
+  }
+
+  /** An object has one alarm at a time: a step that takes long goes on by itself, and what else is due is not kept waiting. */
+  async #drainAwhile(): Promise<void> {
+    const work = this.drain()
+    const { timers } = this.#deps
+    if (timers === undefined) return await work
+    let cancel = () => {}
+    const enough = new Promise<void>((resolve) => {
+      cancel = timers.after(OUTBOX_HOLD_MS, resolve)
+    })
+    work.catch(() => {})
+    await Promise.race([work, enough]).finally(cancel)
   }
 
   /** Wakes for the first of each key that waits; what runs is looked at again after a lease, for its process may have died. */

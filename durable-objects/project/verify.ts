@@ -17,8 +17,19 @@ export function verifyProject(deps: Deps): Violation[] {
     ...verifyNetwork(deps),
     ...verifyVolume(deps),
     ...verifyImage(deps),
+    ...verifyChanges(deps),
     ...overdue.map((entry) => ({ invariant: 'no-overdue-state', project_id: deps.name, resource: `${entry.task} ${entry.key}`, message: `outbox step is ${Math.round((now - entry.deadline_ms) / 1000)} s past its deadline: ${entry.error ?? 'not tried'}` })),
   ]
+}
+
+/** The change log has every number once, and says of each change which request made it: events, history and audit are read from it. */
+function verifyChanges(deps: Deps): Violation[] {
+  const [log] = deps.storage.sql.exec("SELECT COUNT(*) AS count, MIN(seq) AS first, MAX(seq) AS last, SUM(request_id = '') AS nameless FROM _changes").toArray()
+  const count = Number(log?.count ?? 0)
+  if (count === 0) return []
+  const say = (message: string): Violation => ({ invariant: 'change-log-whole', project_id: deps.name, resource: 'change log', message })
+  const missing = Number(log?.last) - Number(log?.first) + 1 - count
+  return [...(missing > 0 ? [say(`${missing} changes between ${log?.first} and ${log?.last} are missing`)] : []), ...(Number(log?.nameless) > 0 ? [say(`${log?.nameless} changes belong to no request`)] : [])]
 }
 
 export const holdingsOf = (deps: Deps): Holdings => mergeHoldings([computeHoldings(deps), networkHoldings(deps), volumeHoldings(deps), imageHoldings(deps)])

@@ -279,8 +279,8 @@ const OPERATIONS: [number, Operation][] = [
 const WEIGHT = OPERATIONS.reduce((sum, [weight]) => sum + weight, 0)
 
 /** One random operation; answers its status, or null where there was nothing to do. */
-export async function operate(sim: SimCloud, model: Model): Promise<void> {
-  const tenant = sim.world.pick(TENANTS) ?? 'project-a'
+export async function operate(sim: SimCloud, model: Model, only?: string): Promise<void> {
+  const tenant = only ?? sim.world.pick(TENANTS) ?? 'project-a'
   let at = sim.world.random.below(WEIGHT)
   for (const [weight, operation] of OPERATIONS) {
     at -= weight

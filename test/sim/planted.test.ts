@@ -161,6 +161,8 @@ const PLANTS: Plant[] = [
   { what: 'a network uses a segment that it was not given', plant: (at) => inProject(at, 'UPDATE net_networks SET segment_id = segment_id + 1000'), breaks: ['allocation-owned'], names: () => 'network ' },
   { what: 'something is published that its owner does not have', plant: (at) => inRegion(at, "INSERT INTO published (kind, id, owner_id, audience, data, updated_ms) VALUES ('image', 'nowhere', ?, '*', '{}', 0)", TENANT), breaks: ['reference-exists'], names: () => 'image nowhere' },
   { what: 'an active image has no bytes', plant: (at) => sql(at, 'PROJECT', 'project-admin', "UPDATE images SET locations = '[]'"), breaks: ['reference-exists'], names: (at) => `image ${at.model.imageId}` },
+  { what: 'a change is missing from the log', plant: (at) => inProject(at, 'DELETE FROM _changes WHERE seq = (SELECT MIN(seq) + 2 FROM _changes)'), breaks: ['change-log-whole'], names: () => 'change log' },
+  { what: 'a change belongs to no request', plant: (at) => inProject(at, "UPDATE _changes SET request_id = '' WHERE seq = (SELECT MIN(seq) FROM _changes)"), breaks: ['change-log-whole'], names: () => 'change log' },
   { what: 'most replicas of an object are lost', plant: (at) => loseReplicas(at, 2), breaks: ['object-readable'], names: () => `object AUTH_${TENANT}/c/o` },
 ]
 

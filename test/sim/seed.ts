@@ -16,7 +16,7 @@ export const HEAL_LIMIT_MS = 90 * 60_000
 /** Virtual time between looks whether all is quiet. */
 const LOOK_EVERY_MS = 5_000
 /** Steps between looks at the safety invariants: each look reads every project. */
-export const CHECK_EVERY = 25
+export const CHECK_EVERY = 60
 
 export interface SeedResult {
   seed: number

@@ -54,9 +54,11 @@ function checkFreeRanges({ db }: Deps, report: Report): void {
 function checkPorts({ db }: Deps, report: Report): void {
   const groups = new Set(db.select({ id: t.securityGroups.id }).from(t.securityGroups).all().map((row) => row.id))
   const routers = new Set(db.select({ id: t.routers.id }).from(t.routers).all().map((row) => row.id))
+  const known = new Map<string, ReturnType<typeof findNetwork>>()
   const held = new Map(db.select().from(t.addresses).all().map((row) => [`${row.subnet_id}/${row.ip}`, row.holder_id]))
   for (const port of db.select().from(t.ports).all()) {
-    const network = findNetwork(db, port.network_id)
+    const network = known.get(port.network_id) ?? findNetwork(db, port.network_id)
+    known.set(port.network_id, network)
     if (network === null) report('reference-exists', `port ${port.id}`, `its network ${port.network_id} does not exist`)
     for (const fixed of port.fixed_ips) {
       if (network !== null && !network.subnets.some((subnet) => subnet.id === fixed.subnet_id)) report('reference-exists', `port ${port.id}`, `its subnet ${fixed.subnet_id} does not exist`)

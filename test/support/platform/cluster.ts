@@ -30,6 +30,8 @@ interface Slot {
   storage: SimStorage | null
   sockets: SimSocketState[]
   timer: ReturnType<typeof setTimeout> | null
+  /** One alarm of an object runs at a time. */
+  firing: boolean
   /** Ends of the calls under way. */
   calls: Set<() => void>
 }
@@ -65,7 +67,7 @@ export class Cluster {
     const key = `${kind}/${id}`
     let slot = this.#slots.get(key)
     if (slot === undefined) {
-      slot = { disk: newDisk(), instance: null, storage: null, sockets: [], timer: null, calls: new Set() }
+      slot = { disk: newDisk(), instance: null, storage: null, sockets: [], timer: null, firing: false, calls: new Set() }
       this.#slots.set(key, slot)
     }
     if (slot.instance === null) {
@@ -116,13 +118,13 @@ export class Cluster {
 
   /** Fires what is due, side by side; answers how many alarms ran. */
   async fireAlarms(): Promise<number> {
-    const due = [...this.#slots].filter(([, slot]) => slot.disk.alarm_ms !== null && slot.disk.alarm_ms <= this.#clock.now_ms())
+    const due = [...this.#slots].filter(([, slot]) => !slot.firing && slot.disk.alarm_ms !== null && slot.disk.alarm_ms <= this.#clock.now_ms())
     await Promise.all(due.map(([key, slot]) => this.#fire(key, slot)))
     return due.length
   }
 
   nextAlarm_ms(): number | null {
-    const times = [...this.#slots.values()].map((slot) => slot.disk.alarm_ms).filter((at): at is number => at !== null)
+    const times = [...this.#slots.values()].filter((slot) => !slot.firing).map((slot) => slot.disk.alarm_ms).filter((at): at is number => at !== null)
     return times.length === 0 ? null : Math.min(...times)
   }
 
@@ -138,7 +140,7 @@ export class Cluster {
   }
 
   #arm(key: string, slot: Slot): void {
-    if (!this.realTimers || slot.disk.alarm_ms === null) return
+    if (!this.realTimers || slot.firing || slot.disk.alarm_ms === null) return
     if (slot.timer !== null) clearTimeout(slot.timer)
     slot.timer = setTimeout(() => void (this.closed || this.#fire(key, slot)), Math.max(0, slot.disk.alarm_ms - this.#clock.now_ms()))
     slot.timer.unref?.()
@@ -147,19 +149,22 @@ export class Cluster {
   /** An alarm runs at least once: one whose handler failed, or whose object was reset meanwhile, fires again. */
   async #fire(key: string, slot: Slot): Promise<void> {
     slot.disk.alarm_ms = null
+    slot.firing = true
     const at = key.indexOf('/')
     const instance = this.instance(key.slice(0, at), key.slice(at + 1))
     let failed = false
     try {
-      await instance.alarm?.()
+      await this.#survive(key, instance.alarm?.())
     } catch {
       failed = true
+    } finally {
+      slot.firing = false
     }
     if ((failed || slot.instance !== instance) && !this.closed) {
       const again = this.#clock.now_ms() + ALARM_RETRY_MS
       slot.disk.alarm_ms = slot.disk.alarm_ms === null ? again : Math.min(slot.disk.alarm_ms, again)
-      this.#arm(key, slot)
     }
+    if (!this.closed) this.#arm(key, slot)
   }
 
   /** Bindings of one instance: once it has crashed it can call nobody. */

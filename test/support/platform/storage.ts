@@ -26,50 +26,43 @@ export const newDisk = (path = ':memory:'): SimDisk => {
 const isBlob = (value: unknown): value is Uint8Array => value instanceof Uint8Array
 const readable = (value: unknown) => (isBlob(value) ? value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength) : typeof value === 'bigint' ? Number(value) : value)
 
+/** Rows of one query. Column names may repeat (joins): raw() keeps them all, objects are made only where they are asked for. */
 class Cursor {
-  #rows: Record<string, unknown>[]
+  #arrays: unknown[][]
   #names: string[]
   #at = 0
   rowsRead: number
   rowsWritten = 0
-  constructor(names: string[], rows: Record<string, unknown>[]) {
+  constructor(names: string[], arrays: unknown[][]) {
     this.#names = names
-    this.#rows = rows
-    this.rowsRead = rows.length
+    this.#arrays = arrays
+    this.rowsRead = arrays.length
   }
   get columnNames() {
     return this.#names
   }
+  #object(values: unknown[]): Record<string, unknown> {
+    return Object.fromEntries(this.#names.map((name, i) => [name, values[i]]))
+  }
   toArray() {
-    const rest = this.#rows.slice(this.#at)
-    this.#at = this.#rows.length
-    return rest
+    const rest = this.#arrays.slice(this.#at)
+    this.#at = this.#arrays.length
+    return rest.map((values) => this.#object(values))
   }
   one() {
-    if (this.#rows.length !== 1) throw new Error(`Expected exactly one result from SQL query, but got ${this.#rows.length}.`)
-    return this.#rows[0]
+    const [only] = this.#arrays
+    if (only === undefined || this.#arrays.length !== 1) throw new Error(`Expected exactly one result from SQL query, but got ${this.#arrays.length}.`)
+    return this.#object(only)
   }
   next() {
-    const value = this.#rows[this.#at++]
-    return value === undefined ? { done: true as const, value: undefined } : { done: false as const, value }
+    const values = this.#arrays[this.#at++]
+    return values === undefined ? { done: true as const, value: undefined } : { done: false as const, value: this.#object(values) }
   }
-  *raw() {
-    for (const row of this.toArray()) yield this.#names.map((name) => row[name])
+  *raw(): Generator<unknown[]> {
+    yield* this.#arrays
   }
   [Symbol.iterator]() {
-    return this.#rows.slice(this.#at)[Symbol.iterator]()
-  }
-}
-
-/** Rows of one query whose column names may repeat (joins): node:sqlite's array mode keeps them all. */
-class RawCursor extends Cursor {
-  #arrays: unknown[][]
-  constructor(names: string[], arrays: unknown[][]) {
-    super(names, arrays.map((values) => Object.fromEntries(names.map((name, i) => [name, values[i]]))))
-    this.#arrays = arrays
-  }
-  override *raw(): Generator<unknown[]> {
-    for (const row of this.#arrays) yield row
+    return this.toArray()[Symbol.iterator]()
   }
 }
 
@@ -93,7 +86,7 @@ export class SimStorage {
     if (values.length > 100) throw new Error('too many SQL variables: an object binds at most 100 parameters')
     const { statement, names } = this.#prepare(query)
     const arrays = statement.all(...(values as never[])) as unknown as unknown[][]
-    return new RawCursor(names, arrays.map((row) => row.map(readable)))
+    return new Cursor(names, arrays.map((row) => row.map(readable)))
   }
 
   /** Statements are kept until the schema changes. */
