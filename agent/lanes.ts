@@ -1,4 +1,4 @@
-/** One thing at a time per key, different keys side by side: a machine is never rebooted in the middle of its own reconfiguration. */
+/** One thing at a time per key, in order of arrival; different keys side by side: a machine is never rebooted in the middle of its own reconfiguration. In process only. */
 export class Lanes {
   private tails = new Map<string, Promise<unknown>>()
 

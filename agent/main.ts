@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs'
 import os from 'node:os'
 import { parseArgs } from 'node:util'
 import type { HostRole } from '../schema/agent/observed.ts'
-import { messageOf } from './log.ts'
+import { messageOf, stderrLog } from './log.ts'
 
 const ROLES: readonly HostRole[] = ['compute', 'volume', 'gateway', 'object', 'image']
 
@@ -24,7 +24,7 @@ const plane = values.plane ?? (values.teardown ? '' : fail('--plane URL is missi
 const roles = (values.roles ?? ROLES.join(',')).split(',').map((role) => ROLES.find((known) => known === role) ?? fail(`unknown role '${role}'; there are ${ROLES.join(', ')}`))
 const token = values.join ?? process.env.SKYHOOK_JOIN_TOKEN ?? null
 delete process.env.SKYHOOK_JOIN_TOKEN
-const log = (event: string, fields: Record<string, unknown> = {}) => console.log(JSON.stringify({ at: new Date().toISOString(), event, ...fields }))
+const log = stderrLog
 mkdirSync(state, { recursive: true, mode: 0o700 })
 
 process.on('unhandledRejection', (error) => log('unhandled_rejection', { error: messageOf(error) }))

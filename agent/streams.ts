@@ -3,7 +3,7 @@
  * send; the receiver grants one more for each it has consumed. A slow disk or a slow client thus holds up its own stream only.
  */
 import { type AgentMessage, decodeFrame, encodeFrame, FRAME_BYTES_MAX, FRAME_LAST, type ObjectArgs, type PlaneMessage, STREAM_CREDITS } from '../schema/agent/protocol.ts'
-import { Fault } from '../schema/values/fault.ts'
+import { Fault, isFault } from '../schema/values/fault.ts'
 import type { ObjectDriver } from './drivers/object/driver.ts'
 import { type Log, messageOf } from './log.ts'
 import { wireError } from './messages.ts'
@@ -121,7 +121,8 @@ export class Streams {
       if (stream.failure !== null) return
       if (headed) this.output.send({ type: 'reset', stream: stream.id, error: messageOf(error) })
       else this.output.send({ type: 'head', stream: stream.id, ok: false, error: wireError(error) })
-      this.log('stream_failed', { op, device: args.device, hash: args.hash, error: messageOf(error) })
+      // Asking for what is not there is how the ring looks for replicas.
+      if (!isFault(error, 'not_found')) this.log('stream_failed', { op, device: args.device, hash: args.hash, error: messageOf(error) })
     }
   }
 

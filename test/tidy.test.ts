@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { VERSION } from '../schema/values/version.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 export const FILE_LINES_MAX = 400
@@ -72,4 +73,8 @@ test('banned calls', () => {
     if (!/^\/\*\*|^#!/.test(text.get(path) ?? '')) bad.push(`${path}: a module opens with a paragraph that says what it is`)
   }
   assert.deepEqual(bad, [])
+})
+
+test('one version: package.json and what plane and agents say', () => {
+  assert.equal((JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version, VERSION)
 })

@@ -2,9 +2,9 @@
 import { statfs } from 'node:fs/promises'
 import os from 'node:os'
 import type { HostFacts, HostRole } from '../../schema/agent/observed.ts'
+import { VERSION } from '../../schema/values/version.ts'
 import type { Drivers } from '../apply.ts'
 
-export const AGENT_VERSION = '0.1.0'
 /** The image service's file store: served like an object device, and in no ring. */
 export const FILE_STORE_DEVICE = 'images'
 const MIB = 1024 ** 2
@@ -35,7 +35,7 @@ export async function gatherFacts(sources: FactSources): Promise<HostFacts> {
   const cpus = os.cpus()
   return {
     hostname: sources.hostname,
-    agent_version: AGENT_VERSION,
+    agent_version: VERSION,
     roles: sources.roles,
     drivers: Object.fromEntries(Object.entries(drivers).flatMap(([kind, driver]) => (driver ? [[kind, (driver as { name: string }).name]] : []))),
     simulated: false,

@@ -17,7 +17,8 @@ import { createFakeNetworkDisk, createFakeNetworkDriver, type FakeNetworkDisk } 
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import { createFakeObjectDisk, createFakeObjectDriver, type FakeObjectDisk } from '../drivers/object/fake.ts'
 import { createFakeVolumeDisk, createFakeVolumeDriver, type FakeVolumeDisk } from '../drivers/volume/fake.ts'
-import { AGENT_VERSION, FILE_STORE_DEVICE } from '../host/facts.ts'
+import { VERSION } from '../../schema/values/version.ts'
+import { FILE_STORE_DEVICE } from '../host/facts.ts'
 import { type HostFiles, type MemoryDisk, memoryFiles } from '../host/files.ts'
 import { createIdentity, type Identity, type Join, joinOverHttp, publicKeyOf } from '../identity.ts'
 import { ImageCache } from '../images.ts'
@@ -210,7 +211,7 @@ export class SimHost {
   private async facts(drivers: Drivers): Promise<HostFacts> {
     const { name, capacity = {} } = this.options
     return {
-      hostname: name, agent_version: AGENT_VERSION, roles: this.roles(), simulated: true,
+      hostname: name, agent_version: VERSION, roles: this.roles(), simulated: true,
       drivers: Object.fromEntries(Object.entries(drivers).flatMap(([kind, driver]) => (driver ? [[kind, (driver as { name: string }).name]] : []))),
       cpu: { cores: capacity.cores ?? 64, model: 'simulated', arch: 'x86_64' }, ram_mib: capacity.ram_mib ?? 262_144, disk_gib: capacity.disk_gib ?? 10_000,
       acceleration: 'none', hypervisor_version: 7_002_000, tunnel_ip: null, storage_ip: null, physical_networks: ['public'],

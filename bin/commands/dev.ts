@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { context } from 'esbuild'
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from 'miniflare'
+import { Api, joinToken } from '../lib/api.ts'
 import { compatibilityDate } from '../lib/bundle.ts'
 import { cloudsYaml } from '../lib/clouds.ts'
 import { OBJECT_CLASSES } from '../lib/config.ts'
@@ -25,7 +26,7 @@ export async function run(args: string[]): Promise<number> {
   const config = () => convertV4MiniflareOptions({
     host: options.address, port: options.port, cf: false, log: new Log(LogLevel.WARN), modules: [{ type: 'ESModule' as const, path: out }], modulesRoot: home.run, compatibilityDate: compatibilityDate(), compatibilityFlags: ['nodejs_compat'],
     durableObjects: Object.fromEntries(Object.entries(OBJECT_CLASSES).map(([name, className]) => [name, { className, useSQLite: true }])), durableObjectsPersist: home.objects,
-    bindings: { REGION_NAME: 'RegionOne', BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, BOOTSTRAP_JOIN_TOKEN: secrets.join_token, BODY_BYTES_MAX: '0' },
+    bindings: { REGION_NAME: 'RegionOne', BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, BODY_BYTES_MAX: '0' },
   })
   const reload = async () => {
     if (running === null) running = new Miniflare(config())
@@ -42,7 +43,9 @@ export async function run(args: string[]): Promise<number> {
   await watcher.watch()
   writePrivate(home.clouds, cloudsYaml({ url, password: secrets.admin_password, region: 'RegionOne' }))
   await up
-  const agents = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, 'agent/main.ts'), '--plane', url, '--state', join(home.dir, 'sim'), '--sim', String(Math.max(1, options.hosts.simulated))], { stdio: 'inherit', env: { ...process.env, SKYHOOK_JOIN_TOKEN: secrets.join_token } })
+  const count = Math.max(1, options.hosts.simulated)
+  const token = await joinToken(new Api(url, secrets.admin_password), count)
+  const agents = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, 'agent/main.ts'), '--plane', url, '--state', join(home.dir, 'sim'), '--sim', String(count)], { stdio: 'inherit', env: { ...process.env, SKYHOOK_JOIN_TOKEN: token } })
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => resolve())
   })

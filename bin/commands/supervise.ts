@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { Api } from '../lib/api.ts'
+import { Api, joinToken } from '../lib/api.ts'
 import { type Bundles, bundle } from '../lib/bundle.ts'
 import { cloudsYaml, openrc } from '../lib/clouds.ts'
 import { hasherConfig, planeConfig } from '../lib/config.ts'
@@ -45,13 +45,13 @@ export async function supervise(home: Home, options: StartOptions, say: Say): Pr
     processes.push(...startPlane(home, options, bundles, say, save))
     const api = new Api(url, secretsOf(home).admin_password)
     await Promise.race([until('the API answers', async () => (await api.healthy()) !== null), stopped])
-    processes.push(...startAgents(home, options, bundles, url, say, save))
     await until('the admin to log in', async () => {
       await api.login()
       return true
     })
     writeAccess(home, url)
     const wanted = (options.hosts.local ? 1 : 0) + options.hosts.simulated
+    processes.push(...startAgents(home, options, bundles, url, await joinToken(api, wanted), say, save))
     await until(`${wanted} host${wanted === 1 ? '' : 's'} up`, async () => {
       const { hosts } = (await api.call('GET', '/agents/v1/hosts')) as { hosts: { name: string; up: boolean }[] }
       state.hosts = hosts.filter((host) => host.up).map((host) => host.name)
@@ -93,7 +93,7 @@ function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Sa
     symlinkSync(target, join(home.run, name))
   }
   const vars: Record<string, string> = {
-    REGION_NAME, BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, BOOTSTRAP_JOIN_TOKEN: secrets.join_token, BODY_BYTES_MAX: process.env.SKYHOOK_BODY_BYTES_MAX ?? '0',
+    REGION_NAME, BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, BODY_BYTES_MAX: process.env.SKYHOOK_BODY_BYTES_MAX ?? '0',
     POLICY_OVERRIDES: process.env.SKYHOOK_POLICY_OVERRIDES ?? '', OPTIONS: process.env.SKYHOOK_OPTIONS ?? '', PUBLIC_URL: process.env.SKYHOOK_PUBLIC_URL ?? '',
   }
   writePrivate(join(home.run, 'plane.capnp'), planeConfig({ bundle: 'worker.js', listen: `${options.address}:${options.port}`, objects_dir: home.objects, hasher_socket: hasherSocket, compatibility_date: bundles.compatibility_date, vars }))
@@ -106,8 +106,7 @@ function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Sa
   ]
 }
 
-function startAgents(home: Home, options: StartOptions, bundles: Bundles, url: string, say: Say, save: () => void): KeptProcess[] {
-  const { join_token } = secretsOf(home)
+function startAgents(home: Home, options: StartOptions, bundles: Bundles, url: string, join_token: string, say: Say, save: () => void): KeptProcess[] {
   const agent = (name: string, args: string[]) =>
     new KeptProcess({ name, argv: [process.execPath, '--max-semi-space-size=1', bundles.agent, '--plane', url, ...args], log: join(home.logs, `${name}.log`), cwd: ROOT, env: { SKYHOOK_JOIN_TOKEN: join_token } }, say, save)
   const agents: KeptProcess[] = []

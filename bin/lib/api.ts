@@ -1,6 +1,12 @@
 /** A small client of the cloud's own public API: what start, status and verify need. */
 import { Problem } from './problem.ts'
 
+/** Hosts that start with the cloud join within this time. */
+const JOIN_LIFE_S = 600
+
+/** A token for the hosts that start with the cloud: each use counts, and it is soon worthless. A host that has joined before needs none. */
+export const joinToken = async (api: Api, uses: number): Promise<string> => (await api.call('POST', '/agents/v1/join-tokens', { uses, life_s: JOIN_LIFE_S })).join_token.token
+
 export class Api {
   readonly url: string
   #password: string

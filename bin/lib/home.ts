@@ -38,14 +38,13 @@ export function writePrivate(path: string, text: string): void {
 
 export interface Secrets {
   admin_password: string
-  join_token: string
 }
 
 /** Generated once per home; never a fixed password. */
 export function secretsOf(home: Home): Secrets {
   const path = join(home.dir, 'secrets.json')
   if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as Secrets
-  const secrets: Secrets = { admin_password: randomBytes(18).toString('base64url'), join_token: `join-${randomBytes(24).toString('base64url')}` }
+  const secrets: Secrets = { admin_password: randomBytes(18).toString('base64url') }
   writePrivate(path, `${JSON.stringify(secrets, null, 2)}\n`)
   return secrets
 }

@@ -28,9 +28,8 @@ export interface Env {
   BODY_BYTES_MAX?: string
   /** JSON: policy rule -> check string, over the defaults. */
   POLICY_OVERRIDES?: string
-  /** Secret that makes the first admin and joins the first host; see docs/operate.md. */
+  /** Secret that makes the first admin; see docs/operate.md. */
   BOOTSTRAP_ADMIN_PASSWORD?: string
-  BOOTSTRAP_JOIN_TOKEN?: string
   /** JSON overrides of limits: security compliance, scheduler... */
   OPTIONS?: string
   /** Only in the simulator: its clock, randomness and log. */

@@ -33,8 +33,6 @@ export const TOKEN_CHARS_MAX = 8_192
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-export type VerifyKey = CryptoKey
-
 export const importPublicKey = (key: PublicKey): Promise<CryptoKey> =>
   crypto.subtle.importKey('jwk', { kty: 'OKP', crv: 'Ed25519', x: key.x }, { name: 'Ed25519' }, false, ['verify']) as Promise<CryptoKey>
 

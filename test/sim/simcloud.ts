@@ -59,10 +59,12 @@ export class SimCloud {
     const log = (event: string, fields: Record<string, unknown> = {}) => {
       if (this.log.length < 5_000) this.log.push(`${((world.clock.now_ms() - START_MS) / 1000).toFixed(3)} ${event} ${JSON.stringify(fields).slice(0, 300)}`)
     }
-    this.#cloud = await mintedCloud({ clock: world.clock, random: world.random, timers: world.timers, log, hop: (where) => this.#hop(where), vars: { BOOTSTRAP_JOIN_TOKEN: 'sim', REGION_NAME: 'RegionOne' } })
+    this.#cloud = await mintedCloud({ clock: world.clock, random: world.random, timers: world.timers, log, hop: (where) => this.#hop(where), vars: { REGION_NAME: 'RegionOne' } })
     this.net = new SimNet(world, this.cluster)
+    const region = this.cluster.instance('REGION', 'region')
+    const { token } = region.system('sim').hosts.createJoinToken({ uses: count })
     for (let n = 0; n < count; n++) {
-      const row = this.cluster.instance('REGION', 'region').join('sim', `key-${n}`.padEnd(43, 'A'), `sim-${n}`) as { id: string }
+      const row = region.join(token, `key-${n}`.padEnd(43, 'A'), `sim-${n}`) as { id: string }
       this.hostIds.push(row.id)
       const identity = createIdentity(row.id, generateKeyPairSync('ed25519').privateKey, world.clock)
       const disk = createFakeObjectDisk()

@@ -2,6 +2,7 @@
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import { REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
 import type { Remote } from '../../durable-objects/kernel/rpc.ts'
+import { letGo } from '../../durable-objects/kernel/sessions.ts'
 import type { ProjectSession } from '../../durable-objects/project/session.ts'
 import type { RegionSession } from '../../durable-objects/region/session.ts'
 import type { Caller } from '../../schema/values/caller.ts'
@@ -90,23 +91,24 @@ export class Context<B = any, Q = URLSearchParams> {
   }
 
   get region(): Remote<RegionSession> {
-    if (this.#region === null) this.#region = this.#keep(this.env.REGION.getByName(REGION_OBJECT_NAME).open(this.caller))
+    if (this.#region === null) this.#region = this.keep(this.env.REGION.getByName(REGION_OBJECT_NAME).open(this.caller))
     return this.#region
   }
 
   /** Another tenant's project: only after a policy said that the caller may. */
   projectById(id: string): Remote<ProjectSession> {
-    return this.#keep(this.env.PROJECT.getByName(id).open(this.caller))
+    return this.keep(this.env.PROJECT.getByName(id).open(this.caller))
   }
 
-  #keep<T>(session: T): T {
+  /** A session that ends with the request. */
+  keep<T>(session: T): T {
     this.#opened.push(session)
     return session
   }
 
   /** Lets go of the sessions: an object keeps one alive until it is told. Called once the answer is made. */
   release(): void {
-    for (const session of this.#opened.splice(0)) (session as { [Symbol.dispose]?(): void })[Symbol.dispose]?.()
+    for (const session of this.#opened.splice(0)) letGo(session)
   }
 
   /** Projects that may own the resource, by its id's tag; the caller's own first. */

@@ -7,7 +7,6 @@ export type Version = readonly [number, number]
 
 export const formatVersion = (version: Version): string => `${version[0]}.${version[1]}`
 export const compareVersions = (a: Version, b: Version): number => a[0] - b[0] || a[1] - b[1]
-export const atLeast = (version: Version, minor: number): boolean => version[1] >= minor
 
 const parse = (text: string): Version | null => {
   const match = /^(\d+)\.(\d+)$/.exec(text.trim())

@@ -11,7 +11,6 @@ import { domainRoutes } from './domains/routes.ts'
 import { endpointFilterPolicies, endpointFilterRoutes } from './endpoint-filter/routes.ts'
 import { endpointPolicies, endpointRoutes } from './endpoints/routes.ts'
 import { groupRoutes } from './groups/routes.ts'
-import { lettingGo } from './kernel/http.ts'
 import { limitPolicies, limitRoutes } from './limits/routes.ts'
 import { policyPolicies, policyRoutes } from './policies/routes.ts'
 import { domainPolicies, projectPolicies } from './projects/policy.ts'
@@ -30,7 +29,7 @@ export const identity: Service = {
   routes: [
     ...discoveryRoutes, ...tokenRoutes, ...domainRoutes, ...projectRoutes, ...userRoutes, ...groupRoutes, ...roleRoutes, ...assignmentRoutes, ...regionRoutes, ...serviceRoutes, ...endpointRoutes,
     ...policyRoutes, ...consumerRoutes, ...endpointFilterRoutes, ...credentialRoutes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes,
-  ].map(lettingGo),
+  ],
   policies: [
     ...tokenPolicies, ...domainPolicies, ...projectPolicies, ...userPolicies, ...groupPolicies, ...rolePolicies, ...assignmentPolicies, ...regionPolicies, ...servicePolicies, ...endpointPolicies,
     ...policyPolicies, ...consumerPolicies, ...endpointFilterPolicies, ...credentialPolicies, ...applicationCredentialPolicies, ...trustPolicies, ...domainConfigPolicies, ...limitPolicies,

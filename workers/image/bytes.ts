@@ -7,7 +7,7 @@ import type { Env } from '../../durable-objects/kernel/env.ts'
 import type { ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
 import type { ImageLocation } from '../../schema/project/image.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
-import { onRegion } from './sessions.ts'
+import { onRegion } from '../../durable-objects/kernel/sessions.ts'
 import { deleteInternal, getInternal, putInternal } from '../object/internal.ts'
 
 export const STORES = ['object', 'file'] as const

@@ -9,7 +9,7 @@ import type { Context } from '../http/context.ts'
 import { defaultStore, getBytes } from './bytes.ts'
 import type { ImageData } from './images/views.ts'
 import { locate } from './locate.ts'
-import { onProject } from './sessions.ts'
+import { onProject } from '../../durable-objects/kernel/sessions.ts'
 import { takeBytes } from './upload.ts'
 
 export interface FoundImage {

@@ -2,9 +2,7 @@
 import { RpcTarget } from 'cloudflare:workers'
 import { sql } from 'drizzle-orm'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
-import type { Fold } from '../../durable-objects/project/peers.ts'
 import type { QuotaSpec } from '../../durable-objects/project/quota.ts'
-import type { Kind } from '../../schema/agent/desired.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import { ImagesStore } from './images/store.ts'
 import { MetadefsStore } from './metadefs/store.ts'
@@ -31,7 +29,6 @@ export class ImageStores extends RpcTarget {
 
 export const imageStores = (deps: Deps, caller: Caller): ImageStores => new ImageStores(deps, caller)
 export { imageTasks }
-export const imageFolds = (_deps: Deps): Partial<Record<Kind, Fold>> => ({})
 
 const MIB = 1024 * 1024
 /** Sizes in MiB, as upstream's unified limits of the image service. */

@@ -7,7 +7,7 @@ import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import { REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
 import { images } from '../../schema/project/image.ts'
 import { dataOf } from './images/store.ts'
-import { onRegion } from './sessions.ts'
+import { onRegion } from '../../durable-objects/kernel/sessions.ts'
 
 export const PUBLISHED_IMAGE = 'image'
 export const PUBLISHED_ALIAS = 'image-alias'

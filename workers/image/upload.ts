@@ -7,7 +7,7 @@ import { Fault, isFault } from '../../schema/values/fault.ts'
 import { matches } from '../../schema/values/image-format.ts'
 import { chooseLocation, deleteBytes, putBytes } from './bytes.ts'
 import type { ImagesStore } from './images/store.ts'
-import { onProject } from './sessions.ts'
+import { onProject } from '../../durable-objects/kernel/sessions.ts'
 
 export const ALIVE_INTERVAL_MS = 60_000
 

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
-import { REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
+import { onRegion } from '../../durable-objects/kernel/sessions.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import type { HostRow } from '../agents/hosts/store.ts'
 import { type Assignment, PART_POWER_DEFAULT, REPLICAS_DEFAULT, type RingDevice, balanceReport, rebalance } from './ring.ts'
@@ -55,12 +55,7 @@ export class RingStore {
 
   /** Asks the region for hosts and takes over what changed. Returns the ring's version. */
   async refresh(): Promise<number> {
-    const session = this.#deps.env.REGION.getByName(REGION_OBJECT_NAME).system('ring-refresh')
-    try {
-      return this.sync(await session.hosts.list())
-    } finally {
-      ;(session as { [Symbol.dispose]?(): void })[Symbol.dispose]?.()
-    }
+    return this.sync(await onRegion(this.#deps.env, 'ring-refresh', (region) => region.hosts.list()))
   }
 
   sync(hosts: Pick<HostRow, 'id' | 'availability_zone' | 'facts'>[]): number {

@@ -1,6 +1,4 @@
 /** Swift's timestamps: seconds with five decimals, fixed width, so that text order is time order. The newest wins everywhere. */
-import { Fault } from '../../schema/values/fault.ts'
-
 /** Ticks of 10 microseconds: five decimals as an integer, exact in a double until the year 4000. */
 const TICKS_PER_MS = 100
 
@@ -31,10 +29,4 @@ export const httpDate = (timestamp: string): string => new Date(Math.ceil(Number
 export const listingTime = (timestamp: string): string => {
   const ticks = parseTicks(timestamp)
   return `${new Date(Math.floor(ticks / 100_000) * 1000).toISOString().slice(0, 19)}.${String(ticks % 100_000).padStart(5, '0')}0`
-}
-
-/** A client's X-Timestamp is honoured only by container sync; this checks its form. */
-export function checkTimestamp(text: string): string {
-  if (!/^\d{1,10}(\.\d{1,5})?$/.test(text)) throw new Fault('bad_request', 'Invalid X-Timestamp header.')
-  return formatTicks(parseTicks(text))
 }

@@ -9,7 +9,7 @@ import { systemCaller } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Tasks, TaskEntry } from '../../durable-objects/kernel/outbox.ts'
-import { onProject } from '../image/sessions.ts'
+import { onProject } from '../../durable-objects/kernel/sessions.ts'
 import { deleteInternal } from '../object/internal.ts'
 import { EVENTS, findBackup, findSnapshot, findVolume, tell, writeBackup, writeSnapshot, writeVolume } from './rows.ts'
 

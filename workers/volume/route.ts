@@ -2,7 +2,6 @@
  * Routes of this service live under /v3/{project_id}, which must be the token's project, and from 3.67 on also without it (cinder/api/__init__.py). One declaration
  * makes both.
  */
-import type { GenericSchema } from 'valibot'
 import type { Context } from '../http/context.ts'
 import { type Route, route } from '../http/route.ts'
 import { Fault } from '../../schema/values/fault.ts'
@@ -42,5 +41,3 @@ export const param = (ctx: Context, name: string): string => {
     throw new Fault('bad_request', 'Malformed request url')
   }
 }
-
-export type Schema = GenericSchema

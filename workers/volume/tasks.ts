@@ -12,7 +12,7 @@ import { endExtend } from './folds.ts'
 import { currentItem, type PushPayload, volumeItem } from './items.ts'
 import { attachmentsOf, EVENTS, findSnapshot, findVolume, tell, writeVolume } from './rows.ts'
 import type { VolumeScheduler } from './scheduler/store.ts'
-import { onRegion } from '../image/sessions.ts'
+import { onRegion } from '../../durable-objects/kernel/sessions.ts'
 import { transferTasks } from './transfers/tasks.ts'
 
 const DAY_MS = 24 * 3_600_000

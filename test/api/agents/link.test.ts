@@ -8,7 +8,7 @@ import { type TestCloud, mintedCloud } from '../../support/cloud.ts'
 
 let cloud: TestCloud
 before(async () => {
-  cloud = await mintedCloud({ vars: { BOOTSTRAP_JOIN_TOKEN: 'boot' } })
+  cloud = await mintedCloud()
 })
 after(() => cloud.close())
 

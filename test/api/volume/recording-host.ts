@@ -96,11 +96,12 @@ export const facts = (hostname: string, roles: HostRole[], more: Partial<HostFac
 /** A minted cloud with `names.length` recording hosts that are up with all roles. */
 export async function recordingCloud(options: { hosts?: string[]; vars?: Record<string, string>; facts?: Partial<HostFacts>; clock?: Clock } = {}): Promise<{ cloud: TestCloud; record: Recorded; hosts: Record<string, string>; settle(): Promise<void> }> {
   const record = newRecord()
-  const cloud = await mintedCloud({ ...(options.clock === undefined ? {} : { clock: options.clock }), vars: { BOOTSTRAP_JOIN_TOKEN: 'join-test', OPTIONS: JSON.stringify({ image: { default_store: 'file' } }), ...options.vars }, classes: { HOST: recordingHost(record) as never } })
+  const cloud = await mintedCloud({ ...(options.clock === undefined ? {} : { clock: options.clock }), vars: { OPTIONS: JSON.stringify({ image: { default_store: 'file' } }), ...options.vars }, classes: { HOST: recordingHost(record) as never } })
   const hosts: Record<string, string> = {}
   const region = cloud.env.REGION.getByName('region')
+  const { token } = cloud.cluster.instance('REGION', 'region').system('test').hosts.createJoinToken({ uses: 100 })
   for (const name of options.hosts ?? ['alpha', 'beta']) {
-    const host = await region.join('join-test', `key-${name}`, name)
+    const host = await region.join(token, `key-${name}`, name)
     await region.hostReport(host.id, true, facts(name, ['compute', 'volume', 'image'], options.facts))
     hosts[name] = host.id
   }

@@ -8,7 +8,7 @@ export const joinRequest = object({
 })
 
 export const joinTokenRequest = strictObject({
-  uses: optional(pipe(number(), integer(), minValue(1), maxValue(1_000))),
+  uses: optional(pipe(number(), integer(), minValue(1), maxValue(10_000))),
   life_s: optional(pipe(number(), integer(), minValue(60), maxValue(30 * 86_400))),
 })
 

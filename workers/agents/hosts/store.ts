@@ -1,6 +1,6 @@
 /** Hosts of the region: joined with a one-time token, known by their own key, up while they answer echoes. Runs in the Region object. */
 import { RpcTarget } from 'cloudflare:workers'
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import type { HostFacts, HostRole } from '../../../schema/agent/observed.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
@@ -58,7 +58,7 @@ export class HostsStore extends RpcTarget {
 
   /** A new one-time token (`uses` hosts may join with it). Only its hash is kept. */
   createJoinToken(options: { uses?: number; life_ms?: number } = {}): { token: string; expires_ms: number } {
-    const token = `join-${randomBytes(24).toString('base64url')}`
+    const token = `join-${Buffer.from(this.#deps.random.bytes(24)).toString('base64url')}`
     const now = this.#deps.clock.now_ms()
     const expires_ms = now + (options.life_ms ?? JOIN_TOKEN_LIFE_MS)
     this.#rows('INSERT INTO join_tokens (token_hash, created_ms, expires_ms, uses_left, created_by) VALUES (?, ?, ?, ?, ?)', hashOf(token), now, expires_ms, options.uses ?? 1, this.#caller.user_id)
@@ -70,8 +70,7 @@ export class HostsStore extends RpcTarget {
     const [known] = this.#rows('SELECT * FROM hosts WHERE public_key = ?', publicKey)
     if (known !== undefined) return toHost(known)
     return this.#deps.commit(this.#caller, (tx) => {
-      const bootstrap = this.#deps.env.BOOTSTRAP_JOIN_TOKEN
-      if (bootstrap === undefined || bootstrap === '' || hashOf(bootstrap) !== hashOf(token)) this.#useToken(token, now)
+      this.#useToken(token, now)
       const id = this.#deps.ids.uuid()
       let name = hostname
       for (let n = 2; this.#rows('SELECT id FROM hosts WHERE name = ?', name).length > 0; n++) name = `${hostname}-${n}`

@@ -1,11 +1,10 @@
 /** Health for everyone, and for administrators the invariants of DESIGN checked on the running cloud (`skyhook verify`). */
 import { Fault } from '../../../schema/values/fault.ts'
+import { VERSION } from '../../../schema/values/version.ts'
 import type { Context } from '../../http/context.ts'
 import type { Route } from '../../http/route.ts'
 import { route } from '../../http/route.ts'
 import { OBJECTS_DEFAULT, type VerifyReport, verifyCloud } from './verify.ts'
-
-export const VERSION = '0.1.0'
 
 /** `objects`: how many objects have their replicas counted. */
 async function verify({ region, env, query, now_ms }: Context): Promise<VerifyReport> {

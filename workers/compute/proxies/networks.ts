@@ -6,7 +6,7 @@ import type { PolicyRule } from '../../http/policy.ts'
 import { reply, route } from '../../http/route.ts'
 import type { FloatingIpRecord } from '../../network/floating-ips/store.ts'
 import { showNetwork, visibleNetworks } from '../../network/networks/routes.ts'
-import { isIPv4, isIPv6 } from '../common/ip.ts'
+import { isIPv4, isIPv6 } from '../../../schema/values/ip.ts'
 import { decoded } from '../common/texts.ts'
 import type { Project } from '../servers/access.ts'
 

@@ -1,6 +1,6 @@
 /** Bodies of servers, by microversion (nova/api/openstack/compute/schemas/servers.py). */
 import * as v from 'valibot'
-import { isIPv4, isIPv6 } from '../common/ip.ts'
+import { canonicalIp, isIPv4, isIPv6 } from '../../../schema/values/ip.ts'
 import { bool, description, integer, metadata, name, shape, text, uuid, wrap } from '../common/schemas.ts'
 
 export interface NetworkRequest {
@@ -64,8 +64,8 @@ export interface CreateServer {
 }
 
 const ipv4 = v.pipe(v.string(), v.check((value) => value === '' || isIPv4(value), 'must be an IPv4 address'))
-/** RFC 5952, as the platform writes the host of a URL. */
-const shortIPv6 = (value: string): string => (value === '' ? '' : new URL(`http://[${value}]`).hostname.slice(1, -1))
+/** RFC 5952, as upstream shows it. */
+const shortIPv6 = (value: string): string => canonicalIp(value) ?? ''
 const ipv6 = v.pipe(v.string(), v.check((value) => value === '' || isIPv6(value), 'must be an IPv6 address'), v.transform(shortIPv6))
 const anyIp = v.pipe(v.string(), v.check((value) => isIPv4(value) || isIPv6(value), 'must be an IP address'))
 export const tag = v.pipe(text(60, 1), v.regex(/^[^,/]*$/, 'must not have a comma or a slash'))
@@ -172,7 +172,6 @@ export const rebuildServer = (minor: number) =>
   )
 
 export const resizeServer = shape<{ flavorRef: string; 'OS-DCF:diskConfig'?: string }>({ flavorRef, 'OS-DCF:diskConfig': v.optional(diskConfig) })
-export const imageName = name
 export const metadataBody = wrap('metadata', metadata)
 export const metaBody = wrap('meta', metadata)
 export const tagsBody = wrap('tags', v.pipe(v.array(tag, 'must be a list'), v.maxLength(50, 'has too many tags: at most 50')))

@@ -1,6 +1,6 @@
 /** Resize on the host where the server is: both sizes are held until the tenant confirms or reverts. */
 import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
-import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
+import { onRegion } from '../../../durable-objects/kernel/sessions.ts'
 import type { TaskEntry } from '../../../durable-objects/kernel/outbox.ts'
 import type { ServerRow } from '../../../schema/project/compute.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
@@ -18,7 +18,7 @@ export async function resizeStep(deps: Deps, row: ServerRow, entry: TaskEntry): 
   const disk_gib = (onVolume ? 0 : row.flavor.disk_gib) + row.flavor.ephemeral_gib + Math.ceil(row.flavor.swap_mib / 1024)
   let refusal: { message: string; details: string } | null = null
   try {
-    await deps.env.REGION.getByName(REGION_OBJECT_NAME).system(entry.request_id).compute.scheduler.resize(row.id, resize.kept_consumer, { vcpus: row.vcpus, ram_mib: row.ram_mib, disk_gib })
+    await onRegion(deps.env, entry.request_id, (region) => region.compute.scheduler.resize(row.id, resize.kept_consumer, { vcpus: row.vcpus, ram_mib: row.ram_mib, disk_gib }))
   } catch (error) {
     if (!isFault(error) || error.type !== 'NoValidHost') throw error
     const funnel = funnelText((error.details as { funnel?: FunnelStep[] } | undefined)?.funnel ?? [])

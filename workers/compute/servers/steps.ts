@@ -3,7 +3,7 @@
  * row, does what the row still needs, and writes only if the row still needs it afterwards.
  */
 import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
-import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
+import { onRegion } from '../../../durable-objects/kernel/sessions.ts'
 import type { Task, TaskEntry, Tasks } from '../../../durable-objects/kernel/outbox.ts'
 import { peersOf } from '../../../durable-objects/project/peers.ts'
 import type { ServerRow } from '../../../schema/project/compute.ts'
@@ -24,7 +24,6 @@ interface ServerPayload {
   server_id: string
 }
 
-const region = (deps: Deps, requestId: string) => deps.env.REGION.getByName(REGION_OBJECT_NAME).system(requestId).compute.scheduler
 const asCaller = (row: ServerRow, entry: TaskEntry): Caller => ({ ...systemCaller(entry.request_id), user_id: row.user_id, project_id: null })
 
 const needsPlace = (row: ServerRow) => row.host_id === null && (row.task_state === 'scheduling' || row.task_state === 'unshelving')
@@ -56,7 +55,7 @@ async function findPlace(deps: Deps, row: ServerRow, entry: TaskEntry): Promise<
   if (exhausted(row)) return deps.commit(asCaller(row, entry), (tx) => giveUp(tx, row.id))
   let claim: Claim
   try {
-    claim = await region(deps, entry.request_id).place(placeRequest(deps, row))
+    claim = await onRegion(deps.env, entry.request_id, (region) => region.compute.scheduler.place(placeRequest(deps, row)))
   } catch (error) {
     if (!isFault(error) || error.type !== 'NoValidHost') throw error
     const funnel = (error.details as { funnel?: FunnelStep[] } | undefined)?.funnel ?? []
@@ -127,7 +126,9 @@ const convergeTask: Task<Deps> = {
 const releaseTask: Task<Deps> = {
   deadline_ms: 24 * 3_600_000,
   run: async (deps, { consumers }: { consumers: string[] }, entry) => {
-    for (const consumer of consumers) await region(deps, entry.request_id).release(consumer)
+    await onRegion(deps.env, entry.request_id, async ({ compute }) => {
+      for (const consumer of consumers) await compute.scheduler.release(consumer)
+    })
   },
 }
 
@@ -135,7 +136,7 @@ const releaseTask: Task<Deps> = {
 const unresizeTask: Task<Deps> = {
   deadline_ms: 24 * 3_600_000,
   run: async (deps, { consumer, kept }: { consumer: string; kept: string }, entry) => {
-    await region(deps, entry.request_id).revert(consumer, kept)
+    await onRegion(deps.env, entry.request_id, (region) => region.compute.scheduler.revert(consumer, kept))
   },
 }
 

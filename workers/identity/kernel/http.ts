@@ -6,7 +6,6 @@ import { isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { nextUrl } from '../../http/pagination.ts'
 import type { Target } from '../../http/policy.ts'
-import type { Route } from '../../http/route.ts'
 import type { Login } from '../tokens/login.ts'
 
 interface Opened {
@@ -28,28 +27,16 @@ function openedOf(ctx: Context): Opened {
 /** One session per request: the object admits the caller once. */
 export function realmOf(ctx: Context): Remote<IdentitySession> {
   const own = openedOf(ctx)
-  own.session ??= ctx.env.IDENTITY.getByName(IDENTITY_NAME).open(ctx.caller)
+  own.session ??= ctx.keep(ctx.env.IDENTITY.getByName(IDENTITY_NAME).open(ctx.caller))
   return own.session
 }
 
 /** The way in for those who have no token, or whose old password is the credential. */
 export function loginOf(ctx: Context): Remote<Login> {
   const own = openedOf(ctx)
-  own.login ??= ctx.env.IDENTITY.getByName(IDENTITY_NAME).login()
+  own.login ??= ctx.keep(ctx.env.IDENTITY.getByName(IDENTITY_NAME).login())
   return own.login
 }
-
-/** The route, letting go of its sessions once it is answered: an object keeps one alive until it is told. */
-export const lettingGo = (spec: Route): Route => ({
-  ...spec,
-  handle: async (ctx) => {
-    try {
-      return await spec.handle(ctx)
-    } finally {
-      for (const stub of Object.values(openedOf(ctx))) (stub as { [Symbol.dispose]?(): void })[Symbol.dispose]?.()
-    }
-  },
-})
 
 /** Loads a row and authorizes on it. Who may see nothing of the kind gets 403 whether it exists or not (as upstream); who may gets the 404. */
 export async function authorized<T>(ctx: Context, rule: string, load: Promise<T>, target: (row: T) => Target): Promise<T> {

@@ -105,6 +105,3 @@ export function merged<R>(before: R, values: Partial<R>): R {
 }
 
 export const exists = (db: Db, table: IdTable, id: string): boolean => db.select({ id: table.id }).from(table as never).where(eq(table.id, id)).get() !== undefined
-
-/** True where a unique index refused: upstream answers 409. */
-export const isUniqueError = (error: unknown): boolean => String((error as Error)?.message ?? error).includes('UNIQUE constraint failed') || String(((error as Error)?.cause as Error | undefined)?.message ?? '').includes('UNIQUE constraint failed')

@@ -1,5 +1,5 @@
 /** Bodies of image requests: what a client may set, and what upstream refuses by name (glance/api/v2/images.py: RequestDeserializer). Pure. */
-import { boolean, type InferOutput, integer, maxLength, maxValue, minValue, nullish, number, objectWithRest, optional, picklist, pipe, regex, string, array } from 'valibot'
+import { boolean, integer, maxLength, maxValue, minValue, nullish, number, objectWithRest, optional, picklist, pipe, regex, string, array } from 'valibot'
 import type { Visibility } from '../../../schema/project/image.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 
@@ -34,7 +34,6 @@ const fields = {
 }
 
 export const createBody = objectWithRest({ ...fields, id: optional(pipe(string(), regex(/^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$/, 'does not look like a UUID'))) }, string('is not of type string'))
-export type CreateBody = InferOutput<typeof createBody>
 /** One attribute of a PATCH, checked as in a create. */
 export const patchBody = objectWithRest(fields, string('is not of type string'))
 

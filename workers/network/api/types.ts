@@ -1,6 +1,6 @@
 /** Words of Neutron's bodies as schemas. Values come out normal: booleans as booleans, addresses and blocks as canonical text. */
 import * as v from 'valibot'
-import { formatCidr, formatIp, parseCidr, parseIp, parseMac } from '../ip.ts'
+import { formatCidr, formatIp, parseCidr, parseIp, parseMac } from '../../../schema/values/ip.ts'
 
 export const NAME_CHARS_MAX = 255
 

@@ -11,7 +11,8 @@ import { systemCaller } from '../../../schema/values/caller.ts'
 import { bumped } from '../api/standard.ts'
 import { compileSubnet } from '../plane/compile.ts'
 import { DHCP_OWNER, type PublishedNetwork, subnetsOf } from '../plane/known.ts'
-import { withOwner, withRegion } from '../plane/sessions.ts'
+import { withOwner } from '../plane/sessions.ts'
+import { onRegion } from '../../../durable-objects/kernel/sessions.ts'
 import { touch } from '../plane/touch.ts'
 
 /** A step that is never given up waits this long before it is promised anew. */
@@ -50,7 +51,7 @@ async function settleNow(deps: Deps, networkId: string, requestId: string, wante
   const row = rowOf(deps.db, networkId)
   if (row === undefined) {
     await region.publish('network', networkId, deps.name, [], null)
-    await withRegion(deps, requestId, (session) => session.network.segments.release(networkId))
+    await onRegion(deps.env, requestId, (session) => session.network.segments.release(networkId))
     return
   }
   if (row.segment_id === null) await giveSegment(deps, row, requestId, wanted)
@@ -63,7 +64,7 @@ async function settleNow(deps: Deps, networkId: string, requestId: string, wante
 }
 
 async function giveSegment(deps: Deps, row: NetworkRow, requestId: string, wanted: number | null): Promise<void> {
-  const segment_id = await withRegion(deps, requestId, (region) => region.network.segments.allocate(row.id, deps.name, wanted))
+  const segment_id = await onRegion(deps.env, requestId, (region) => region.network.segments.allocate(row.id, deps.name, wanted))
   deps.commit(systemCaller(requestId), (tx) => {
     const now = rowOf(tx.db, row.id)
     if (now === undefined || now.segment_id !== null) return

@@ -3,7 +3,6 @@ import type { Given } from '../api/attributes.ts'
 import { DESCRIPTION_CHARS_MAX, standardAttributes } from '../api/standard.ts'
 import { boolean, hints, integer, oneOf, orNull, text } from '../api/types.ts'
 
-export const MTU_MIN = 68
 export const MTU_MAX = 65_535
 /** What one overlay frame carries of a 1500-byte underlay; and a flat provider network, all of it. */
 export const TENANT_MTU = 1_450

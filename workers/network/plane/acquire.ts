@@ -12,7 +12,8 @@ import { sharedWith } from '../networks/views.ts'
 import type { ClaimRequest } from './foreign.ts'
 import type { Claim, PublishedNetwork } from './known.ts'
 import type { NetworkStores } from '../project.ts'
-import { withOwner, withRegion } from './sessions.ts'
+import { withOwner } from './sessions.ts'
+import { onRegion } from '../../../durable-objects/kernel/sessions.ts'
 import { isOwn } from './touch.ts'
 
 const isAdmin = (caller: Caller) => caller.roles.includes('admin')
@@ -20,7 +21,7 @@ const isAdmin = (caller: Caller) => caller.roles.includes('admin')
 /** Another project's network: published to this one, or (for an admin) any. Null where it is this project's own. */
 export async function foreignNetwork(deps: Deps, caller: Caller, networkId: string): Promise<PublishedNetwork | null> {
   if (isOwn(deps.db, networkId)) return null
-  const published = await withRegion(deps, caller.request_id, (region) => region.directory.publishedById('network', networkId, deps.name))
+  const published = await onRegion(deps.env, caller.request_id, (region) => region.directory.publishedById('network', networkId, deps.name))
   if (published !== null) return published.data as PublishedNetwork
   const found = await amongOwners(deps, caller, networkId, (network) => network.networks.describe(networkId))
   if (found === null) throw notFound('network', networkId)
@@ -29,7 +30,7 @@ export async function foreignNetwork(deps: Deps, caller: Caller, networkId: stri
 
 /** The network of a subnet that is not this project's. */
 export async function foreignNetworkOfSubnet(deps: Deps, caller: Caller, subnetId: string): Promise<PublishedNetwork> {
-  const published = (await withRegion(deps, caller.request_id, (region) => region.directory.published('network', deps.name))).map((one) => one.data as PublishedNetwork)
+  const published = (await onRegion(deps.env, caller.request_id, (region) => region.directory.published('network', deps.name))).map((one) => one.data as PublishedNetwork)
   const shared = published.find((network) => network.owner_id !== deps.name && sharedWith(network, deps.name) && network.rows.subnets.some((subnet) => subnet.id === subnetId))
   const found = shared ?? (await amongOwners(deps, caller, subnetId, async (network) => await network.networks.describe((await network.subnets.get(subnetId)).network_id)))
   if (found === null) throw notFound('subnet', subnetId)
@@ -39,7 +40,7 @@ export async function foreignNetworkOfSubnet(deps: Deps, caller: Caller, subnetI
 /** For an admin: what one of the projects that may own the id says. */
 async function amongOwners<T>(deps: Deps, caller: Caller, id: string, ask: (network: Remote<NetworkStores>) => Promise<T>): Promise<T | null> {
   if (!isAdmin(caller)) return null
-  for (const owner of await withRegion(deps, caller.request_id, (region) => region.directory.projectsByTag(tagOf(id)))) {
+  for (const owner of await onRegion(deps.env, caller.request_id, (region) => region.directory.projectsByTag(tagOf(id)))) {
     if (owner === deps.name) continue
     try {
       return await withOwner(deps, owner, caller.request_id, ask)

@@ -3,7 +3,7 @@ import { and, asc, desc, eq, lte } from 'drizzle-orm'
 import type { Db, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { type FixedIp, type SubnetRow, addresses, freeRanges } from '../../../schema/project/network.ts'
 import { addressAllocated, invalidAddress, invalidForSubnet, invalidInput, noAddresses } from '../faults.ts'
-import { cidrFrom, contains, eui64, formatIp, ipOf, keyOf, valueOfKey } from '../ip.ts'
+import { cidrFrom, contains, eui64, formatIp, ipOf, keyOf, valueOfKey } from '../../../schema/values/ip.ts'
 import { type FreeRanges, type Range, giveBack, rangesWithout, takeExact, takeLowest } from '../ipam.ts'
 import { isAutoAddressed } from './known.ts'
 

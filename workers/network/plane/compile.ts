@@ -1,7 +1,7 @@
 /** Rows -> what a host needs. Pure: the same rows always compile to the same text, so that "nothing changed" can be seen by comparing. */
 import type { NetworkSpec, PortSpec, RouterSpec, SecurityRule, SubnetSpec } from '../../../schema/agent/desired.ts'
 import type { FloatingIpRow, NetworkRow, PortRow, RouterRow, SecurityGroupRuleRow, SubnetRow } from '../../../schema/project/network.ts'
-import { cidrFrom } from '../ip.ts'
+import { cidrFrom } from '../../../schema/values/ip.ts'
 
 export interface Peer {
   host_id: string

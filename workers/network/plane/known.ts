@@ -4,7 +4,6 @@ import type { Db, Tx } from '../../../durable-objects/kernel/deps.ts'
 import type { ForeignNetwork } from '../../../durable-objects/project/peers.ts'
 import { type FixedIp, type NetworkRow, type SubnetRow, foreignNetworks, networks, ports, subnets } from '../../../schema/project/network.ts'
 import { notFound } from '../faults.ts'
-import { ipOf, cidrFrom, contains } from '../ip.ts'
 
 /** What is published of a network: enough to list it, to use it and to compile what hosts need. */
 export interface PublishedNetwork extends ForeignNetwork {
@@ -77,6 +76,5 @@ export function chunked<T>(list: readonly T[]): T[][] {
   return parts
 }
 
-export const holdsAddress = (subnet: SubnetRow, text: string): boolean => contains(cidrFrom(subnet.cidr), ipOf(text))
 /** Subnets in which a port gives itself its address (RFC 4862), or gets it from its MAC. */
 export const isAutoAddressed = (subnet: Pick<SubnetRow, 'ip_version' | 'ipv6_address_mode'>): boolean => subnet.ip_version === 6 && (subnet.ipv6_address_mode === 'slaac' || subnet.ipv6_address_mode === 'dhcpv6-stateless')

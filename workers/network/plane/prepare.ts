@@ -11,7 +11,7 @@ import { sharedWith } from '../networks/views.ts'
 import { claimOn, foreignNetwork, releaseNow, withClaims } from './acquire.ts'
 import { type Claim, type PublishedNetwork, subnetsOf } from './known.ts'
 import type { ForeignRequest } from './peer.ts'
-import { withRegion } from './sessions.ts'
+import { onRegion } from '../../../durable-objects/kernel/sessions.ts'
 
 /** One entry of Nova's `networks`. */
 export interface RequestedNetwork {
@@ -75,7 +75,7 @@ export class ServerNetworks extends RpcTarget {
   async #byDefault(auto: boolean): Promise<RequestedNetwork[]> {
     const { db } = this.#deps
     const own = db.select({ id: networks.id }).from(networks).where(eq(networks.external, false)).all().map((row) => row.id).filter((id) => subnetsOf(db, id).length > 0)
-    const published = await withRegion(this.#deps, this.#caller.request_id, (region) => region.directory.published('network', this.#deps.name))
+    const published = await onRegion(this.#deps.env, this.#caller.request_id, (region) => region.directory.published('network', this.#deps.name))
     const shared = published.map((one) => one.data as PublishedNetwork).filter((network) => network.owner_id !== this.#deps.name && !network.external && sharedWith(network, this.#deps.name) && network.rows.subnets.length > 0).map((network) => network.id)
     const all = [...new Set([...own, ...shared])]
     if (all.length > 1 && !(auto && own.length === 1)) throw conflict('NetworkAmbiguous', 'Multiple possible networks found, use a Network ID to be more specific.')

@@ -9,11 +9,11 @@ import type { DesiredItem } from '../../../schema/agent/desired.ts'
 import { carriers, floatingIps, hosted, items, networks, ports, routers, securityGroupRules } from '../../../schema/project/network.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
 import type { HostRow } from '../../agents/hosts/store.ts'
-import { ipOf } from '../ip.ts'
+import { ipOf } from '../../../schema/values/ip.ts'
 import { REPEAT_MS } from '../networks/publish.ts'
 import { type Peer, compileNetwork, compilePort, compileRouter, expandRules } from './compile.ts'
 import { DHCP_OWNER, INTERFACE_OWNER, chunked, subnetIndex, subnetsOf } from './known.ts'
-import { withRegion } from './sessions.ts'
+import { onRegion } from '../../../durable-objects/kernel/sessions.ts'
 import { type ItemKind, hostsUsing, usesGroup } from './touch.ts'
 
 /** Items compiled in one go. */
@@ -46,7 +46,7 @@ export const networkSync: Task<Deps> = {
 async function hostsNeeded(deps: Deps, requestId: string, dirty: readonly Key[]): Promise<Map<string, HostRow>> {
   const needed = dirty.some(({ kind, id }) => hostsOf(deps, kind, id).length > 0)
   if (!needed) return new Map()
-  const rows = await withRegion(deps, requestId, (region) => region.hosts.list())
+  const rows = await onRegion(deps.env, requestId, (region) => region.hosts.list())
   return new Map(rows.flatMap((row) => [[row.name, row], [row.id, row]] as [string, HostRow][]))
 }
 

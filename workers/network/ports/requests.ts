@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import type { Given } from '../api/attributes.ts'
 import { standardAttributes } from '../api/standard.ts'
 import { boolean, ip, list, listOrNull, mac, made, oneOf, orNull, record, text, uuid, uuids } from '../api/types.ts'
-import { parseCidr, parseIp, formatCidr, formatIp } from '../ip.ts'
+import { parseCidr, parseIp, formatCidr, formatIp } from '../../../schema/values/ip.ts'
 
 export const FIXED_IPS_MAX = 64
 export const PAIRS_MAX = 100

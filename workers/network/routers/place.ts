@@ -5,7 +5,7 @@ import type { Task } from '../../../durable-objects/kernel/outbox.ts'
 import { type PortRow, ports, routers } from '../../../schema/project/network.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
 import { GATEWAY_OWNER, INTERFACE_OWNER, findNetwork } from '../plane/known.ts'
-import { withRegion } from '../plane/sessions.ts'
+import { onRegion } from '../../../durable-objects/kernel/sessions.ts'
 import { touch, touchNetwork } from '../plane/touch.ts'
 
 /** How soon a router without a gateway host asks again. */
@@ -28,13 +28,13 @@ export const routerPlace: Task<Deps> = {
     const needed = () => row() !== undefined && attachedPorts(deps.db, router_id).length > 0
     if (!needed()) {
       if (row()?.host_id !== null) setHost(deps, router_id, null, request_id)
-      await withRegion(deps, request_id, (region) => region.network.routers.release(router_id))
+      await onRegion(deps.env, request_id, (region) => region.network.routers.release(router_id))
       return
     }
     const gatewayNetwork = row()?.gateway_network_id ?? null
     const physical = gatewayNetwork === null ? null : (findNetwork(deps.db, gatewayNetwork)?.row.physical_network ?? null)
-    const host = await withRegion(deps, request_id, (region) => region.network.routers.place(router_id, deps.name, physical))
-    if (!needed()) return await withRegion(deps, request_id, (region) => region.network.routers.release(router_id))
+    const host = await onRegion(deps.env, request_id, (region) => region.network.routers.place(router_id, deps.name, physical))
+    if (!needed()) return await onRegion(deps.env, request_id, (region) => region.network.routers.release(router_id))
     if (host !== null) setHost(deps, router_id, host, request_id)
     else if (deps.outbox.pending().filter((entry) => entry.task === 'router-place' && entry.key === `router:${router_id}`).length === 1) {
       deps.commit(systemCaller(request_id), (tx) => tx.outbox('router-place', { router_id }, { key: `router:${router_id}`, delay_ms: PLACE_RETRY_MS }))

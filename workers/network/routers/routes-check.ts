@@ -1,7 +1,7 @@
 /** What static routes and interfaces of a router must respect. Pure. */
 import type { FixedIp, Route, SubnetRow } from '../../../schema/project/network.ts'
 import { badRequest, conflict, invalidRoutes } from '../faults.ts'
-import { cidrFrom, contains, ipOf, overlaps } from '../ip.ts'
+import { cidrFrom, contains, ipOf, overlaps } from '../../../schema/values/ip.ts'
 import { ROUTES_MAX } from './requests.ts'
 
 export function checkRoutes(routes: readonly Route[], connected: readonly SubnetRow[], own: readonly FixedIp[], routerId: string): void {

@@ -1,7 +1,7 @@
 /** What makes a security group rule sound, and when two are the same (upstream: neutron/db/securitygroups_db.py). Pure. */
 import type { SecurityGroupRuleRow } from '../../../schema/project/network.ts'
 import { Fault } from '../../../schema/values/fault.ts'
-import { cidrFrom } from '../ip.ts'
+import { cidrFrom } from '../../../schema/values/ip.ts'
 
 /** Names and numbers of IANA. */
 export const PROTOCOLS: Record<string, number> = {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { cidrFrom, cidrOf, formatCidr, overlaps } from '../ip.ts'
+import { cidrFrom, cidrOf, formatCidr, overlaps } from '../../../schema/values/ip.ts'
 import { firstFreeBlock } from './allocate.ts'
 
 test('the lowest free block of any length is found', () => {

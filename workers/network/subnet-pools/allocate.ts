@@ -3,7 +3,7 @@ import { eq } from 'drizzle-orm'
 import type { Tx } from '../../../durable-objects/kernel/deps.ts'
 import { subnetPools, subnets } from '../../../schema/project/network.ts'
 import { badRequest, conflict, notFound } from '../faults.ts'
-import { type Cidr, bitsOf, cidrFrom, cidrOf, formatCidr, overlaps } from '../ip.ts'
+import { type Cidr, bitsOf, cidrFrom, cidrOf, formatCidr, overlaps } from '../../../schema/values/ip.ts'
 
 /** Pure: the lowest block of `prefix` bits in `prefixes` that meets none of `used`. */
 export function firstFreeBlock(prefixes: readonly Cidr[], used: readonly Cidr[], prefix: number): Cidr | null {

@@ -7,7 +7,7 @@ import { type SubnetPoolRow, addressScopes, subnetPools, subnets } from '../../.
 import type { Caller } from '../../../schema/values/caller.ts'
 import { bumped, checkRevision, givenOnly, standardRow } from '../api/standard.ts'
 import { badRequest, conflict, notFound, overQuota } from '../faults.ts'
-import { bitsOf, cidrFrom, formatCidr } from '../ip.ts'
+import { bitsOf, cidrFrom, formatCidr } from '../../../schema/values/ip.ts'
 import type { SubnetPoolGiven } from './requests.ts'
 
 const PREFIX_MIN = { 4: 8, 6: 64 } as const

@@ -7,7 +7,7 @@ import { type SubnetRow, addresses, networks, ports, subnets } from '../../../sc
 import type { Caller } from '../../../schema/values/caller.ts'
 import { bumped, checkRevision, standardRow } from '../api/standard.ts'
 import { badRequest, gatewayInUse, invalidInput, notFound, overQuota, subnetInUse } from '../faults.ts'
-import { cidrFrom } from '../ip.ts'
+import { cidrFrom } from '../../../schema/values/ip.ts'
 import { isPublic, networkMoved, settle } from '../networks/publish.ts'
 import { allocate, forgetSubnet, holderOf, isHostAddress, rebuildFree, releaseAddress } from '../plane/addresses.ts'
 import { DHCP_OWNER, chunked, isAutoAddressed, portsById, subnetsOf } from '../plane/known.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { cidrFrom, cidrOf, formatCidr, ipOf } from '../ip.ts'
+import { cidrFrom, cidrOf, formatCidr, ipOf } from '../../../schema/values/ip.ts'
 import { sizeOf } from '../ipam.ts'
 import { checkGateway, checkPools, defaultGateway, defaultPools } from './validate.ts'
 

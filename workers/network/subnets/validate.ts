@@ -1,7 +1,7 @@
 /** What makes a subnet's numbers hold together (upstream: neutron/ipam/requests and db/ipam_backend_mixin). Pure. */
 import type { Pool, SubnetRow } from '../../../schema/project/network.ts'
 import { gatewayInPool, invalidInput, invalidPool, overlappingPools, poolOutOfBounds } from '../faults.ts'
-import { type Cidr, cidrFrom, contains, formatIp, ipOf, overlaps } from '../ip.ts'
+import { type Cidr, cidrFrom, contains, formatIp, ipOf, overlaps } from '../../../schema/values/ip.ts'
 import { rangesAround } from '../ipam.ts'
 
 /** The gateway that upstream picks: the first address of the block. */

@@ -2,7 +2,7 @@
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
 import type { Tasks } from '../../../durable-objects/kernel/outbox.ts'
-import { onProject, onRegion } from '../../image/sessions.ts'
+import { onProject, onRegion } from '../../../durable-objects/kernel/sessions.ts'
 
 export const VOLUME_ALIAS = 'volume-alias'
 

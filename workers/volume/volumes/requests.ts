@@ -1,5 +1,5 @@
 /** Bodies of volume requests. Pure. What upstream takes as a string or a number is taken as either. */
-import { any, array, boolean, custom, type GenericSchema, integer, looseObject, maxLength, maxValue, minValue, nullish, number, object, optional, pipe, record, regex, strictObject, string, transform, union, minLength } from 'valibot'
+import { any, boolean, custom, type GenericSchema, integer, looseObject, maxLength, maxValue, minValue, nullish, number, object, optional, pipe, record, regex, strictObject, string, transform, union, minLength } from 'valibot'
 
 export const SIZE_GIB_MAX = 2 ** 31 - 1
 export const name = nullish(pipe(string(), maxLength(255)))
@@ -49,4 +49,3 @@ export const ACTIONS = {
 } satisfies Record<string, GenericSchema>
 
 export type ActionName = keyof typeof ACTIONS
-export const stringList = array(string())

@@ -11,7 +11,7 @@ import type { ObjectArgs, ObjectHead } from '../../../../schema/agent/protocol.t
 import { Fault, isFault } from '../../../../schema/values/fault.ts'
 import { createIds, type Ids } from '../../../../schema/values/ids.ts'
 import { systemRandom } from '../../../../schema/values/random.ts'
-import { KeyedLock } from '../../volume/keyed-lock.ts'
+import { Lanes } from '../../../lanes.ts'
 import { checkArgs, checkRange, mergeMetadata, noSuchObject, tooOld } from '../args.ts'
 import type { ObjectDriver } from '../driver.ts'
 import { createIntake } from '../intake.ts'
@@ -49,7 +49,7 @@ class XfsObjects implements ObjectDriver {
   #dir: string
   #ids: Pick<Ids, 'hex'>
   #mountCheck: boolean
-  #lock = new KeyedLock()
+  #lanes = new Lanes()
   /** Devices whose tmp was made and emptied. */
   #swept = new Map<string, Promise<void>>()
 
@@ -117,7 +117,7 @@ class XfsObjects implements ObjectDriver {
   post(args: ObjectArgs): Promise<ObjectHead> {
     return this.#guard(args, async () => {
       const folder = hashPath(this.#dir, args)
-      return this.#lock.hold(folder, async () => {
+      return this.#lanes.run(folder, async () => {
         const { resolved, data, post } = await this.#read(args, folder)
         if (resolved.base !== null && args.timestamp <= resolved.base) throw tooOld(resolved.base)
         if (resolved.posted !== null && args.timestamp < resolved.posted) throw tooOld(resolved.posted)
@@ -140,7 +140,7 @@ class XfsObjects implements ObjectDriver {
   delete(args: ObjectArgs): Promise<{ timestamp: string; existed: boolean }> {
     return this.#guard(args, async () => {
       const folder = hashPath(this.#dir, args)
-      return this.#lock.hold(folder, async () => {
+      return this.#lanes.run(folder, async () => {
         const resolved = resolve(await this.#files(folder))
         if (resolved.base !== null && args.timestamp < resolved.base) throw tooOld(resolved.base)
         if (resolved.tombstone?.timestamp === args.timestamp) {
@@ -156,7 +156,7 @@ class XfsObjects implements ObjectDriver {
 
   /** Under the object's lock: asks once more whether the draft is wanted, then places it or throws it away. */
   #placeIf(args: ObjectArgs, made: Draft, folder: string, wanted: (resolved: Resolved) => Promise<boolean>): Promise<void> {
-    return this.#lock.hold(folder, async () => {
+    return this.#lanes.run(folder, async () => {
       let keep = false
       try {
         keep = await wanted(resolve(await this.#files(folder)))

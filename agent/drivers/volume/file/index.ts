@@ -14,7 +14,7 @@ import { createInspector, type Inspection, matches, qemuFormat } from '../../../
 import { type Exec, spawnDetached } from '../../../host/exec.ts'
 import { checkExport, checkFits, checkId, checkSize, GIB, noSuchVolume } from '../checks.ts'
 import type { VolumeCapabilities, VolumeDriver, VolumeState } from '../driver.ts'
-import { KeyedLock } from '../keyed-lock.ts'
+import { Lanes } from '../../../lanes.ts'
 import { convertArgv, copyArgv, imageInfoArgv, reflinkProbeArgv } from './args.ts'
 import { diskFault, errnoOf, publish, removeDurably, syncPath } from './disk.ts'
 import { Targets } from './targets.ts'
@@ -49,7 +49,7 @@ export function createFileVolumeDriver(options: FileVolumeOptions): FileVolumeDr
 class FileVolumes implements FileVolumeDriver {
   readonly name = 'file'
   #options: FileVolumeOptions
-  #lock = new KeyedLock()
+  #lanes = new Lanes()
   #targets: Targets
   #ready: Promise<void> | null = null
   #reflink: Promise<boolean> | null = null
@@ -122,7 +122,7 @@ class FileVolumes implements FileVolumeDriver {
     checkExport(spec)
     await this.#prepare()
     // Under the volume's lock, so that it is not removed between the look and the record.
-    await this.#lock.hold(spec.volume_id, () => this.#targets.ensure(id, spec))
+    await this.#lanes.run(spec.volume_id, () => this.#targets.ensure(id, spec))
   }
 
   async removeExport(id: string): Promise<void> {
@@ -153,7 +153,7 @@ class FileVolumes implements FileVolumeDriver {
     checkId(id)
     await this.#prepare()
     try {
-      return await this.#lock.hold(id, work)
+      return await this.#lanes.run(id, work)
     } catch (error) {
       throw diskFault(error)
     }

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExportSpec } from '../../../../schema/agent/desired.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
 import { ExecError, type Exec, type spawnDetached } from '../../../host/exec.ts'
-import { KeyedLock } from '../keyed-lock.ts'
+import { Lanes } from '../../../lanes.ts'
 import * as args from './args.ts'
 import { removeDurably, writeDurably } from './disk.ts'
 
@@ -39,7 +39,7 @@ interface ExportRecord {
 
 export class Targets {
   #options: TargetsOptions
-  #lock = new KeyedLock()
+  #lanes = new Lanes()
   #dir: string
   /** Secrets known to be in force in the running tgtd; it never tells them. Empty after a restart of either. */
   #applied = new Map<string, string>()
@@ -100,7 +100,7 @@ export class Targets {
   }
 
   #serial<T>(work: () => Promise<T>): Promise<T> {
-    return this.#lock.hold('tgtd', async () => {
+    return this.#lanes.run('tgtd', async () => {
       await mkdir(this.#dir, { recursive: true, mode: 0o700 })
       return work()
     })

@@ -1,7 +1,9 @@
 /**
- * Internet addresses as Neutron reads them: strict text in, big integers inside, canonical text out. `127.1`, `010.0.0.1` and zone ids are refused.
+ * Internet addresses, the same for every service and for the agent: strict text in, big integers inside, canonical text out. `127.1`, `010.0.0.1` and zone ids are refused.
  * Sortable keys (32 hexadecimal digits, both families) are what the tables index.
  */
+import { Address4, Address6 } from 'ip-address'
+
 export type Version = 4 | 6
 
 export interface Ip {
@@ -17,64 +19,28 @@ export interface Cidr {
   prefix: number
 }
 
+/** Four numbers, no more: the library also takes a prefix length. */
+const DOTTED = /^\d+\.\d+\.\d+\.\d+$/
+
 export const bitsOf = (version: Version): number => (version === 4 ? 32 : 128)
 
-const V4 = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/
-
-function parseV4(text: string): bigint | null {
-  const match = V4.exec(text)
-  if (match === null) return null
-  let value = 0n
-  for (const part of match.slice(1)) {
-    if (Number(part) > 255) return null
-    value = (value << 8n) | BigInt(part)
-  }
-  return value
-}
-
-function parseV6(text: string): bigint | null {
-  let rest = text
-  let tail: bigint | null = null
-  const dot = rest.lastIndexOf(':')
-  if (rest.includes('.')) {
-    tail = parseV4(rest.slice(dot + 1))
-    if (tail === null || dot < 0) return null
-    rest = `${rest.slice(0, dot + 1)}0:0`
-  }
-  const halves = rest.split('::')
-  if (halves.length > 2) return null
-  const groups = (half: string | undefined) => (half === undefined || half === '' ? [] : half.split(':'))
-  const [head, end] = [groups(halves[0]), groups(halves[1])]
-  const missing = 8 - head.length - end.length
-  if (halves.length === 1 ? missing !== 0 : missing < 1) return null
-  let value = 0n
-  for (const group of [...head, ...Array.from({ length: halves.length === 2 ? missing : 0 }, () => '0'), ...end]) {
-    if (!/^[0-9a-f]{1,4}$/i.test(group)) return null
-    value = (value << 16n) | BigInt(`0x${group}`)
-  }
-  return tail === null ? value : value | tail
-}
-
+/** Null for what is no address in its strict form: a zone id is part of a socket's address, not of a host's. */
 export function parseIp(text: string): Ip | null {
-  const v4 = parseV4(text)
-  if (v4 !== null) return { version: 4, value: v4 }
-  const v6 = text.includes(':') ? parseV6(text) : null
-  return v6 === null ? null : { version: 6, value: v6 }
+  if (!text.includes(':')) return Address4.isValid(text) && DOTTED.test(text) ? { version: 4, value: new Address4(text).bigInt() } : null
+  return !/[%/]/.test(text) && Address6.isValid(text) ? { version: 6, value: new Address6(text).bigInt() } : null
 }
 
-/** RFC 5952 for version 6. */
-export function formatIp(version: Version, value: bigint): string {
-  if (version === 4) return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join('.')
-  const groups = Array.from({ length: 8 }, (_, i) => Number((value >> BigInt(16 * (7 - i))) & 0xffffn))
-  let [bestAt, bestLength] = [-1, 1]
-  for (let at = 0; at < 8; at++) {
-    let length = 0
-    while (at + length < 8 && groups[at + length] === 0) length++
-    if (length > bestLength) [bestAt, bestLength] = [at, length]
-  }
-  const hex = (part: number[]) => part.map((group) => group.toString(16)).join(':')
-  return bestAt < 0 ? hex(groups) : `${hex(groups.slice(0, bestAt))}::${hex(groups.slice(bestAt + bestLength))}`
+/** Canonical text: RFC 5952 for version 6. */
+export const formatIp = (version: Version, value: bigint): string => (version === 4 ? [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join('.') : Address6.fromBigInt(value).correctForm())
+
+/** The canonical text of an address, or null where it is none. */
+export function canonicalIp(text: string): string | null {
+  const ip = parseIp(text)
+  return ip === null ? null : formatIp(ip.version, ip.value)
 }
+
+export const isIPv4 = (text: string): boolean => parseIp(text)?.version === 4
+export const isIPv6 = (text: string): boolean => parseIp(text)?.version === 6
 
 export function parseCidr(text: string): Cidr | null {
   const [address, length, more] = text.split('/')

@@ -1,11 +1,12 @@
 /** Sessions that the plane opens on other objects for its own steps, let go when the step is done: an object keeps one alive until it is told. */
-import { type Env, REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
-import type { Remote } from '../../durable-objects/kernel/rpc.ts'
-import type { ProjectSession } from '../../durable-objects/project/session.ts'
-import type { RegionSession } from '../../durable-objects/region/session.ts'
+import { type Env, REGION_OBJECT_NAME } from './env.ts'
+import type { Remote } from './rpc.ts'
+import type { ProjectSession } from '../project/session.ts'
+import type { RegionSession } from '../region/session.ts'
 import { systemCaller } from '../../schema/values/caller.ts'
 
-const letGo = (session: unknown): void => (session as { [Symbol.dispose]?(): void })[Symbol.dispose]?.()
+/** Ends an RPC session; in simulations there is nothing to end. */
+export const letGo = (session: unknown): void => (session as { [Symbol.dispose]?(): void })[Symbol.dispose]?.()
 
 export async function onRegion<T>(env: Env, requestId: string, work: (region: Remote<RegionSession>) => Promise<T>): Promise<T> {
   const session = env.REGION.getByName(REGION_OBJECT_NAME).system(requestId)
