@@ -4,6 +4,7 @@ import { systemRandom } from '../schema/values/random.ts'
 import { createIds } from '../schema/values/ids.ts'
 import { systemClock } from '../schema/values/time.ts'
 import { Fault } from '../schema/values/fault.ts'
+import { limitBody } from './http/body-limit.ts'
 import { renderFault } from './http/faults.ts'
 import { Server } from './http/serve.ts'
 import { ALL_POLICIES, SERVICES } from './services.ts'
@@ -19,21 +20,17 @@ function serversOf(env: Env): Map<string, Server> {
   return found
 }
 
-/** The edge refuses large bodies before the Worker runs; on one machine we do it ourselves, with the same status. */
-function bodyFault(request: Request, env: Env): Fault | null {
-  const max = Number(env.BODY_BYTES_MAX ?? 0)
-  const length = Number(request.headers.get('content-length') ?? 0)
-  if (max === 0 || length <= max) return null
-  return new Fault('too_large', `The body has ${length} bytes; this endpoint takes at most ${max}. Send it in segments, or through a door on site.`)
-}
-
 export async function dispatch(request: Request, env: Env, ctx: { waitUntil(work: Promise<unknown>): void }): Promise<Response> {
   const { pathname } = new URL(request.url)
   const requestId = `req-${createIds(env.SIM?.random ?? systemRandom).uuid()}`
   const prefix = /^\/[^/]*/.exec(pathname)?.[0] ?? '/'
   const server = serversOf(env).get(prefix)
   if (server === undefined) return renderFault('plain', new Fault('not_found', `Nothing is served at ${prefix}.`), request, requestId)
-  const tooLarge = bodyFault(request, env)
-  if (tooLarge !== null) return renderFault(server.service.dialect, tooLarge, request, requestId, { 'x-openstack-request-id': requestId })
-  return await server.handle(request, env, pathname.slice(prefix.length), requestId, (env.SIM?.clock ?? systemClock).now_ms(), (work) => ctx.waitUntil(work))
+  const limited = limitBody(request, Number(env.BODY_BYTES_MAX ?? 0))
+  const refuse = (fault: Fault) => renderFault(server.service.dialect, fault, request, requestId, { 'x-openstack-request-id': requestId })
+  const before = limited.refusal()
+  if (before !== null) return refuse(before)
+  const answer = await server.handle(limited.request, env, pathname.slice(prefix.length), requestId, (env.SIM?.clock ?? systemClock).now_ms(), (work) => ctx.waitUntil(work))
+  const after = limited.refusal()
+  return after === null ? answer : refuse(after)
 }

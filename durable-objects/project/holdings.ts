@@ -23,6 +23,8 @@ export interface Held {
   id: string
   /** null: it may be held, anywhere or nowhere (on its way). */
   host_id: string | null
+  /** How much, where it is known. */
+  room?: { vcpus: number; ram_mib: number; disk_gib: number }
 }
 
 export interface Holdings {

@@ -87,6 +87,23 @@ test('a body of 101 MB at a 100 MB limit is 413 and says where to send it', asyn
   await cloud.api.call('DELETE', `/image/v2/images/${image.id}`)
 })
 
+test('a body of 101 MB that does not announce its length is broken off at the limit: 413, and nothing of it is kept', async () => {
+  const { token } = await admin()
+  const { projectId } = cloud.api
+  const root = `${cloud.url}/object-store/v1/AUTH_${projectId}/big`
+  assert.equal((await fetch(root, { method: 'PUT', headers: { 'x-auth-token': token } })).status, 201)
+  const mib = new Uint8Array(1024 * 1024)
+  const chunks = (count: number) => new ReadableStream<Uint8Array>({ pull: (controller) => (count-- > 0 ? controller.enqueue(mib) : controller.close()) })
+  const put = (name: string, count: number) => fetch(`${root}/${name}`, { method: 'PUT', headers: { 'x-auth-token': token }, body: chunks(count), duplex: 'half' } as RequestInit)
+  assert.equal((await put('small', 2)).status, 201)
+  const refused = await put('large', 101)
+  assert.equal(refused.status, 413)
+  assert.match(await refused.text(), /segments|door/)
+  assert.equal(await (await fetch(root, { headers: { 'x-auth-token': token } })).text(), 'small\n')
+  await fetch(`${root}/small`, { method: 'DELETE', headers: { 'x-auth-token': token } })
+  assert.equal((await fetch(root, { method: 'DELETE', headers: { 'x-auth-token': token } })).status, 204)
+})
+
 test('stop ends every process; what was made is there after the next start', async () => {
   const { processes } = cloud.state()
   await cloud.api.call('POST', '/identity/v3/projects', { project: { name: 'kept', domain_id: 'default' } })

@@ -66,7 +66,8 @@ export function lookAt(sim: SimCloud): Look {
   const region = cluster.instance('REGION', 'region')
   const hosts = (region.system('sim').hosts.list() as HostRow[]).map((host) => ({ host, ...cluster.instance('HOST', host.id).inspect() }))
   const projects = cluster.objects().filter(({ kind }) => kind === 'PROJECT').map(({ id }) => [id, cluster.instance('PROJECT', id).holdings()] as const)
-  return { projects: new Map(projects), hosts, ledger: region.ledger() }
+  const pending = cluster.objects().filter(({ kind }) => kind === 'REGION' || kind === 'IDENTITY' || kind === 'HOST').map(({ kind, id }) => ({ object: `${kind} ${id}`, steps: cluster.instance(kind, id).pendingSteps() as PendingStep[] }))
+  return { projects: new Map(projects), hosts, ledger: region.ledger(), pending, now_ms: sim.world.clock.now_ms() }
 }
 
 export const converged = (sim: SimCloud): Violation[] => crossViolations(lookAt(sim))

@@ -106,7 +106,7 @@ const PLANTS: Plant[] = [
     },
     breaks: ['volume-serial'], names: (at) => `volume ${at.volume}`,
   },
-  { what: 'quota usage is not the sum of the resources', plant: (at) => inProject(at, 'UPDATE servers SET vcpus = 7 WHERE id = ?', at.server), breaks: ['quota-is-sum'], names: () => 'quota cores' },
+  { what: 'quota usage is not the sum of the resources', plant: (at) => inProject(at, 'UPDATE servers SET vcpus = 7 WHERE id = ?', at.server), breaks: ['allocation-owned', 'quota-is-sum'], names: () => 'quota cores' },
   {
     what: 'two ports have one address',
     plant: (at) => inProject(at, 'UPDATE net_ports SET fixed_ips = (SELECT fixed_ips FROM net_ports WHERE device_id = ?) WHERE device_id = ?', at.server, at.second),
@@ -132,6 +132,14 @@ const PLANTS: Plant[] = [
     plant: (at) => inProject(at, "INSERT INTO _outbox (task, key, payload, request_id, due_ms, deadline_ms) VALUES ('compute.release', '', '{\"consumers\":[]}', 'r', ?, ?)", at.sim.world.clock.now_ms() + 3_600_000, at.sim.world.clock.now_ms() - 600_000),
     breaks: ['no-overdue-state'], names: () => 'compute.release',
   },
+  {
+    what: 'a step of the region is past its deadline',
+    plant: (at) => inRegion(at, "INSERT INTO _outbox (task, key, payload, request_id, due_ms, deadline_ms) VALUES ('region.some', '', '{}', 'r', ?, ?)", at.sim.world.clock.now_ms() + 3_600_000, at.sim.world.clock.now_ms() - 600_000),
+    breaks: ['no-overdue-state'], names: () => 'region.some',
+  },
+  { what: 'a port that was made for a server is left without it', plant: (at) => inProject(at, "UPDATE net_ports SET device_id = 'nowhere' WHERE device_id = ?", at.second), breaks: ['reference-exists'], names: () => 'port ' },
+  { what: 'a floating IP is on a network that does not exist', plant: (at) => inProject(at, "UPDATE net_floating_ips SET floating_network_id = 'nowhere' WHERE id = ?", at.floatingip), breaks: ['reference-exists'], names: (at) => `floatingip ${at.floatingip}` },
+  { what: 'the region keeps less free than a server needs', plant: (at) => inRegion(at, 'UPDATE allocations SET ram_mib = 1 WHERE consumer_id = ?', at.server), breaks: ['allocation-owned'], names: (at) => `allocation ${at.server}` },
   {
     what: 'a host has not what it was told',
     plant: (at) => sql(at, 'HOST', hostOf(at), "UPDATE observed SET generation = 0, item = json_set(item, '$.generation', 0) WHERE kind = 'server' AND id = ?", at.server),

@@ -7,6 +7,7 @@ import { type ServerRow, serverVolumes, servers } from '../../schema/project/com
 import { computeQuota } from './quotas/quota.ts'
 import { findGroup } from './server-groups/rows.ts'
 import { wantsAbsent } from './servers/desired.ts'
+import { roomOf } from './servers/room.ts'
 import { volumesOf } from './servers/rows.ts'
 
 /** How far past its deadline a task may be before it counts: the alarm has its own delay. */
@@ -89,7 +90,7 @@ export function computeHoldings(deps: Deps): Pick<Holdings, 'items' | 'consumers
       })
     }
     // What is on its way (being placed, let go) may hold room or not.
-    if (row.host_id !== null) consumers.push({ id: row.id, host_id: busy || row.deleted ? null : row.host_id })
+    if (row.host_id !== null) consumers.push(busy || row.deleted ? { id: row.id, host_id: null } : { id: row.id, host_id: row.host_id, room: roomOf(deps, row) })
     else if (busy || pending.has(row.id)) consumers.push({ id: row.id, host_id: null })
     if (row.resize !== null) consumers.push({ id: row.resize.kept_consumer, host_id: busy ? null : row.host_id })
   }

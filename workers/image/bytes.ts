@@ -34,13 +34,13 @@ export async function storesNow(env: Env, requestId: string): Promise<{ id: Stor
   return all.map((store) => (store.id === standard ? { ...store, default: true as const } : store))
 }
 
-export async function chooseLocation(env: Env, store: string, name: string, requestId: string): Promise<ImageLocation> {
-  if (store === 'object') return { store, name }
+export async function choosePlace(env: Env, store: string, requestId: string): Promise<Omit<ImageLocation, 'name'>> {
+  if (store === 'object') return { store }
   if (store !== 'file') throw new Fault('bad_request', `Invalid backend id: '${store}'`)
   const hosts = await onRegion(env, requestId, (region) => region.hosts.available('image'))
   const host = hosts[0]
   if (host === undefined) throw new Fault('unavailable', 'No host with the image role is up: the file store cannot be written now.')
-  return { store, name, host_id: host.id }
+  return { store, host_id: host.id }
 }
 
 const fileArgs = (name: string, now_ms: number): ObjectArgs => ({

@@ -5,8 +5,8 @@ import type { Tasks } from '../../durable-objects/kernel/outbox.ts'
 import { type ImageLocation, type ImageRow, images } from '../../schema/project/image.ts'
 import { systemCaller } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
-import { chooseLocation, deleteBytes, getBytes, putBytes } from './bytes.ts'
-import { endUpload, measuredColumns, UPLOAD_LEASE_MS, writeImage } from './images/store.ts'
+import { choosePlace, deleteBytes, getBytes, putBytes } from './bytes.ts'
+import { endUpload, hasBytes, measuredColumns, UPLOAD_LEASE_MS, writeImage } from './images/store.ts'
 import { transition } from './images/states.ts'
 import { publishMetadef } from './metadefs/store.ts'
 import { publishImage } from './publish.ts'
@@ -37,7 +37,7 @@ async function runImport(deps: Deps, { id, task_id, all_stores_must_succeed }: I
       continue
     }
     try {
-      const target = await chooseLocation(deps.env, store, source.name, request_id)
+      const target = { ...(await choosePlace(deps.env, store, request_id)), name: source.name }
       const now = deps.clock.now_ms()
       const head = await putBytes(deps.env, target, await getBytes(deps.env, source, null, now), measured?.size_bytes ?? image.size_bytes, now)
       if (head.sha512 !== (measured?.sha512 ?? image.sha512)) throw new Fault('bad_gateway', 'the copy has other bytes')
@@ -69,6 +69,13 @@ function finishImport(deps: Deps, id: string, task_id: string, locations: ImageL
   })
 }
 
+interface Watched {
+  id: string
+  upload_id: string
+  /** Absent in steps that an older build wrote. */
+  location?: ImageLocation
+}
+
 export const imageTasks: Tasks<Deps> = {
   'image.publish': {
     run: async (deps, { id }: { id: string }) => await publishImage(deps, id),
@@ -79,14 +86,19 @@ export const imageTasks: Tasks<Deps> = {
     deadline_ms: 7 * DAY_MS,
   },
   'image.upload_watch': {
-    run: async (deps, { id, upload_id }: { id: string; upload_id: string }, entry) => {
+    run: async (deps, { id, upload_id, location }: Watched, entry) => {
       const image = row(deps, id)
-      if (image === undefined || image.upload_id !== upload_id) return
-      const silent_ms = deps.clock.now_ms() - (image.upload_seen_ms ?? 0)
-      if (silent_ms >= UPLOAD_LEASE_MS) return endUpload(deps, systemCaller(entry.request_id), id, upload_id)
-      deps.commit(systemCaller(entry.request_id), (tx) => tx.outbox('image.upload_watch', { id, upload_id }, { delay_ms: UPLOAD_LEASE_MS - silent_ms, deadline_ms: UPLOAD_LEASE_MS * 4 }))
+      // Deleted, or moved to a project that has the bytes now: they are not for us to delete.
+      if (image === undefined) return
+      if (image.upload_id === upload_id) {
+        const silent_ms = deps.clock.now_ms() - (image.upload_seen_ms ?? 0)
+        if (silent_ms < UPLOAD_LEASE_MS) return deps.commit(systemCaller(entry.request_id), (tx) => tx.outbox('image.upload_watch', { id, upload_id, location }, { delay_ms: UPLOAD_LEASE_MS - silent_ms, deadline_ms: UPLOAD_LEASE_MS * 4 }))
+        endUpload(deps, systemCaller(entry.request_id), id, upload_id)
+      }
+      const now = row(deps, id)
+      if (location !== undefined && now !== undefined && !hasBytes(now, location)) await deleteBytes(deps.env, location, deps.clock.now_ms())
     },
-    expire: (deps, { id, upload_id }: { id: string; upload_id: string }, _error, entry) => endUpload(deps, systemCaller(entry.request_id), id, upload_id),
+    expire: (deps, { id, upload_id }: Watched, _error, entry) => endUpload(deps, systemCaller(entry.request_id), id, upload_id),
   },
   'image.import': {
     run: async (deps, payload: ImportPayload, entry) => {

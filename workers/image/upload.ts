@@ -5,7 +5,7 @@ import type { ObjectHead } from '../../schema/agent/protocol.ts'
 import type { ImageLocation, Measured } from '../../schema/project/image.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { matches } from '../../schema/values/image-format.ts'
-import { chooseLocation, deleteBytes, putBytes } from './bytes.ts'
+import { choosePlace, deleteBytes, putBytes } from './bytes.ts'
 import type { ImagesStore } from './images/store.ts'
 import { onProject } from '../../durable-objects/kernel/sessions.ts'
 
@@ -42,20 +42,17 @@ export interface UploadTarget {
  */
 export async function takeBytes(target: UploadTarget, body: ReadableStream<Uint8Array>, size_bytes: number | null): Promise<{ head: ObjectHead; location: ImageLocation }> {
   const { env, store, image, purpose, now_ms } = target
-  const { upload_id } = await store.beginUpload(image.id, purpose)
+  const { upload_id, location } = await store.beginUpload(image.id, purpose, await choosePlace(env, target.store_id, target.requestId))
   const stop = every(env.SIM?.timers ?? systemTimers, ALIVE_INTERVAL_MS, () => void store.uploadAlive(image.id, upload_id).catch(() => {}))
-  let location: ImageLocation | null = null
   try {
-    location = await chooseLocation(env, target.store_id, `${image.id}-${upload_id.slice(0, 8)}`, target.requestId)
     const head = await putBytes(env, location, body, size_bytes, now_ms)
     if (size_bytes !== null && head.size_bytes !== size_bytes) throw new Fault('bad_request', `The body has ${head.size_bytes} bytes, not the ${size_bytes} announced.`)
     const measured = judge(image.disk_format ?? 'raw', image.container_format ?? 'bare', head)
-    const kept = location
-    await surely<unknown>(target, (images) => (purpose === 'stage' ? images.finishStage(image.id, upload_id, kept, measured) : images.finishUpload(image.id, upload_id, kept, measured)))
+    await surely<unknown>(target, (images) => (purpose === 'stage' ? images.finishStage(image.id, upload_id, location, measured) : images.finishUpload(image.id, upload_id, location, measured)))
     return { head, location }
   } catch (error) {
     const unused = await surely(target, (images) => images.failUpload(image.id, upload_id, location)).catch(() => false)
-    if (location !== null && unused) await deleteBytes(env, location, now_ms).catch(() => {})
+    if (unused) await deleteBytes(env, location, now_ms).catch(() => {})
     if (isFault(error)) throw error
     throw new Fault('unavailable', `Image ${image.id} could not be saved: ${String((error as Error)?.message ?? error)}`, { cause: error })
   } finally {

@@ -3,6 +3,7 @@ import { eq, gt } from 'drizzle-orm'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import type { Violation } from '../../durable-objects/kernel/violation.ts'
 import type { Expected, Holdings } from '../../durable-objects/project/holdings.ts'
+import { peersOf } from '../../durable-objects/project/peers.ts'
 import * as t from '../../schema/project/network.ts'
 import { cidrFrom, contains, formatIp, ipOf, keyOf, valueOfKey } from '../../schema/values/ip.ts'
 import { type Range, rangesWithout } from './ipam.ts'
@@ -51,7 +52,8 @@ function checkFreeRanges({ db }: Deps, report: Report): void {
   }
 }
 
-function checkPorts({ db }: Deps, report: Report): void {
+function checkPorts(deps: Deps, report: Report): void {
+  const { db } = deps
   const groups = new Set(db.select({ id: t.securityGroups.id }).from(t.securityGroups).all().map((row) => row.id))
   const routers = new Set(db.select({ id: t.routers.id }).from(t.routers).all().map((row) => row.id))
   const known = new Map<string, ReturnType<typeof findNetwork>>()
@@ -65,6 +67,7 @@ function checkPorts({ db }: Deps, report: Report): void {
       if (port.network_owner_id === null && held.get(`${fixed.subnet_id}/${keyOf(ipOf(fixed.ip_address).value)}`) !== port.id) report('address-unique', `port ${port.id}`, `it says it has ${fixed.ip_address}, which it does not hold`)
     }
     for (const id of port.security_groups) if (!groups.has(id)) report('reference-exists', `port ${port.id}`, `its security group ${id} does not exist`)
+    if (port.owned_by_server && !peersOf(deps).servers.exists(port.device_id)) report('reference-exists', `port ${port.id}`, `its server ${port.device_id} does not exist`)
     if ((port.device_owner === INTERFACE_OWNER || port.device_owner === GATEWAY_OWNER) && !routers.has(port.device_id)) report('reference-exists', `port ${port.id}`, `its router ${port.device_id} does not exist`)
   }
 }
@@ -87,6 +90,7 @@ function checkFloatingIps({ db }: Deps, report: Report): void {
       if (seen.has(key)) report('address-unique', `floatingip ${fip.id}`, `it shares ${key} with floating IP ${seen.get(key)}`)
       seen.set(key, fip.id)
     }
+    if (findNetwork(db, fip.floating_network_id) === null) report('reference-exists', `floatingip ${fip.id}`, `its network ${fip.floating_network_id} does not exist`)
     if ((fip.port_id === null) !== (fip.router_id === null)) report('reference-exists', `floatingip ${fip.id}`, 'it is half associated')
     if (fip.port_id !== null && !ports.get(fip.port_id)?.fixed_ips.some((fixed) => fixed.ip_address === fip.fixed_ip_address)) report('reference-exists', `floatingip ${fip.id}`, `its port ${fip.port_id} does not have ${fip.fixed_ip_address}`)
     if (fip.router_id !== null && !routers.has(fip.router_id)) report('reference-exists', `floatingip ${fip.id}`, `its router ${fip.router_id} does not exist`)

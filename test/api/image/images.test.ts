@@ -2,6 +2,10 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { eq } from 'drizzle-orm'
+import { images } from '../../../schema/project/image.ts'
+import { putBytes } from '../../../workers/image/bytes.ts'
+import { imageTasks } from '../../../workers/image/tasks.ts'
 import { recordingCloud, until } from '../volume/recording-host.ts'
 
 type Cloud = Awaited<ReturnType<typeof recordingCloud>>
@@ -81,6 +85,25 @@ test('an upload needs octets, formats, and content that is what it claims', asyn
   assert.equal((await upload(hidden.id, qcow2)).status, 415)
   const root = await create({ disk_format: 'root-tar' })
   assert.equal((await upload(root.id, randomBytes(1000))).status, 204)
+})
+
+test('bytes of an upload that nobody ended are deleted by its watch; those of an image that has them are not', async () => {
+  const { deps } = at.cloud.cluster.instance('PROJECT', 'project-a')
+  const image = await create()
+  const name = `${image.id}-lost`
+  const key = (of: string) => [...at.record.objects.keys()].some((known) => known.includes(of))
+  const host_id = at.hosts.alpha ?? ''
+  await putBytes(at.cloud.env, { store: 'file', host_id, name }, new Response(randomBytes(100) as never).body as never, 100, 0)
+  assert.ok(key(name))
+  const entry = { id: 1, attempts: 0, request_id: 'r', deadline_ms: 0 }
+  const watch = async (location: object) => await imageTasks['image.upload_watch']?.run(deps, { id: image.id, upload_id: 'over', location }, entry)
+  await watch({ store: 'file', host_id, name })
+  await watch({ store: 'file', host_id, name })
+  assert.equal(key(name), false)
+  assert.equal((await upload(image.id, randomBytes(100))).status, 204)
+  const [kept] = deps.db.select().from(images).where(eq(images.id, image.id)).all()[0].locations
+  await watch(kept)
+  assert.equal((await call('GET', `/v2/images/${image.id}/file`)).status, 200)
 })
 
 test('bad input names the field; reserved and read-only attributes are 403', async () => {

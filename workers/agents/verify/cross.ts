@@ -2,7 +2,8 @@
  * Invariants between objects: what projects expect of hosts, what hosts were told and say they have, what the region holds. Pure, over one look at all of them.
  * What is under way is excused by its own deadline (a task, an outbox step); the caller looks twice where the cloud is not standing still.
  */
-import type { Violation } from '../../../durable-objects/kernel/violation.ts'
+import type { PendingStep } from '../../../durable-objects/kernel/outbox.ts'
+import { type Violation, overdueSteps } from '../../../durable-objects/kernel/violation.ts'
 import type { Expected, Held, Holdings } from '../../../durable-objects/project/holdings.ts'
 import type { Ledger, LedgerRow } from '../../../durable-objects/region/ledger.ts'
 import type { DesiredItem } from '../../../schema/agent/desired.ts'
@@ -19,13 +20,16 @@ export interface Look {
   projects: ReadonlyMap<string, Holdings>
   hosts: readonly HostView[]
   ledger: Ledger
+  /** Steps that objects without a project have still to do. */
+  pending: readonly { object: string; steps: readonly PendingStep[] }[]
+  now_ms: number
 }
 
 const keyOf = (item: { kind: string; id: string }) => `${item.kind}/${item.id}`
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/
 
 export function crossViolations(look: Look): Violation[] {
-  return [...ownership(look), ...convergence(look), ...machines(look), ...ledgers(look), ...claims(look)]
+  return [...ownership(look), ...convergence(look), ...machines(look), ...ledgers(look), ...amounts(look), ...claims(look), ...look.pending.flatMap(({ object, steps }) => overdueSteps(steps, look.now_ms, null, object))]
 }
 
 /** Expected items by host and key. */
@@ -149,6 +153,18 @@ function ledgers({ projects, ledger }: Look): Violation[] {
     if (!has) out.push({ invariant: 'reference-exists', project_id: row.project_id, resource: `${row.kind} ${row.id}`, message: 'it is published, and its owner does not have it' })
   }
   return out
+}
+
+/** What a server needs is what the region keeps free for it. */
+function amounts({ projects, ledger }: Look): Violation[] {
+  const held = new Map(ledger.allocations.map((row) => [row.id, row]))
+  const text = (room: { vcpus: number; ram_mib: number; disk_gib: number }) => `${room.vcpus} cores, ${room.ram_mib} MiB, ${room.disk_gib} GiB`
+  return [...projects].flatMap(([project_id, { consumers }]) =>
+    consumers.flatMap(({ id, room }) => {
+      const row = held.get(id)
+      return room === undefined || row === undefined || text(row) === text(room) ? [] : [{ invariant: 'allocation-owned', project_id, resource: `allocation ${id}`, message: `the region holds ${text(row)}, its owner needs ${text(room)}` }]
+    }),
+  )
 }
 
 /** Addresses on others' networks: the owner's book and the holders' agree. */

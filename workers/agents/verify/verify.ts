@@ -2,7 +2,7 @@
  * The invariants of the whole cloud: each project's own (durable-objects/project/verify.ts), those between objects (cross.ts), and objects on their disks. Read only.
  * The cloud works on while it is looked at, so what one look finds between objects counts only if a second one finds it too.
  */
-import { type Env, REGION_OBJECT_NAME, systemTimers } from '../../../durable-objects/kernel/env.ts'
+import { type Env, IDENTITY_NAME, REGION_OBJECT_NAME, systemTimers } from '../../../durable-objects/kernel/env.ts'
 import type { Violation } from '../../../durable-objects/kernel/violation.ts'
 import { imageAccount } from '../../image/bytes.ts'
 import { type ObjectsReport, verifyObjects } from '../../object/verify.ts'
@@ -32,17 +32,22 @@ async function inBatches<T, R>(list: readonly T[], work: (one: T) => Promise<R>)
 }
 
 /** Region last: what it gives out before a project knows of it is asked for before it is seen. */
-async function lookAt(env: Env, projects: readonly string[], hosts: readonly HostRow[]): Promise<Look> {
+async function lookAt(env: Env, projects: readonly string[], hosts: readonly HostRow[], now_ms: number): Promise<Look> {
+  const pending = [
+    { object: 'the region', steps: await env.REGION.getByName(REGION_OBJECT_NAME).pendingSteps() },
+    { object: 'identity', steps: await env.IDENTITY.getByName(IDENTITY_NAME).pendingSteps() },
+    ...(await inBatches(hosts, async (host) => ({ object: `host ${host.name}`, steps: await env.HOST.getByName(host.id).pendingSteps() }))),
+  ]
   const holdings = await inBatches(projects, async (id) => [id, await env.PROJECT.getByName(id).holdings()] as const)
   const views = await inBatches(hosts, async (host) => ({ host, ...(await env.HOST.getByName(host.id).inspect()) }))
-  return { projects: new Map(holdings), hosts: views, ledger: await env.REGION.getByName(REGION_OBJECT_NAME).ledger() }
+  return { projects: new Map(holdings), hosts: views, pending, now_ms, ledger: await env.REGION.getByName(REGION_OBJECT_NAME).ledger() }
 }
 
 const nameOf = (violation: Violation) => `${violation.invariant} ${violation.resource}`
 
 export async function verifyCloud(env: Env, projects: readonly string[], hosts: readonly HostRow[], now_ms: number, objects_max: number = OBJECTS_DEFAULT): Promise<VerifyReport> {
   const look = async () => {
-    const seen = await lookAt(env, projects, hosts)
+    const seen = await lookAt(env, projects, hosts, now_ms)
     const own = (await inBatches(projects, (id) => env.PROJECT.getByName(id).verify())).flat()
     return { seen, found: [...own, ...crossViolations(seen)] }
   }

@@ -8,17 +8,16 @@ import { isFault } from '../../../schema/values/fault.ts'
 import { setMigration } from '../migrations/rows.ts'
 import { funnelText } from '../scheduler/place.ts'
 import type { FunnelStep } from '../scheduler/types.ts'
-import { anyServer, endTask, faultOf, nextTask, noteEvent, volumesOf } from './rows.ts'
+import { roomOf } from './room.ts'
+import { anyServer, endTask, faultOf, nextTask, noteEvent } from './rows.ts'
 
 /** Claims the new size; then the host makes the machine anew with it. Where there is no room, the server stays as it was. */
 export async function resizeStep(deps: Deps, row: ServerRow, entry: TaskEntry): Promise<void> {
   const { resize } = row
   if (resize === null) return
-  const onVolume = volumesOf(deps.db, row.id).some((volume) => volume.boot_index === 0)
-  const disk_gib = (onVolume ? 0 : row.flavor.disk_gib) + row.flavor.ephemeral_gib + Math.ceil(row.flavor.swap_mib / 1024)
   let refusal: { message: string; details: string } | null = null
   try {
-    await onRegion(deps.env, entry.request_id, (region) => region.compute.scheduler.resize(row.id, resize.kept_consumer, { vcpus: row.vcpus, ram_mib: row.ram_mib, disk_gib }))
+    await onRegion(deps.env, entry.request_id, (region) => region.compute.scheduler.resize(row.id, resize.kept_consumer, roomOf(deps, row)))
   } catch (error) {
     if (!isFault(error) || error.type !== 'NoValidHost') throw error
     const funnel = funnelText((error.details as { funnel?: FunnelStep[] } | undefined)?.funnel ?? [])

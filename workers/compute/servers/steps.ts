@@ -18,6 +18,7 @@ import { serverItem, wantsAbsent } from './desired.ts'
 import { forgetImage, snapshot } from './image-steps.ts'
 import { abandonResize, resizeStep } from './resize-steps.ts'
 import { BUILD_HOSTS_MAX } from './states.ts'
+import { roomOf } from './room.ts'
 import { CONVERGE, anyServer, converge, endTask, faultOf, finishDelete, nextTask, noteEvent, volumesOf } from './rows.ts'
 
 interface ServerPayload {
@@ -36,16 +37,10 @@ function hostsOfHint(deps: Deps, hint: unknown): string[] {
 
 export function placeRequest(deps: Deps, row: ServerRow): PlaceRequest {
   return {
-    consumer_id: row.id, project_id: deps.name, user_id: row.user_id, resources: { vcpus: row.vcpus, ram_mib: row.ram_mib, disk_gib: diskNeed(deps, row) }, availability_zone: row.requested_zone, forced_host: row.forced_host,
+    consumer_id: row.id, project_id: deps.name, user_id: row.user_id, resources: roomOf(deps, row), availability_zone: row.requested_zone, forced_host: row.forced_host,
     excluded_hosts: row.excluded_hosts, extra_specs: row.flavor.extra_specs, image_properties: row.image?.properties ?? {},
     same_hosts: row.hints.same_host === undefined ? null : hostsOfHint(deps, row.hints.same_host), different_hosts: hostsOfHint(deps, row.hints.different_host), group: groupPlacement(deps.db, row),
   }
-}
-
-/** A root disk on a volume takes no room on the host. */
-function diskNeed(deps: Deps, row: ServerRow): number {
-  const onVolume = volumesOf(deps.db, row.id).some((volume) => volume.boot_index === 0)
-  return (onVolume ? 0 : row.flavor.disk_gib) + row.flavor.ephemeral_gib + Math.ceil(row.flavor.swap_mib / 1024)
 }
 
 /** Built in vain on as many hosts as may be tried. */

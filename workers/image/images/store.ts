@@ -181,8 +181,8 @@ export class ImagesStore extends RpcTarget {
 
   // ---------------------------------------------------------------- bytes
 
-  /** queued -> saving. The lease ends the upload where its sender vanished. */
-  beginUpload(id: string, purpose: 'upload' | 'stage'): { upload_id: string } {
+  /** queued -> saving, with the name that the bytes get in that store. The lease ends the upload where its sender vanished, and takes the bytes away. */
+  beginUpload(id: string, purpose: 'upload' | 'stage', place: Omit<ImageLocation, 'name'>): { upload_id: string; location: ImageLocation } {
     return this.#deps.commit(this.#caller, (tx) => {
       const row = readImage(this.#deps, id)
       const status = transition(row.status, purpose)
@@ -190,8 +190,9 @@ export class ImagesStore extends RpcTarget {
       claimBytes(this.#deps, 0)
       const upload_id = this.#deps.ids.uuid()
       writeImage(this.#deps, tx, row, { status, upload_id, upload_seen_ms: tx.now_ms })
-      tx.outbox('image.upload_watch', { id, upload_id }, { delay_ms: UPLOAD_LEASE_MS, deadline_ms: UPLOAD_LEASE_MS * 4 })
-      return { upload_id }
+      const location = { ...place, name: `${id}-${upload_id.slice(0, 8)}` }
+      tx.outbox('image.upload_watch', { id, upload_id, location }, { delay_ms: UPLOAD_LEASE_MS, deadline_ms: UPLOAD_LEASE_MS * 4 })
+      return { upload_id, location }
     })
   }
 
@@ -222,10 +223,10 @@ export class ImagesStore extends RpcTarget {
   }
 
   /** True where no image has the bytes: the sender may delete them. */
-  failUpload(id: string, upload_id: string, location: ImageLocation | null): boolean {
+  failUpload(id: string, upload_id: string, location: ImageLocation): boolean {
     endUpload(this.#deps, this.#caller, id, upload_id)
     const row = this.#deps.db.select().from(images).where(eq(images.id, id)).get()
-    return location === null || ![...(row?.locations ?? []), row?.staged?.location].some((known) => known?.name === location.name)
+    return row === undefined || !hasBytes(row, location)
   }
 
   /** glance-direct: what is staged becomes the image; copy-image: more stores get it. Carried out by the outbox. */
@@ -311,7 +312,9 @@ function claimBytes(deps: Deps, adding_bytes: number): void {
   peersOf(deps).quotas.claim('image', deps.db, adding_bytes === 0 ? { image_count_uploading: 1 } : { image_size_total: Math.ceil(adding_bytes / MIB) }, word)
 }
 
-/** saving -> queued; the bytes, if any came, are the sender's to delete. */
+export const hasBytes = (row: ImageRow, location: ImageLocation): boolean => [...row.locations, row.staged?.location].some((known) => known?.name === location.name)
+
+/** saving -> queued; the bytes, if any came, are the sender's to delete, and the watch's where the sender cannot. */
 export function endUpload(deps: Deps, caller: Caller, id: string, upload_id: string): void {
   const row = deps.db.select().from(images).where(eq(images.id, id)).get()
   if (row === undefined || row.upload_id !== upload_id) return
