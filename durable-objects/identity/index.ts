@@ -2,8 +2,12 @@
 import { migrations } from '../../schema/identity/migrations.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import type { PublicKey } from '../../schema/values/token.ts'
+import type { AccessRule } from '../../workers/http/access-rules.ts'
+import { accessRulesOf } from '../../workers/identity/application-credentials/store.ts'
 import { seed } from '../../workers/identity/bootstrap/seed.ts'
 import { Catalog } from '../../workers/identity/catalog/catalog.ts'
+import { type S3Signer, SignedRequests } from '../../workers/identity/ec2/store.ts'
+import type { Scope } from '../../workers/identity/ec2/signed.ts'
 import { identityOptions } from '../../workers/identity/kernel/options.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
 import { SigningKeys } from '../../workers/identity/keys/keys.ts'
@@ -37,6 +41,24 @@ export class IdentityObject extends SkyObject {
   /** For those who have no token yet. */
   login(): Login {
     return new Login(this.#realm)
+  }
+
+  /**
+   * For the S3 dialect, version 4: who signs with this access key, and the key of that scope. Fault types are S3's codes (InvalidAccessKeyId). Both may be kept
+   * until `caller.expires_ms`, as long as no published revocation names the caller: then ask again.
+   */
+  s3SigningKey(asked: Scope & { access: string }, request_id = ''): S3Signer {
+    return new SignedRequests(this.#realm).s3SigningKey(asked, request_id)
+  }
+
+  /** Version 2: checked here each time; SignatureDoesNotMatch where it is not the key's. */
+  s3Verify(asked: { access: string; string_to_sign: string; signature: string }, request_id = ''): { caller: Caller } {
+    return new SignedRequests(this.#realm).s3Verify(asked, request_id)
+  }
+
+  /** Access rules of an application credential that has some; none lets anything through. */
+  accessRules(appCredId: string): AccessRule[] {
+    return accessRulesOf(this.#realm.db, appCredId)
   }
 
   /** Keys that verify tokens: every one that may have signed a live token, and the next. */

@@ -6,6 +6,7 @@ import { Consumers } from '../../workers/identity/consumers/store.ts'
 import { Credentials } from '../../workers/identity/credentials/store.ts'
 import { DomainConfig } from '../../workers/identity/domain-config/store.ts'
 import { EndpointGroups } from '../../workers/identity/endpoint-filter/store.ts'
+import { SignedRequests } from '../../workers/identity/ec2/store.ts'
 import { Endpoints } from '../../workers/identity/endpoints/store.ts'
 import { Groups } from '../../workers/identity/groups/store.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
@@ -79,6 +80,10 @@ export class IdentitySession extends RpcTarget {
 
   get credentials() {
     return new Credentials(this.#realm, this.#caller)
+  }
+
+  get signedRequests() {
+    return new SignedRequests(this.#realm)
   }
 
   get applicationCredentials() {

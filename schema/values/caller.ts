@@ -23,6 +23,10 @@ export interface Caller {
   /** Application credential or trust that the token came from. */
   app_cred_id?: string | null
   trust_id?: string | null
+  /** EC2 credential that signed the request, or that the token was made by. */
+  credential_id?: string | null
+  /** The application credential has access rules: only requests that one of them names are let through. */
+  ruled?: boolean
 }
 
 export const SYSTEM_USER = 'system'
@@ -38,8 +42,8 @@ export const systemCaller = (requestId: string): Caller => ({
  * before the revoking call is answered; kept until no matching token can still be valid.
  */
 export interface Revocation {
-  /** What `subject` names: an audit id, a user, a project, a domain (of users or projects), user:project, app credential, trust. */
-  scope: 'audit' | 'audit_chain' | 'user' | 'project' | 'domain' | 'user_project' | 'user_domain' | 'user_system' | 'app_cred' | 'trust'
+  /** What `subject` names: an audit id, a user, a project, a domain (of users or projects), user:project, app credential, trust, EC2 credential. */
+  scope: 'audit' | 'audit_chain' | 'user' | 'project' | 'domain' | 'user_project' | 'user_domain' | 'user_system' | 'app_cred' | 'trust' | 'credential'
   subject: string
   before_ms: number
   expires_ms: number
@@ -68,6 +72,8 @@ export function isRevokedBy(caller: Caller, event: Revocation): boolean {
       return caller.app_cred_id === event.subject
     case 'trust':
       return caller.trust_id === event.subject
+    case 'credential':
+      return caller.credential_id === event.subject
     default:
       return event.scope satisfies never
   }

@@ -26,6 +26,8 @@ interface Payload {
   exp: number
   ac?: string
   tr?: string
+  cr?: string
+  ru?: 1
 }
 
 export const TOKEN_CHARS_MAX = 8_192
@@ -43,6 +45,8 @@ export async function signToken(caller: Caller, kid: string, key: CryptoKey): Pr
   if (caller.system) payload.s = 1
   if (caller.app_cred_id) payload.ac = caller.app_cred_id
   if (caller.trust_id) payload.tr = caller.trust_id
+  if (caller.credential_id) payload.cr = caller.credential_id
+  if (caller.ruled) payload.ru = 1
   return await new CompactSign(encoder.encode(JSON.stringify(payload))).setProtectedHeader({ alg: 'EdDSA', kid }).sign(key)
 }
 
@@ -65,7 +69,7 @@ export async function verifyToken(token: string, key: CryptoKey): Promise<Omit<C
     return {
       user_id: data.sub, user_name: data.un, user_domain_id: data.ud, project_id: data.p?.[0] ?? null, project_name: data.p?.[1] ?? null, project_domain_id: data.p?.[2] ?? null,
       domain_id: data.d ?? null, system: data.s === 1, roles: data.rl, audit_ids: data.au, methods: data.me, issued_ms: data.iat, expires_ms: data.exp,
-      app_cred_id: data.ac ?? null, trust_id: data.tr ?? null,
+      app_cred_id: data.ac ?? null, trust_id: data.tr ?? null, credential_id: data.cr ?? null, ruled: data.ru === 1,
     }
   } catch {
     return null

@@ -44,6 +44,9 @@ export async function mintedCloud(options: Partial<ClusterOptions> = {}): Promis
     publicKeys() {
       return keys
     }
+    accessRules() {
+      return []
+    }
     revocations() {
       return { events: [], cursor: 0 }
     }

@@ -48,6 +48,17 @@ export async function authenticate(env: Env, request: Request, requestId: string
   return await callerOfToken(env, token, requestId, now_ms)
 }
 
+/** Whether another service of the cloud sends this, with its own token beside the user's. */
+export async function isService(env: Env, request: Request, now_ms: number): Promise<boolean> {
+  const token = request.headers.get('x-service-token')
+  if (token === null || token === '') return false
+  try {
+    return (await callerOfToken(env, token, '', now_ms)).roles.includes('service')
+  } catch {
+    return false
+  }
+}
+
 export async function callerOfToken(env: Env, token: string, requestId: string, now_ms: number): Promise<Caller> {
   const { tokens } = cacheOf(env)
   const claims = tokens.get(token) ?? (await verified(env, token, now_ms))

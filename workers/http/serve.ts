@@ -4,7 +4,8 @@ import type { Env } from '../../durable-objects/kernel/env.ts'
 import { IDENTITY_NAME } from '../../durable-objects/kernel/env.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
-import { authenticate, unauthorized } from './auth.ts'
+import { rulesAllow } from './access-rules.ts'
+import { authenticate, isService, unauthorized } from './auth.ts'
 import { Context, type RequestParts } from './context.ts'
 import { renderFault } from './faults.ts'
 import { keepReply, ledgerKey } from './idempotency.ts'
@@ -69,7 +70,7 @@ export class Server {
     try {
       version = service.microversions === undefined ? [1, 0] : requestedVersion(service, request.headers)
       const match = await this.#find(request, service.rewrite?.(path) ?? path, version)
-      const caller = match.route.policy === 'public' ? await this.#optionalCaller(request, env, requestId, now_ms) : await this.#caller(request, env, requestId, now_ms)
+      const caller = match.route.policy === 'public' ? await this.#optionalCaller(request, env, path, requestId, now_ms) : await this.#caller(request, env, path, requestId, now_ms)
       const url = new URL(request.url)
       const parts: RequestParts = { request, env, url, params: match.params, requestId, version, policy: this.#policy, now_ms, waitUntil }
       const { policy } = match.route
@@ -119,16 +120,24 @@ export class Server {
     throw new Fault('not_found', 'The resource could not be found.')
   }
 
-  async #caller(request: Request, env: Env, requestId: string, now_ms: number): Promise<Caller> {
-    const caller = await authenticate(env, request, requestId, now_ms)
+  async #caller(request: Request, env: Env, path: string, requestId: string, now_ms: number): Promise<Caller> {
+    const caller = await this.#known(request, env, path, requestId, now_ms)
     if (caller === null) throw unauthorized()
     return caller
   }
 
+  /** A token whose access rules do not name this request is as good as none; a service that passes a user's request on says so with a token of its own. */
+  async #known(request: Request, env: Env, path: string, requestId: string, now_ms: number): Promise<Caller | null> {
+    const caller = await authenticate(env, request, requestId, now_ms)
+    if (caller === null || !caller.ruled || (await isService(env, request, now_ms))) return caller
+    if (await rulesAllow(env, caller, { method: request.method, path, service: this.service })) return caller
+    throw unauthorized()
+  }
+
   /** Public routes still know who calls where the token holds. */
-  async #optionalCaller(request: Request, env: Env, requestId: string, now_ms: number): Promise<Caller | null> {
+  async #optionalCaller(request: Request, env: Env, path: string, requestId: string, now_ms: number): Promise<Caller | null> {
     try {
-      return await authenticate(env, request, requestId, now_ms)
+      return await this.#known(request, env, path, requestId, now_ms)
     } catch {
       return null
     }

@@ -8,6 +8,7 @@ import { credentialPolicies, credentialRoutes } from './credentials/routes.ts'
 import { discoveryRoutes } from './discovery/routes.ts'
 import { domainConfigPolicies, domainConfigRoutes } from './domain-config/routes.ts'
 import { domainRoutes } from './domains/routes.ts'
+import { ec2Policies, ec2Routes } from './ec2/routes.ts'
 import { endpointFilterPolicies, endpointFilterRoutes } from './endpoint-filter/routes.ts'
 import { endpointPolicies, endpointRoutes } from './endpoints/routes.ts'
 import { groupRoutes } from './groups/routes.ts'
@@ -28,10 +29,10 @@ export const identity: Service = {
   name: 'keystone', type: 'identity', prefix: '/identity', endpoint: '/identity/v3', dialect: 'keystone',
   routes: [
     ...discoveryRoutes, ...tokenRoutes, ...domainRoutes, ...projectRoutes, ...userRoutes, ...groupRoutes, ...roleRoutes, ...assignmentRoutes, ...regionRoutes, ...serviceRoutes, ...endpointRoutes,
-    ...policyRoutes, ...consumerRoutes, ...endpointFilterRoutes, ...credentialRoutes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes,
+    ...policyRoutes, ...consumerRoutes, ...endpointFilterRoutes, ...credentialRoutes, ...ec2Routes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes,
   ],
   policies: [
     ...tokenPolicies, ...domainPolicies, ...projectPolicies, ...userPolicies, ...groupPolicies, ...rolePolicies, ...assignmentPolicies, ...regionPolicies, ...servicePolicies, ...endpointPolicies,
-    ...policyPolicies, ...consumerPolicies, ...endpointFilterPolicies, ...credentialPolicies, ...applicationCredentialPolicies, ...trustPolicies, ...domainConfigPolicies, ...limitPolicies,
+    ...policyPolicies, ...consumerPolicies, ...endpointFilterPolicies, ...credentialPolicies, ...ec2Policies, ...applicationCredentialPolicies, ...trustPolicies, ...domainConfigPolicies, ...limitPolicies,
   ],
 }

@@ -1,5 +1,6 @@
 /** Application credentials: a user's own delegation to a program, on one project, with a part of its roles; and their access rules. Runs in the Identity object. */
 import { and, eq } from 'drizzle-orm'
+import type { Db } from '../../../durable-objects/kernel/deps.ts'
 import { accessRules, applicationCredentials } from '../../../schema/identity/tables.ts'
 import { type RoleRow, projectById, rolesByIds } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
@@ -23,6 +24,13 @@ export interface AppCredSpec {
   unrestricted: boolean
   roles: { id?: string; name?: string }[] | null
   access_rules: { id?: string; service?: string; method?: string; path?: string }[] | null
+}
+
+/** The rules in the words that services compare; a credential that is gone, or has an empty list, allows nothing. */
+export function accessRulesOf(db: Db, appCredId: string): { service: string; method: string; path: string }[] {
+  const row = db.select({ ids: applicationCredentials.access_rule_ids }).from(applicationCredentials).where(eq(applicationCredentials.id, appCredId)).get()
+  const ids = row?.ids ?? []
+  return ids.flatMap((id) => db.select({ service: accessRules.service, method: accessRules.method, path: accessRules.path }).from(accessRules).where(eq(accessRules.id, id)).all())
 }
 
 export class ApplicationCredentials extends Store {
@@ -96,6 +104,7 @@ export class ApplicationCredentials extends Store {
 
   /** A restricted application credential manages neither its like nor trusts. */
   mayManage(): void {
+    if (this.caller.credential_id) throw forbidden('A token made by an EC2 credential cannot be used to manage application credentials.')
     if (!this.caller.app_cred_id) return
     const row = this.realm.db.select().from(applicationCredentials).where(eq(applicationCredentials.id, this.caller.app_cred_id)).get()
     if (row?.unrestricted !== true) throw forbidden('Using method "application_credential" is not allowed for managing additional application credentials.')

@@ -4,7 +4,7 @@ import { and, eq, inArray } from 'drizzle-orm'
 import { applicationCredentials, credentials, projects, users } from '../../../schema/identity/tables.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
-import { duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
+import { type Realm, duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
 import { Store, exists, inTx, merged } from '../kernel/store.ts'
 
 export type CredentialRow = typeof credentials.$inferSelect
@@ -70,8 +70,8 @@ export class Credentials extends Store {
     })
   }
 
-  update(id: string, change: Partial<CredentialRow>): CredentialRow {
-    return inTx(this, (tx) => {
+  async update(id: string, change: Partial<CredentialRow>): Promise<CredentialRow> {
+    const [row, seq] = inTx(this, (tx) => {
       const before = this.get(id)
       if (change.user_id !== undefined && change.user_id !== before.user_id) throw forbidden('A credential cannot change its user.')
       const row = merged(before, change)
@@ -85,16 +85,20 @@ export class Credentials extends Store {
       }
       tx.db.update(credentials).set(row).where(eq(credentials.id, id)).run()
       tx.change('credential', id, 'update', shown(before), shown(row))
-      return row
+      return [row, before.blob === row.blob && before.project_id === row.project_id && before.type === row.type ? 0 : this.#ended(before)] as const
     })
+    await this.realm.revoker.pushed(seq)
+    return row
   }
 
-  delete(id: string): void {
-    inTx(this, (tx) => {
+  async delete(id: string): Promise<void> {
+    const seq = inTx(this, (tx) => {
       const row = this.get(id)
       tx.db.delete(credentials).where(eq(credentials.id, id)).run()
       tx.change('credential', id, 'delete', shown(row), null)
+      return this.#ended(row)
     })
+    await this.realm.revoker.pushed(seq)
   }
 
   ec2Create(userId: string, projectId: string): Ec2Credential {
@@ -116,14 +120,21 @@ export class Credentials extends Store {
     return this.realm.db.select().from(credentials).where(and(eq(credentials.user_id, userId), inArray(credentials.type, ['ec2']))).all().map(ec2Of)
   }
 
-  ec2Delete(userId: string, access: string): void {
+  async ec2Delete(userId: string, access: string): Promise<void> {
     this.ec2Get(userId, access)
-    this.delete(ec2Id(access))
+    await this.delete(ec2Id(access))
+  }
+
+  /** Tokens that this key made, and signing keys derived from it, end with it. */
+  #ended(row: CredentialRow): number {
+    if (row.type !== 'ec2') return 0
+    return this.realm.revoker.record([{ scope: 'credential', subject: row.id }], row.project_id === null ? [] : [row.project_id])
   }
 
   /** A restricted application credential, and a trust, make no credentials that outlive them. */
   #mayDelegate(): void {
-    const { app_cred_id, trust_id } = this.caller
+    const { app_cred_id, trust_id, credential_id } = this.caller
+    if (credential_id) throw forbidden('A token made by an EC2 credential cannot be used to create credentials.')
     if (trust_id) throw forbidden('A trust-scoped token cannot be used to create credentials.')
     if (!app_cred_id) return
     const row = this.realm.db.select().from(applicationCredentials).where(eq(applicationCredentials.id, app_cred_id)).get()
@@ -132,6 +143,9 @@ export class Credentials extends Store {
 }
 
 const shown = ({ id, user_id, project_id, type }: CredentialRow) => ({ id, user_id, project_id, type })
+
+/** The secret half of an EC2 credential. */
+export const secretOf = (_realm: Realm, row: CredentialRow): string => String(blobOf(row.blob).secret)
 
 function ec2Of(row: CredentialRow): Ec2Credential {
   const blob = blobOf(row.blob)

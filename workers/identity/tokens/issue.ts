@@ -3,7 +3,7 @@
  * validated, so that a validated token shows today's roles. Runs in the Identity object.
  */
 import { and, eq } from 'drizzle-orm'
-import { accessRules, applicationCredentials, projects, trusts, users } from '../../../schema/identity/tables.ts'
+import { accessRules, applicationCredentials, credentials, projects, trusts, users } from '../../../schema/identity/tables.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { signToken } from '../../../schema/values/token.ts'
@@ -30,11 +30,12 @@ interface Subject {
   roles: RoleRow[]
   trust: TrustRow | null
   appCred: AppCredRow | null
+  credentialId: string | null
 }
 
 /** Delegations may end before the token's life does. */
 const endOf = (row: { expires_us: number | null } | null): number => (row === null || row.expires_us === null ? Number.POSITIVE_INFINITY : Math.floor(row.expires_us / 1000))
-const bare = (user: UserRow): Subject => ({ user, project: null, domain: null, system: false, roleIds: [], roles: [], trust: null, appCred: null })
+const bare = (user: UserRow): Subject => ({ user, project: null, domain: null, system: false, roleIds: [], roles: [], trust: null, appCred: null, credentialId: null })
 
 export class Issuer {
   #realm: Realm
@@ -45,9 +46,26 @@ export class Issuer {
   }
 
   async issue(request: IssueRequest): Promise<Issued> {
-    const { deps, options, keys, revoker } = this.#realm
+    const subject = this.#requested(request)
+    const caller = this.#fresh(subject, request)
+    const signer = await this.#realm.keys.signer()
+    return { token: await signToken(caller, signer.kid, signer.key), record: this.#record(subject, caller) }
+  }
+
+  /** What a token made by this EC2 credential would say, without making it. */
+  recordOfCredential(id: string, methods: string[], request_id: string): TokenRecord {
+    const subject = this.#ofCredential(id)
+    return this.#record(subject, this.#fresh(subject, { methods, parent: null, request_id }))
+  }
+
+  #requested(request: IssueRequest): Subject {
+    if (request.credential_id !== undefined) return this.#ofCredential(request.credential_id)
     const user = this.liveUser(request.user_id)
-    const subject = request.app_cred_id === null ? this.#scope(user, request.scope) : this.#ofAppCred(user, request.app_cred_id)
+    return request.app_cred_id === null ? this.#scope(user, request.scope) : this.#ofAppCred(user, request.app_cred_id)
+  }
+
+  #fresh(subject: Subject, request: Pick<IssueRequest, 'methods' | 'parent' | 'request_id'>): Caller {
+    const { deps, options, revoker } = this.#realm
     const now = deps.clock.now_ms()
     const own = Buffer.from(deps.random.bytes(16)).toString('base64url')
     const chain = request.parent?.audit_ids.at(-1)
@@ -56,8 +74,7 @@ export class Issuer {
     const caller = this.#caller(subject, { audit_ids: chain === undefined ? [own] : [own, chain], methods, issued_ms: now, expires_ms: Math.min(...limits), request_id: request.request_id })
     // A token made in the same millisecond as a revocation comes after it.
     for (const event of revoker.matching(caller)) caller.issued_ms = Math.max(caller.issued_ms, event.before_ms + 1)
-    const signer = await keys.signer()
-    return { token: await signToken(caller, signer.kid, signer.key), record: this.#record(subject, caller) }
+    return caller
   }
 
   /** A verified token, read again from state; 404 where it no longer holds. */
@@ -70,7 +87,8 @@ export class Issuer {
     try {
       const user = this.liveUser(claims.user_id)
       let subject: Subject
-      if (claims.app_cred_id) subject = this.#ofAppCred(user, claims.app_cred_id)
+      if (claims.credential_id) subject = this.#ofCredential(claims.credential_id)
+      else if (claims.app_cred_id) subject = this.#ofAppCred(user, claims.app_cred_id)
       else if (claims.trust_id) subject = this.#ofTrust(this.#trusteeOf(claims.trust_id), claims.trust_id)
       else if (claims.project_id !== null) subject = this.#scope(user, { kind: 'project', project: { id: claims.project_id } })
       else if (claims.domain_id !== null) subject = this.#scope(user, { kind: 'domain', domain: { id: claims.domain_id } })
@@ -149,8 +167,6 @@ export class Issuer {
     const { db, deps } = this.#realm
     const appCred = db.select().from(applicationCredentials).where(eq(applicationCredentials.id, id)).get()
     if (appCred === undefined || appCred.user_id !== user.id || endOf(appCred) <= deps.clock.now_ms()) throw refused('The request you have made requires authentication.')
-    // Fails closed: a token says nothing of access rules, so no service could hold its bearer to them.
-    if (appCred.access_rule_ids !== null) throw new Fault('forbidden', 'This application credential has access rules, which this cloud does not enforce: no token is issued for it.')
     const project = projectById(db, appCred.project_id)
     if (project === undefined) throw refused('The request you have made requires authentication.')
     const held = new Set(this.#onProject(user, project).roleIds)
@@ -159,6 +175,16 @@ export class Issuer {
     const roles = tokenRoles(db, roleIds)
     if (roles.length === 0) throw refused(`User ${user.id} has no access to project ${project.id}`)
     return { ...bare(user), project, roleIds, roles, appCred }
+  }
+
+  /** Whoever an EC2 credential signs for: its user on its project, within the delegation that it was made by. */
+  #ofCredential(id: string): Subject {
+    const row = this.#realm.db.select().from(credentials).where(eq(credentials.id, id)).get()
+    const project = row?.project_id == null ? undefined : this.#project(row.project_id)
+    if (row === undefined || project === undefined) throw refused('The request you have made requires authentication.')
+    const subject = row.trust_id !== null ? this.#ofTrust(this.#trusteeOf(row.trust_id), row.trust_id) : row.app_cred_id !== null ? this.#ofAppCred(this.liveUser(row.user_id), row.app_cred_id) : this.#onProject(this.liveUser(row.user_id), project)
+    if (subject.project?.id !== project.id) throw refused('EC2 credential project does not match that of its delegation.')
+    return { ...subject, credentialId: id }
   }
 
   #trusteeOf(trustId: string): UserRow {
@@ -210,7 +236,8 @@ export class Issuer {
     return {
       user_id: user.id, user_name: user.name, user_domain_id: user.domain_id, project_id: project?.id ?? null, project_name: project?.name ?? null,
       project_domain_id: project === null ? null : project.is_domain ? project.id : project.domain_id, domain_id: domain?.id ?? null, system,
-      roles: subject.roles.map((role) => role.name), ...rest, app_cred_id: subject.appCred?.id ?? null, trust_id: subject.trust?.id ?? null,
+      roles: subject.roles.map((role) => role.name), ...rest, app_cred_id: subject.appCred?.id ?? null, trust_id: subject.trust?.id ?? null, credential_id: subject.credentialId,
+      ruled: subject.appCred !== null && subject.appCred.access_rule_ids !== null,
     }
   }
 

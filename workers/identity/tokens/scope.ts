@@ -40,6 +40,8 @@ export interface IssueRequest {
   /** The token that this one is made from: its expiry and audit chain go on. */
   parent: Caller | null
   app_cred_id: string | null
+  /** The EC2 credential that signed: it says the scope. */
+  credential_id?: string
   /** The hash that the password was checked against (it must still be the user's), and one under today's parameters where it was older. */
   password: { hash: string; upgraded: string | null } | null
   request_id: string

@@ -45,7 +45,8 @@ export class Trusts extends Store {
   /** By the trustor itself; with a trust-scoped token, a redelegation of that trust. */
   create(spec: TrustSpec): Trust {
     const { db, deps, options } = this.realm
-    const { app_cred_id } = this.caller
+    const { app_cred_id, credential_id } = this.caller
+    if (credential_id) throw forbidden('A token made by an EC2 credential cannot be used to manage trusts.')
     if (app_cred_id && db.select().from(applicationCredentials).where(eq(applicationCredentials.id, app_cred_id)).get()?.unrestricted !== true) throw forbidden('Using method "application_credential" is not allowed for managing trusts.')
     return inTx(this, (tx) => {
       if (!exists(db, users, spec.trustee_user_id)) throw notFound('user', spec.trustee_user_id)
