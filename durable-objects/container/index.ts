@@ -1,7 +1,9 @@
 /** Container object: one per Swift container. A shell; the logic is in workers/object/container/store.ts. */
 import { migrations } from '../../schema/container/migrations.ts'
 import { Fault } from '../../schema/values/fault.ts'
-import { type ContainerInfo, ContainerStore, type ObjectRow } from '../../workers/object/container/store.ts'
+import { type ContainerInfo, type ObjectRow, type VersionRow, storedName } from '../../workers/object/container/rows.ts'
+import { ContainerStore } from '../../workers/object/container/store.ts'
+import type { VersionQuery } from '../../workers/object/container/versions.ts'
 import type { Metadata } from '../../workers/object/headers.ts'
 import type { ListQuery, Listed } from '../../workers/object/list.ts'
 import { syncAgreed, syncRow, syncTarget } from '../../workers/object/features/sync.ts'
@@ -29,7 +31,7 @@ export class ContainerObject extends LazyObject {
         return true
       },
       expire: async (info, row, timestamp) => {
-        await deleteReplicas(env, { account: info.account, container: info.name, object: row.name }, info.policy, timestamp, deps.clock.now_ms())
+        await deleteReplicas(env, storedName({ account: info.account, container: info.name, object: row.name }, row.version), info.policy, timestamp, deps.clock.now_ms())
       },
     })
   }
@@ -56,12 +58,40 @@ export class ContainerObject extends LazyObject {
     return this.#live().list(query)
   }
 
+  listVersions(query: VersionQuery): { info: ContainerInfo; entries: Listed<VersionRow>[] } {
+    return this.#live().listVersions(query)
+  }
+
   begin(name: string): { info: ContainerInfo; timestamp: string; existing: ObjectRow | null } | null {
     return this.#found()?.begin(name) ?? null
   }
 
   object(name: string): ObjectRow | null {
     return this.#found()?.object(name) ?? null
+  }
+
+  version(name: string, id: string): VersionRow | null {
+    return this.#found()?.version(name, id) ?? null
+  }
+
+  latest(name: string): VersionRow | null {
+    return this.#found()?.latest(name) ?? null
+  }
+
+  markDeleted(name: string, at: string, version: string): void {
+    this.#live().markDeleted(name, at, version)
+  }
+
+  unlinkVersion(name: string): void {
+    this.#live().unlinkVersion(name)
+  }
+
+  restoreVersion(name: string, id: string): boolean {
+    return this.#live().restoreVersion(name, id)
+  }
+
+  removeVersion(name: string, version: string, heir: boolean): void {
+    this.#live().removeVersion(name, version, heir)
   }
 
   putObject(row: ObjectRow): boolean {

@@ -22,4 +22,18 @@ CREATE TABLE tombstones (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
   { name: 'container/0002', sql: "ALTER TABLE container ADD COLUMN sync_point TEXT NOT NULL DEFAULT ''" },
   // Bytes of a static large object's segments: shown in listings, while `size` is what the manifest itself takes.
   { name: 'container/0003', sql: 'ALTER TABLE objects ADD COLUMN slo_size INTEGER' },
+  // Object versioning: what was current before, delete markers among it. `key` is the name, NUL, and the time counted down: the newest first. `version` is '' for the one written without
+  // versioning. `extra` is JSON that listings show or that a dialect keeps with the row.
+  {
+    name: 'container/0004',
+    sql: `
+ALTER TABLE objects ADD COLUMN version TEXT NOT NULL DEFAULT '';
+ALTER TABLE objects ADD COLUMN extra TEXT;
+CREATE TABLE versions (
+  key TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, deleted INTEGER NOT NULL, at TEXT NOT NULL, modified_at TEXT NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL,
+  content_type TEXT NOT NULL, delete_at INTEGER, slo_etag TEXT, slo_size INTEGER, extra TEXT) WITHOUT ROWID;
+CREATE UNIQUE INDEX versions_null ON versions (name) WHERE version = '';
+CREATE INDEX versions_delete_at ON versions (delete_at) WHERE delete_at IS NOT NULL;
+`,
+  },
 ]

@@ -21,6 +21,7 @@ export function capabilities(env: Env): Record<string, unknown> {
     tempurl: { methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'], allowed_digests: DIGESTS, incoming_remove_headers: ['x-timestamp'], incoming_allow_headers: [], outgoing_remove_headers: ['x-object-meta-*'], outgoing_allow_headers: ['x-object-meta-public-*'] },
     formpost: { allowed_digests: DIGESTS },
     container_sync: { realms: { [realm]: { clusters: { [cluster]: { current: true } } } } },
+    object_versioning: {},
     versioned_writes: { allowed_flags: ['x-versions-location', 'x-history-location'] },
   }
 }

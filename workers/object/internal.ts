@@ -35,13 +35,13 @@ export async function putInternal(env: Env, account: string, container: string, 
 
 /** The object and its bytes (`range`: both inclusive); Fault not_found where there is none. */
 export async function getInternal(env: Env, account: string, container: string, object: string, range: [number, number] | null = null): Promise<{ head: ObjectHead; body: ReadableStream<Uint8Array> }> {
-  const opened = await openStored(env, { account, container, object }, 0, range === null, now(env))
+  const opened = await openStored(env, { account, container, object }, range === null, now(env))
   if (opened === null) throw new Fault('not_found', `Object ${container}/${object} could not be found.`)
   return { head: opened.head, body: bodyOf(await opened.open(range)) }
 }
 
 export async function headInternal(env: Env, account: string, container: string, object: string): Promise<ObjectHead | null> {
-  return (await openStored(env, { account, container, object }, 0, false, now(env)))?.head ?? null
+  return (await openStored(env, { account, container, object }, false, now(env)))?.head ?? null
 }
 
 /** Idempotent: false where it was gone already. */

@@ -27,7 +27,14 @@ async function known<T>(env: Env, key: string, now_ms: number, read: () => Promi
   const cache = cacheOf(env)
   const entry = cache.get(key)
   if (entry !== undefined && entry.until_ms > now_ms) return entry.value as T
-  const value = await read()
+  let value: T | null
+  try {
+    value = await read()
+  } catch (error) {
+    // An object that does not answer: what was known a moment ago is better than no read at all.
+    if (entry === undefined) throw error
+    return entry.value as T
+  }
   // What is not there is not remembered: it may be made elsewhere the next moment.
   if (value === null) cache.delete(key)
   else cache.set(key, { value, until_ms: now_ms + KNOWN_MS })

@@ -2,16 +2,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type ListQuery, type Listed, listNames, successor } from './list.ts'
+import { type ListQuery, type Listed, type Read, compareNames, listNames, meets, successor } from './list.ts'
 
 type Row = { name: string }
 const byCodePoint = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
 /** SQLite's part: conditions over sorted names, as the store's SQL states them. */
-const reader = (names: string[]) => (where: string, order: 'ASC' | 'DESC', limit: number, values: string[]): Row[] => {
-  const tests = [...where.matchAll(/name (>=|>|<=|<) \?/g)].map((match, at) => ({ op: match[1], value: values[at] ?? '' }))
-  const holds = (name: string) => tests.every(({ op, value }) => {
-    const side = byCodePoint(name, value)
+const reader = (names: string[]) => ({ where, order, limit }: Read): Row[] => {
+  const holds = (name: string) => where.every(({ op, text }) => {
+    const side = byCodePoint(name, text)
     return op === '>=' ? side >= 0 : op === '>' ? side > 0 : op === '<' ? side < 0 : side <= 0
   })
   const sorted = names.filter(holds).sort(byCodePoint)
@@ -68,4 +67,12 @@ test('what follows a prefix is above all names under it, and nothing lies betwee
   assert.equal(successor('\u{d7ff}'), '\u{e000}')
   assert.equal(successor('a\u{10ffff}'), 'b')
   assert.equal(successor(''), null)
+})
+
+test('names compare as SQLite orders them, whatever they hold', () => {
+  const name = fc.string({ unit: fc.oneof(fc.constantFrom('a', '\uffff', '\ue000', '\ud7ff', '\u{10000}', '\u{10ffff}', '\0'), fc.string({ unit: 'binary', minLength: 1, maxLength: 1 })) })
+  fc.assert(fc.property(name, name, (a, b) => {
+    assert.equal(Math.sign(compareNames(a, b)), Math.sign(byCodePoint(a, b)))
+    assert.equal(meets(a, [{ op: '>=', text: b }]), byCodePoint(a, b) >= 0)
+  }), { numRuns: 1_000 })
 })

@@ -16,7 +16,19 @@ export interface ListQuery {
 export type Listed<T> = T | { subdir: string }
 export const isSubdir = <T>(entry: Listed<T>): entry is { subdir: string } => typeof entry === 'object' && entry !== null && 'subdir' in entry
 
-export type ReadRows<T> = (where: string, order: 'ASC' | 'DESC', limit: number, values: string[]) => T[]
+/** A bound of what is read, on the key. */
+export interface Condition {
+  op: '>' | '>=' | '<' | '<='
+  text: string
+}
+
+/** The next rows that a listing needs, in the order of their keys. */
+export interface Read {
+  where: Condition[]
+  order: 'ASC' | 'DESC'
+  limit: number
+}
+export type ReadRows<T> = (read: Read) => T[]
 
 const READ_MAX = 1_000
 
@@ -30,7 +42,49 @@ export function successor(prefix: string): string | null {
   return null
 }
 
-export function listNames<T extends { name: string }>(query: ListQuery, read: ReadRows<T>): Listed<T>[] {
+/** SQLite's order of text: by code point, not by the 16-bit units of which JavaScript's strings are made. */
+export function compareNames(a: string, b: string): number {
+  const length = Math.min(a.length, b.length)
+  for (let at = 0; at < length; at++) {
+    const [x, y] = [a.charCodeAt(at), b.charCodeAt(at)]
+    if (x !== y) return rank(x) - rank(y)
+  }
+  return a.length - b.length
+}
+/** Halves of a character beyond the first plane come after all others. */
+const rank = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit)
+
+export const meets = (key: string, where: readonly Condition[]): boolean =>
+  where.every(({ op, text }) => {
+    const order = compareNames(key, text)
+    return op === '>' ? order > 0 : op === '>=' ? order >= 0 : op === '<' ? order < 0 : order <= 0
+  })
+
+/** ' WHERE name >= ? AND ...' and its values. */
+export const whereSql = (where: readonly Condition[], ...more: string[]): [string, string[]] => {
+  const parts = [...where.map(({ op }) => `name ${op} ?`), ...more]
+  return [parts.length === 0 ? '' : ` WHERE ${parts.join(' AND ')}`, where.map(({ text }) => text)]
+}
+
+/** `shown`: the part of a row's key that delimiters are looked for in. */
+export function listNames<T extends { name: string }>(query: ListQuery, read: ReadRows<T>, shown: (row: T) => string = (row) => row.name): Listed<T>[] {
+  const steps = listSteps<T>(query, shown)
+  for (let step = steps.next(); ; ) {
+    if (step.done === true) return step.value
+    step = steps.next(read(step.value))
+  }
+}
+
+/** The same over rows that come from elsewhere. */
+export async function listNamesFrom<T extends { name: string }>(query: ListQuery, read: (read: Read) => Promise<T[]>): Promise<Listed<T>[]> {
+  const steps = listSteps<T>(query, (row) => row.name)
+  for (let step = steps.next(); ; ) {
+    if (step.done === true) return step.value
+    step = steps.next(await read(step.value))
+  }
+}
+
+function* listSteps<T extends { name: string }>(query: ListQuery, shown: (row: T) => string): Generator<Read, Listed<T>[], T[]> {
   const inPath = query.path !== null
   const prefix = inPath ? (query.path === '' ? '' : `${(query.path ?? '').replace(/\/+$/, '')}/`) : query.prefix
   const delimiter = inPath ? '/' : query.delimiter
@@ -38,25 +92,26 @@ export function listNames<T extends { name: string }>(query: ListQuery, read: Re
   /** Where reading goes on: exclusive unless `inclusive`. */
   let cursor: { text: string; inclusive: boolean } | null = query.marker === '' ? null : { text: query.marker, inclusive: false }
   const above = successor(prefix)
+  /** The marker without what a key adds to a name (no name holds NUL). */
+  const [passed] = query.marker.split('\0', 1)
   /** Small after a skip (the next row is likely skipped too), doubling while nothing is. */
   let batch = delimiter === '' ? READ_MAX : 16
   while (entries.length < query.limit) {
-    const [where, values] = conditions(query, prefix, above, cursor)
     const wanted = Math.min(batch, query.limit - entries.length)
-    const rows = read(where, query.reverse ? 'DESC' : 'ASC', wanted, values)
+    const rows = yield { where: conditions(query, prefix, above, cursor), order: query.reverse ? 'DESC' : 'ASC', limit: wanted }
     let skipped = false
     for (const row of rows) {
       cursor = { text: row.name, inclusive: false }
       if (inPath && row.name === prefix) continue
-      const at = delimiter === '' ? -1 : row.name.indexOf(delimiter, prefix.length)
+      const at = delimiter === '' ? -1 : shown(row).indexOf(delimiter, prefix.length)
       if (at < 0) {
         entries.push(row)
         continue
       }
-      const subdir = row.name.slice(0, at + delimiter.length)
+      const subdir = shown(row).slice(0, at + delimiter.length)
       if (inPath) {
         if (row.name === subdir) entries.push(row)
-      } else if (subdir !== query.marker) entries.push({ subdir })
+      } else if (subdir !== passed) entries.push({ subdir })
       const beyond = successor(subdir)
       if (query.reverse) cursor = { text: subdir, inclusive: false }
       else if (beyond === null) return entries
@@ -70,23 +125,18 @@ export function listNames<T extends { name: string }>(query: ListQuery, read: Re
   return entries
 }
 
-function conditions(query: ListQuery, prefix: string, above: string | null, cursor: { text: string; inclusive: boolean } | null): [string, string[]] {
-  const parts: string[] = []
-  const values: string[] = []
-  const add = (sql: string, value: string) => {
-    parts.push(sql)
-    values.push(value)
-  }
+function conditions(query: ListQuery, prefix: string, above: string | null, cursor: { text: string; inclusive: boolean } | null): Condition[] {
+  const where: Condition[] = []
   if (prefix !== '') {
-    add('name >= ?', prefix)
-    if (above !== null) add('name < ?', above)
+    where.push({ op: '>=', text: prefix })
+    if (above !== null) where.push({ op: '<', text: above })
   }
   if (query.reverse) {
-    if (cursor !== null) add('name < ?', cursor.text)
-    if (query.end_marker !== '') add('name > ?', query.end_marker)
+    if (cursor !== null) where.push({ op: '<', text: cursor.text })
+    if (query.end_marker !== '') where.push({ op: '>', text: query.end_marker })
   } else {
-    if (cursor !== null) add(cursor.inclusive ? 'name >= ?' : 'name > ?', cursor.text)
-    if (query.end_marker !== '') add('name < ?', query.end_marker)
+    if (cursor !== null) where.push({ op: cursor.inclusive ? '>=' : '>', text: cursor.text })
+    if (query.end_marker !== '') where.push({ op: '<', text: query.end_marker })
   }
-  return [parts.length === 0 ? '' : ` WHERE ${parts.join(' AND ')}`, values]
+  return where
 }

@@ -1,7 +1,7 @@
 /** One account: its metadata, its containers and their totals. Runs in the Account object. */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { type Metadata, mergeMeta } from '../headers.ts'
-import { type ListQuery, type Listed, listNames } from '../list.ts'
+import { type ListQuery, type Listed, listNames, whereSql } from '../list.ts'
 import { timestampOf } from '../timestamp.ts'
 
 export interface Totals {
@@ -73,10 +73,12 @@ export class AccountStore {
   }
 
   list(query: ListQuery): { info: AccountInfo | null; entries: Listed<ContainerEntry>[] } {
-    const entries = listNames<ContainerEntry>(query, (where, order, limit, values) =>
-      this.#rows(`SELECT name, put_at, object_count, bytes_used FROM containers${where === '' ? ' WHERE' : `${where} AND`} deleted = 0 ORDER BY name ${order} LIMIT ?`, ...values, limit).map((row) => ({
+    const entries = listNames<ContainerEntry>(query, ({ where, order, limit }) => {
+      const [clause, values] = whereSql(where, 'deleted = 0')
+      return this.#rows(`SELECT name, put_at, object_count, bytes_used FROM containers${clause} ORDER BY name ${order} LIMIT ?`, ...values, limit).map((row) => ({
         name: String(row.name), put_at: String(row.put_at), object_count: Number(row.object_count), bytes_used: Number(row.bytes_used),
-      })))
+      }))
+    })
     return { info: this.info(), entries }
   }
 

@@ -4,19 +4,20 @@ import { cleanAcl } from '../acl.ts'
 import { bulkUpload } from '../features/bulk-upload.ts'
 import { formPost } from '../features/formpost.ts'
 import { syncTarget } from '../features/sync.ts'
+import { DELETE_MARKER } from '../features/versions.ts'
 import { staticWebContainer } from '../features/staticweb.ts'
 import { swiftFault } from '../errors.ts'
 import { LIMITS, type Metadata, metaChanges } from '../headers.ts'
 import { forgetAccount, forgetContainer } from '../known.ts'
 import { isSubdir } from '../list.ts'
-import { listQuery, listingFormat, renderListing } from '../listing.ts'
+import { listQuery, listingFormat, renderListing, sized } from '../listing.ts'
 import { containerKey } from '../names.ts'
 import { policyIndex, policyName } from '../policies.ts'
 import { type Access, type SwiftRequest, empty } from '../request.ts'
 import { httpDate, listingTime } from '../timestamp.ts'
-import type { ContainerInfo } from './store.ts'
+import { type ContainerInfo, NULL_VERSION, type ObjectRow, versionId } from './rows.ts'
 
-const SPECIAL = ['x-container-read', 'x-container-write', 'x-container-sync-to', 'x-container-sync-key', 'x-versions-location', 'x-history-location'] as const
+const SPECIAL = ['x-container-read', 'x-container-write', 'x-container-sync-to', 'x-container-sync-key', 'x-versions-location', 'x-history-location', 'x-versions-enabled'] as const
 const OWNER_ONLY = /^x-container-(read|write|sync-.*)$|^x-container-meta-temp-url-key(-2)?$/
 
 export function containerHeaders(info: ContainerInfo, access: Access): Record<string, string> {
@@ -43,12 +44,32 @@ export async function getContainer(request: SwiftRequest): Promise<Response> {
   const web = await staticWebContainer(request)
   if (web !== null) return web
   const access = await request.needIn('container', 'get', request.container, null)
+  if (request.query.has('versions')) return await listVersions(request, access)
   const format = listingFormat(request)
   const { info, entries } = await objectOf(request).list(listQuery(request, LIMITS.container_listing_limit))
-  const rows = entries.map((entry) => (isSubdir(entry) ? entry : {
-    name: entry.name, hash: entry.etag, bytes: entry.slo_size ?? entry.size, content_type: entry.content_type, last_modified: listingTime(entry.modified_at), ...(entry.slo_etag === null ? {} : { slo_etag: `"${entry.slo_etag}"` }),
-  }))
+  const rows = entries.map((entry) => (isSubdir(entry) ? entry : shown(entry)))
   return renderListing(format, { element: 'container', name: request.container, item: 'object' }, rows, containerHeaders(info, access))
+}
+
+const shown = (row: ObjectRow) => ({
+  name: row.name, hash: row.etag, bytes: row.slo_size ?? row.size, content_type: row.content_type, last_modified: listingTime(row.modified_at), ...(row.slo_etag === null ? {} : { slo_etag: `"${row.slo_etag}"` }),
+})
+
+const EMPTY_MD5 = 'd41d8cd98f00b204e9800998ecf8427e'
+
+/** ?versions: all of them, as JSON only. */
+async function listVersions(request: SwiftRequest, access: Access): Promise<Response> {
+  const given = request.query.get('format')
+  if (given === null || given === '' ? !/\*\/\*|application\/(json|\*)/.test(request.headers.get('accept') || '*/*') : given !== 'json') throw swiftFault(406)
+  const version_marker = request.query.get('version_marker') ?? ''
+  const query = { ...listQuery(request, LIMITS.container_listing_limit), version_marker }
+  if (version_marker !== '' && query.marker === '') throw swiftFault(400, 'version_marker param requires marker')
+  if (version_marker !== '' && version_marker !== NULL_VERSION && !/^\d{1,10}(\.\d{1,5})?$/.test(version_marker)) throw swiftFault(400, 'invalid version_marker param')
+  const { info, entries } = await objectOf(request).listVersions(query)
+  const rows = entries.map((entry) => (isSubdir(entry) ? entry : {
+    ...shown(entry), ...(entry.deleted ? { hash: EMPTY_MD5, content_type: DELETE_MARKER } : {}), version_id: versionId(entry.version), is_latest: entry.is_latest,
+  }))
+  return sized(JSON.stringify(rows), { ...containerHeaders(info, access), 'content-type': 'application/json; charset=utf-8' })
 }
 
 /** What a PUT or POST asks to change, checked. */

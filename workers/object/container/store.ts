@@ -5,36 +5,14 @@
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { ContainerReport } from '../account/store.ts'
-import { type Metadata, mergeMeta } from '../headers.ts'
-import { type ListQuery, type Listed, listNames } from '../list.ts'
+import { swiftFault } from '../errors.ts'
+import { type Metadata, isTrue, mergeMeta } from '../headers.ts'
+import { type ListQuery, type Listed, listNames, whereSql } from '../list.ts'
 import { Stamps, ticksOf, formatTicks } from '../timestamp.ts'
+import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type VersionRow, objectValues, toInfo, toObject, versioningOf } from './rows.ts'
+import { type Counted, type VersionQuery, VersionRows } from './versions.ts'
 
-export interface ContainerInfo {
-  account: string
-  name: string
-  policy: number
-  created_at: string
-  put_at: string
-  /** Full lower-case header names: x-container-meta-*, x-container-read, x-versions-location... */
-  metadata: Metadata
-  object_count: number
-  bytes_used: number
-}
-
-export interface ObjectRow {
-  name: string
-  /** Timestamp of the data. */
-  at: string
-  /** Timestamp of the newest change of metadata. */
-  modified_at: string
-  size: number
-  etag: string
-  content_type: string
-  delete_at: number | null
-  slo_etag: string | null
-  /** Bytes of all segments, where it is a static manifest. */
-  slo_size: number | null
-}
+export type { ContainerInfo, ObjectRow, VersionRow } from './rows.ts'
 
 export const REPORT_LEASE_MS = 30_000
 export const REPORT_RETRY_MS = 2_000
@@ -48,8 +26,6 @@ export const SYNC_BATCH = 100
 /** A change to copy: an object, or only a name and a time where it was deleted. */
 export type SyncRow = Pick<ObjectRow, 'name' | 'at'> & Partial<ObjectRow>
 
-type Row = Record<string, unknown>
-
 export interface ContainerHooks {
   report(account: string, report: ContainerReport): Promise<void>
   /** Copies what changed to where X-Container-Sync-To points; false where the other side does not agree (any more). */
@@ -62,11 +38,13 @@ export class ContainerStore {
   #deps: Deps
   #hooks: ContainerHooks
   #stamps: Stamps
+  #versions: VersionRows
   #reporting: Promise<void> | null = null
 
   constructor(deps: Deps, hooks: ContainerHooks) {
     this.#deps = deps
     this.#hooks = hooks
+    this.#versions = new VersionRows((query, ...bindings) => this.#rows(query, ...bindings))
     const [row] = this.#rows('SELECT last_at, seq, reported_seq FROM container')
     this.#stamps = new Stamps(row === undefined ? null : String(row.last_at))
     deps.alarms.handle('report', () => this.#report())
@@ -86,7 +64,7 @@ export class ContainerStore {
     const before = this.info()
     if (before !== null && policy !== null && policy !== before.policy) throw new Fault('conflict', 'The storage policy of a container cannot be changed.')
     const at = this.#next()
-    const metadata = JSON.stringify(mergeMeta(before?.metadata ?? {}, changes, 'container'))
+    const metadata = JSON.stringify(merged(before?.metadata ?? {}, changes))
     this.#deps.storage.transactionSync(() => {
       if (before !== null) {
         this.#rows('UPDATE container SET metadata = ?, put_at = ?, last_at = ?', metadata, at, at)
@@ -105,14 +83,14 @@ export class ContainerStore {
 
   post(changes: Metadata): void {
     const info = this.#live()
-    this.#rows('UPDATE container SET metadata = ?, last_at = ?', JSON.stringify(mergeMeta(info.metadata, changes, 'container')), this.#next())
+    this.#rows('UPDATE container SET metadata = ?, last_at = ?', JSON.stringify(merged(info.metadata, changes)), this.#next())
     this.#syncSoon()
   }
 
   async remove(): Promise<void> {
     this.#live()
     const [object] = this.#rows('SELECT name FROM objects LIMIT 1')
-    if (object !== undefined) throw new Fault('conflict', 'There was a conflict when trying to complete your request.')
+    if (object !== undefined || this.#versions.any()) throw new Fault('conflict', 'There was a conflict when trying to complete your request.')
     this.#deps.storage.transactionSync(() => {
       this.#rows("UPDATE container SET deleted = 1, metadata = '{}', last_at = ?, seq = seq + 1", this.#next())
       this.#lease()
@@ -122,7 +100,16 @@ export class ContainerStore {
 
   list(query: ListQuery): { info: ContainerInfo; entries: Listed<ObjectRow>[] } {
     const info = this.#live()
-    return { info, entries: listNames<ObjectRow>(query, (where, order, limit, values) => this.#rows(`SELECT * FROM objects${where} ORDER BY name ${order} LIMIT ?`, ...values, limit).map(toObject)) }
+    const entries = listNames<ObjectRow>(query, ({ where, order, limit }) => {
+      const [clause, values] = whereSql(where)
+      return this.#rows(`SELECT * FROM objects${clause} ORDER BY name ${order} LIMIT ?`, ...values, limit).map(toObject)
+    })
+    return { info, entries }
+  }
+
+  /** Every version, delete markers too. */
+  listVersions(query: VersionQuery): { info: ContainerInfo; entries: Listed<VersionRow>[] } {
+    return { info: this.#live(), entries: this.#versions.list(query) }
   }
 
   /** Opens a write: the time it has, what is there now, and the container as it is. */
@@ -132,23 +119,75 @@ export class ContainerStore {
   }
 
   object(name: string): ObjectRow | null {
-    const [row] = this.#rows('SELECT * FROM objects WHERE name = ?', name)
-    return row === undefined ? null : toObject(row)
+    return this.#versions.current(name)
   }
 
-  /** Enters an object; an older write than what is known changes nothing. False: something newer is there. */
+  /** One version, a marker too; 'null' is the one written without versioning. */
+  version(name: string, id: string): VersionRow | null {
+    return this.#versions.find(name, id)
+  }
+
+  /** What a name's newest version is; a delete marker where nothing is current. */
+  latest(name: string): VersionRow | null {
+    const current = this.object(name)
+    return current === null ? this.#versions.newest(name) : { ...current, deleted: false, is_latest: true }
+  }
+
+  /** Enters an object. The null version is overwritten, an older write than what is known changes nothing (false); any other version is entered beside those that are there. */
   putObject(row: ObjectRow): boolean {
     this.#live()
     return this.#deps.storage.transactionSync(() => {
-      const before = this.object(row.name)
-      const [tombstone] = this.#rows('SELECT at FROM tombstones WHERE name = ?', row.name)
-      if (before !== null && before.at > row.at) return false
-      if (tombstone !== undefined && String(tombstone.at) >= row.at) return false
-      this.#rows('INSERT OR REPLACE INTO objects (name, at, modified_at, size, etag, content_type, delete_at, slo_etag, slo_size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-        row.name, row.at, row.modified_at, row.size, row.etag, row.content_type, row.delete_at, row.slo_etag, row.slo_size)
-      this.#count(before === null ? 1 : 0, row.size - (before?.size ?? 0))
+      if (row.version === '') {
+        const before = this.#versions.find(row.name, 'null')
+        const [tombstone] = this.#rows('SELECT at FROM tombstones WHERE name = ?', row.name)
+        if (before !== null && before.at > row.at) return false
+        if (tombstone !== undefined && String(tombstone.at) >= row.at) return false
+      }
+      this.#count(row.version === '' && versioningOf(this.#live()) === 'never' ? this.#replace(row) : this.#versions.put(row))
       if (row.delete_at !== null) this.#deps.alarms.at('expire', row.delete_at * 1000)
       return true
+    })
+  }
+
+  /** The common case, a container that was never versioned: one row. */
+  #replace(row: ObjectRow): Counted {
+    const before = this.object(row.name)
+    this.#rows(`INSERT OR REPLACE INTO objects (${OBJECT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...objectValues(row))
+    return { objects: before === null ? 1 : 0, bytes: row.size - (before?.size ?? 0) }
+  }
+
+  /** A deletion in a versioned container: a marker becomes the newest version. `version` '' is the null marker, which takes the null version's place (its bytes are the caller's). */
+  markDeleted(name: string, at: string, version: string): void {
+    this.#live()
+    this.#deps.storage.transactionSync(() => this.#count(this.#versions.mark(name, at, version)))
+  }
+
+  /** Nothing is current any more; what was stays as an older version. */
+  unlinkVersion(name: string): void {
+    this.#live()
+    this.#deps.storage.transactionSync(() => this.#count(this.#versions.unlink(name)))
+  }
+
+  /** Makes an older version the current one; false where there is none, or it is a marker. */
+  restoreVersion(name: string, id: string): boolean {
+    this.#live()
+    return this.#deps.storage.transactionSync(() => {
+      const counted = this.#versions.restore(name, id)
+      if (counted !== null) this.#count(counted)
+      return counted !== null
+    })
+  }
+
+  /** Forgets one version (its bytes are the caller's). `heir`: the newest that is left becomes current where the newest went, as S3 has it; Swift leaves the name without one. */
+  removeVersion(name: string, version: string, heir: boolean): void {
+    this.#live()
+    this.#deps.storage.transactionSync(() => {
+      const removed = this.#versions.find(name, version === '' ? 'null' : version)
+      if (removed === null) return
+      const counted = this.#versions.drop(name, version)
+      const next = heir && removed.is_latest && this.object(name) === null ? this.#versions.newest(name) : null
+      const restored = next === null || next.deleted ? null : this.#versions.restore(name, next.version === '' ? 'null' : next.version)
+      this.#count({ objects: counted.objects + (restored?.objects ?? 0), bytes: counted.bytes })
     })
   }
 
@@ -170,7 +209,7 @@ export class ContainerStore {
       this.#deps.alarms.at('tombstones', this.#deps.clock.now_ms() + TOMBSTONE_KEPT_MS)
       if (before === null) return false
       this.#rows('DELETE FROM objects WHERE name = ?', name)
-      this.#count(-1, -before.size)
+      this.#count({ objects: -1, bytes: -before.size })
       return true
     })
   }
@@ -185,7 +224,7 @@ export class ContainerStore {
     return this.#stamps.next(this.#deps.clock.now_ms())
   }
 
-  #count(objects: number, bytes: number): void {
+  #count({ objects, bytes }: Counted): void {
     this.#rows('UPDATE container SET object_count = object_count + ?, bytes_used = bytes_used + ?, last_at = MAX(last_at, ?), seq = seq + 1', objects, bytes, this.#stampNow())
     this.#lease()
     this.#syncSoon()
@@ -231,18 +270,20 @@ export class ContainerStore {
     const now_s = Math.floor(this.#deps.clock.now_ms() / 1000)
     const due = this.#rows('SELECT * FROM objects WHERE delete_at <= ? ORDER BY delete_at LIMIT ?', now_s, EXPIRE_BATCH).map(toObject)
     let failed = false
-    for (const row of due) {
+    for (const row of [...due, ...this.#versions.expired(now_s, EXPIRE_BATCH)]) {
       const ticks = Math.max((row.delete_at ?? 0) * 100_000, Math.round(Number(row.modified_at) * 100_000) + 1)
       try {
         await this.#hooks.expire(info, row, formatTicks(ticks))
-        this.deleteObject(row.name, formatTicks(ticks))
+        if (row.version === '' && versioningOf(info) === 'never') this.deleteObject(row.name, formatTicks(ticks))
+        else this.removeVersion(row.name, row.version, false)
       } catch (error) {
         failed = true
         this.#deps.log('container.expire_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
       }
     }
     const [next] = this.#rows('SELECT MIN(delete_at) AS at FROM objects WHERE delete_at IS NOT NULL')
-    if (next?.at != null) this.#deps.alarms.at('expire', Math.max(Number(next.at) * 1000, this.#deps.clock.now_ms() + (failed ? 30_000 : 1)))
+    const times = [next?.at == null ? null : Number(next.at), this.#versions.nextExpiry()].filter((at): at is number => at !== null)
+    if (times.length > 0) this.#deps.alarms.at('expire', Math.max(Math.min(...times) * 1000, this.#deps.clock.now_ms() + (failed ? 30_000 : 1)))
   }
 
   #syncSoon(): void {
@@ -283,12 +324,13 @@ export class ContainerStore {
   }
 }
 
-const toInfo = (row: Row): ContainerInfo => ({
-  account: String(row.account), name: String(row.name), policy: Number(row.policy), created_at: String(row.created_at), put_at: String(row.put_at), metadata: JSON.parse(String(row.metadata)) as Metadata,
-  object_count: Number(row.object_count), bytes_used: Number(row.bytes_used),
-})
-
-const toObject = (row: Row): ObjectRow => ({
-  name: String(row.name), at: String(row.at), modified_at: String(row.modified_at), size: Number(row.size), etag: String(row.etag), content_type: String(row.content_type),
-  delete_at: row.delete_at === null ? null : Number(row.delete_at), slo_etag: row.slo_etag === null ? null : String(row.slo_etag), slo_size: row.slo_size === null ? null : Number(row.slo_size),
-})
+/** Once set, versioning is never unset: it is on, or suspended. */
+function merged(before: Metadata, changes: Metadata): Metadata {
+  const { 'x-versions-enabled': wanted, ...rest } = changes
+  const after = mergeMeta(before, rest, 'container')
+  if (wanted !== undefined && wanted !== '') after['x-versions-enabled'] = isTrue(wanted) ? 'True' : 'False'
+  if (after['x-versions-enabled'] === undefined) return after
+  if (after['x-versions-location'] !== undefined || after['x-history-location'] !== undefined) throw swiftFault(400, 'Object versioning and versioned writes exclude each other.')
+  if (after['x-container-sync-to'] !== undefined) throw swiftFault(400, 'A container that is synced to another one cannot be versioned.')
+  return after
+}

@@ -98,13 +98,13 @@ export async function deleteSlo(request: SwiftRequest): Promise<Response> {
   const outcome: Outcome = { deleted: 0, missing: 0, errors: [] }
   const remove = async (path: string, depth: number): Promise<void> => {
     const target = segmentName(name.account, path)
-    const opened = await openStored(request.env, target, 0, true, request.now_ms)
+    const opened = await openStored(request.env, target, true, request.now_ms)
     if (opened !== null && isSlo(opened.metadata) && depth < 10) {
       for (const segment of JSON.parse(await readText(opened, MANIFEST_BYTES_MAX)) as Segment[]) if (segment.name !== undefined) await remove(segment.name, depth + 1)
     } else opened?.drop()
     await removeLine(request, encodeURIComponent(path).replace(/%2F/g, '/'), outcome)
   }
-  const opened = await openStored(request.env, name, 0, false, request.now_ms)
+  const opened = await openStored(request.env, name, false, request.now_ms)
   if (opened === null) throw swiftFault(404)
   if (!isSlo(opened.metadata)) return renderBulk(request, resultOf({ ...outcome, errors: [[`/${name.container}/${name.object}`, 'Not an SLO manifest']] }))
   await remove(`/${name.container}/${name.object}`, 0)

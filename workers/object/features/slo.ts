@@ -60,7 +60,7 @@ async function check(request: SwiftRequest, entry: Entry): Promise<Segment> {
   const path = `/${String(entry.path).replace(/^\//, '')}`
   const name = segmentName(request.names.account, path)
   await request.needIn('object', 'get', name.container, name.object)
-  const opened = await openObject(request, name, { policy: 0, withBody: false })
+  const opened = await openObject(request, name, { withBody: false })
   if (opened === null) throw new Error('404 Not Found')
   opened.drop()
   const hash = opened.etag.replace(/"/g, '')

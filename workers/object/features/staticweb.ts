@@ -50,7 +50,7 @@ async function directory(request: SwiftRequest, site: Site, prefix: string): Pro
 /** A public object of the container, or null. */
 async function openPage(request: SwiftRequest, object: string) {
   await request.needIn('object', 'get', request.container, object)
-  return await openObject(request, { account: request.names.account, container: request.container, object }, { policy: 0, withBody: request.headers.get('range') === null && request.request.method === 'GET' })
+  return await openObject(request, { account: request.names.account, container: request.container, object }, { withBody: request.headers.get('range') === null && request.request.method === 'GET' })
 }
 
 async function listing(request: SwiftRequest, site: Site, prefix: string): Promise<Response> {

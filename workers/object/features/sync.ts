@@ -58,7 +58,7 @@ export async function syncRow(env: Env, info: ContainerInfo, target: SyncTarget,
       await there.deleteObject(row.name, row.at)
       return
     }
-    const opened = await openStored(env, { account: info.account, container: info.name, object: row.name }, info.policy, true, now_ms)
+    const opened = await openStored(env, { account: info.account, container: info.name, object: row.name }, true, now_ms)
     if (opened === null) return
     const { 'Content-Type': _, ...metadata } = opened.metadata
     const slo = sloOf(opened.metadata)

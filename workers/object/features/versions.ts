@@ -31,8 +31,8 @@ export async function keepVersion(request: SwiftRequest, begun: Begun): Promise<
 }
 
 async function keep(request: SwiftRequest, begun: Begun, existing: ObjectRow, container: string): Promise<void> {
-  const { name, info } = begun
-  const opened = await openStored(request.env, name, info.policy, true, request.now_ms)
+  const { name } = begun
+  const opened = await openStored(request.env, name, true, request.now_ms)
   if (opened === null) return
   const slo = sloOf(opened.metadata)
   const target: ObjectName = { account: name.account, container, object: `${versionPrefix(name.object)}${existing.at}` }
@@ -67,7 +67,7 @@ export async function restoreVersion(request: SwiftRequest, begun: Begun): Promi
       if (begun.existing !== null) continue
       return true
     }
-    const opened = await openStored(request.env, version, begun.info.policy, true, request.now_ms)
+    const opened = await openStored(request.env, version, true, request.now_ms)
     if (opened === null) {
       await removeObject(request.env, version, request.now_ms)
       continue

@@ -7,6 +7,7 @@ import { type ByteRange, contentRange, multipart, resolveRanges } from '../range
 import type { SwiftRequest } from '../request.ts'
 import { httpDate } from '../timestamp.ts'
 import { type Segment, openObject } from './large.ts'
+import { missingVersion, versionAsked } from './version.ts'
 import { type Opened, bodyOf, fixed, readText } from './read.ts'
 
 const HIDDEN = /^(content-type|content-length|etag|x-object-sysmeta-.*|x-timestamp|x-object-transient-sysmeta-.*)$/i
@@ -19,14 +20,16 @@ export function metadataHeaders(metadata: Metadata): Record<string, string> {
 }
 
 export function objectHeaders(opened: Opened): Record<string, string> {
-  return { ...metadataHeaders(opened.metadata), 'content-type': opened.content_type, etag: opened.etag, 'last-modified': httpDate(opened.timestamp), 'x-timestamp': opened.timestamp, 'accept-ranges': 'bytes' }
+  return { ...metadataHeaders(opened.metadata), 'content-type': opened.content_type, etag: opened.etag, 'last-modified': httpDate(opened.timestamp), 'x-timestamp': opened.timestamp, 'accept-ranges': 'bytes', ...(opened.version === null ? {} : { 'x-object-version-id': opened.version }) }
 }
 
 export async function getObject(request: SwiftRequest): Promise<Response> {
   await request.needIn('object', request.request.method === 'HEAD' ? 'head' : 'get', request.container, request.objectName.object)
   const raw = request.query.get('multipart-manifest') === 'get'
   const withBody = request.request.method === 'GET' && (request.headers.get('range') === null || raw)
-  const opened = await openObject(request, request.objectName, { policy: 0, withBody, raw })
+  const version = await versionAsked(request)
+  const opened = await openObject(request, request.objectName, { withBody, raw, ...(version === undefined ? {} : { version }) })
+  if (opened === null && version !== undefined) throw await missingVersion(request, version)
   const manifest = opened?.kind === 'manifest' ? opened : null
   if (manifest !== null && request.request.method === 'GET') return await manifestResponse(request, manifest)
   return await respondObject(request, opened)

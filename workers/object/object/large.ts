@@ -50,17 +50,17 @@ export const segmentName = (account: string, path: string): ObjectName => {
 }
 
 /** The object with its manifest followed; null where there is none. `raw`: the manifest itself. */
-export async function openObject(request: SwiftRequest, name: ObjectName, options: { policy: number; withBody: boolean; raw?: boolean; depth?: number }): Promise<Opened | null> {
-  const stored = await openStored(request.env, name, options.policy, options.withBody, request.now_ms)
+export async function openObject(request: SwiftRequest, name: ObjectName, options: { withBody: boolean; raw?: boolean; depth?: number; version?: string }): Promise<Opened | null> {
+  const stored = await openStored(request.env, name, options.withBody, request.now_ms, options.version)
   if (stored === null) return null
   if (options.raw === true) return isSlo(stored.metadata) ? { ...stored, kind: 'manifest' } : stored
   if (isSlo(stored.metadata)) return await openSlo(request, name, stored, options)
   const manifest = metaOf(stored.metadata, 'x-object-manifest')
-  if (manifest !== undefined) return await openDlo(request, name, stored, manifest, options.policy)
+  if (manifest !== undefined) return await openDlo(request, name, stored, manifest)
   return stored
 }
 
-async function openSlo(request: SwiftRequest, name: ObjectName, stored: Opened, options: { policy: number; depth?: number }): Promise<Opened> {
+async function openSlo(request: SwiftRequest, name: ObjectName, stored: Opened, options: { depth?: number }): Promise<Opened> {
   const depth = options.depth ?? 0
   const text = await readText(stored, MANIFEST_BYTES_MAX)
   const segments = JSON.parse(text) as Segment[]
@@ -68,7 +68,7 @@ async function openSlo(request: SwiftRequest, name: ObjectName, stored: Opened, 
   const etag = metaOf(stored.metadata, 'x-object-sysmeta-slo-etag') ?? sloEtag(segments)
   const open = (range: [number, number] | null) => {
     if (depth >= NESTING_MAX) throw swiftFault(409, 'Max recursion depth exceeded')
-    return assemble(segments.map((segment) => sloPiece(request, name.account, segment, options.policy, depth)), range)
+    return assemble(segments.map((segment) => sloPiece(request, name.account, segment, depth)), range)
   }
   return { ...stored, etag: `"${etag}"`, size, kind: 'slo', open: async (range) => open(range), drop: () => {} }
 }
@@ -93,7 +93,7 @@ export function sloEtag(segments: Segment[]): string {
   return hash.digest('hex')
 }
 
-function sloPiece(request: SwiftRequest, account: string, segment: Segment, policy: number, depth: number): Piece {
+function sloPiece(request: SwiftRequest, account: string, segment: Segment, depth: number): Piece {
   if (segment.data !== undefined) {
     const bytes = Buffer.from(segment.data, 'base64')
     return { length: bytes.byteLength, open: async (range) => new Uint8Array(range === null ? bytes : bytes.subarray(range[0], range[1] + 1)) }
@@ -104,7 +104,7 @@ function sloPiece(request: SwiftRequest, account: string, segment: Segment, poli
   return {
     length: last - first + 1,
     open: async (range) => {
-      const opened = await openSegment(request, name, policy, depth, whole && range === null)
+      const opened = await openSegment(request, name, depth, whole && range === null)
       if (opened === null || opened.etag.replace(/"/g, '') !== segment.hash || opened.size !== segment.bytes) {
         opened?.drop()
         throw swiftFault(409)
@@ -114,15 +114,15 @@ function sloPiece(request: SwiftRequest, account: string, segment: Segment, poli
   }
 }
 
-async function openSegment(request: SwiftRequest, name: ObjectName, policy: number, depth: number, withBody: boolean): Promise<Opened | null> {
+async function openSegment(request: SwiftRequest, name: ObjectName, depth: number, withBody: boolean): Promise<Opened | null> {
   request.segments = true
   await request.needIn('object', 'get', name.container, name.object, name.account)
-  return await openObject(request, name, { policy, withBody, depth: depth + 1 })
+  return await openObject(request, name, { withBody, depth: depth + 1 })
 }
 
 const shownSize = (row: ObjectRow): number => row.slo_size ?? row.size
 
-async function openDlo(request: SwiftRequest, name: ObjectName, stored: Opened, manifest: string, policy: number): Promise<Opened> {
+async function openDlo(request: SwiftRequest, name: ObjectName, stored: Opened, manifest: string): Promise<Opened> {
   stored.drop()
   const at = manifest.indexOf('/')
   const [container, prefix] = [decodeName(manifest.slice(0, at)), decodeName(manifest.slice(at + 1))]
@@ -132,7 +132,7 @@ async function openDlo(request: SwiftRequest, name: ObjectName, stored: Opened, 
     length: shownSize(row),
     open: async (range) => {
       const segment = { account: name.account, container, object: row.name }
-      const opened = row.slo_size === null ? await openStored(request.env, segment, policy, range === null, request.now_ms) : await openObject(request, segment, { policy, withBody: true, depth: 1 })
+      const opened = row.slo_size === null ? await openStored(request.env, segment, range === null, request.now_ms) : await openObject(request, segment, { withBody: true, depth: 1 })
       if (opened === null || opened.size !== shownSize(row)) {
         opened?.drop()
         throw swiftFault(409)

@@ -1,6 +1,7 @@
 /** PUT, POST and DELETE of an object, and both ways to copy one. */
 import { isFault } from '../../../schema/values/fault.ts'
 import { precondition } from '../conditions.ts'
+import { storedName } from '../container/rows.ts'
 import { swiftFault } from '../errors.ts'
 import { putManifest } from '../features/slo.ts'
 import { deleteSlo } from '../features/bulk-delete.ts'
@@ -14,7 +15,8 @@ import { httpDate, msOf } from '../timestamp.ts'
 import { metadataHeaders } from './get.ts'
 import { openObject, sloOf } from './large.ts'
 import { type Opened, bodyOf, openStored } from './read.ts'
-import { type WriteOptions, beginWrite, commitWrite, isSuperseded, removeObject } from './write.ts'
+import { deleteVersion, putVersion, versionAsked } from './version.ts'
+import { type WriteOptions, beginWrite, commitWrite, isSuperseded, removeCurrent, versionWritten } from './write.ts'
 
 /** Bytes that will come, null for a chunked body. Neither a length nor a body is a 411. */
 export function bodySize(request: Request): number | null {
@@ -42,6 +44,8 @@ export async function putObject(request: SwiftRequest): Promise<Response> {
   const name = request.objectName
   await request.needIn('object', 'put', name.container, name.object)
   checkObjectName(name.object)
+  const version = await versionAsked(request)
+  if (version !== undefined) return await putVersion(request, version)
   if (request.query.get('multipart-manifest') === 'put') return await putManifest(request)
   const from = request.headers.get('x-copy-from')
   if (from !== null) {
@@ -66,7 +70,8 @@ export async function store(request: SwiftRequest, name: ObjectName, body: Reada
   await keepVersion(request, begun)
   try {
     const head = await commitWrite(request.env, begun, body, options, request.now_ms)
-    return empty(201, { etag: options.slo === undefined ? head.etag : `"${options.slo.etag}"`, 'last-modified': httpDate(begun.timestamp), ...extra })
+    const version = versionWritten(begun)
+    return empty(201, { ...(version === '' ? {} : { 'x-object-version-id': version }), etag: options.slo === undefined ? head.etag : `"${options.slo.etag}"`, 'last-modified': httpDate(begun.timestamp), ...extra })
   } catch (error) {
     if (isSuperseded(error)) return empty(202, { 'last-modified': httpDate(begun.timestamp), ...extra })
     throw error
@@ -92,7 +97,8 @@ const CARRIED = /^(content-disposition|content-encoding|content-language|cache-c
 async function copy(request: SwiftRequest, source: ObjectName, target: ObjectName): Promise<Response> {
   await request.needIn('object', 'get', source.container, source.object, source.account)
   const raw = request.query.get('multipart-manifest') === 'get'
-  const opened = await openObject(request, source, { policy: 0, withBody: true, raw })
+  const version = request.request.method === 'COPY' ? await versionAsked(request) : undefined
+  const opened = await openObject(request, source, { withBody: true, raw, ...(version === undefined ? {} : { version }) })
   if (opened === null) throw swiftFault(404)
   if (opened.size > LIMITS.max_file_size) {
     opened.drop()
@@ -125,14 +131,15 @@ function copiedMetadata(request: SwiftRequest, opened: Opened, raw: boolean): Me
 export async function postObject(request: SwiftRequest): Promise<Response> {
   const name = request.objectName
   await request.needIn('object', 'post', name.container, name.object)
+  if ((await versionAsked(request)) !== undefined) throw swiftFault(400, 'POST to a specific version is not allowed')
   const metadata = objectMetadata(request.headers, request.now_s)
   const begun = await beginWrite(request.env, name)
-  const current = await openStored(request.env, name, begun.info.policy, false, request.now_ms)
+  const current = await openStored(request.env, name, false, request.now_ms)
   if (current === null) throw swiftFault(404)
   const given = request.headers.get('content-type')
   const content_type = given !== null && given !== '' ? given : current.content_type
   try {
-    await postReplicas(request.env, name, begun.info.policy, begun.timestamp, { ...metadata, 'Content-Type': content_type }, request.now_ms)
+    await postReplicas(request.env, storedName(name, begun.existing?.version ?? ''), begun.info.policy, begun.timestamp, { ...metadata, 'Content-Type': content_type }, request.now_ms)
   } catch (error) {
     if (!isFault(error, 'conflict')) throw error
   }
@@ -144,10 +151,14 @@ export async function postObject(request: SwiftRequest): Promise<Response> {
 export async function deleteObject(request: SwiftRequest): Promise<Response> {
   const name = request.objectName
   await request.needIn('object', 'delete', name.container, name.object)
+  const version = await versionAsked(request)
+  if (version !== undefined) return await deleteVersion(request, version)
   if (request.query.get('multipart-manifest') === 'delete') return await deleteSlo(request)
   const begun = await beginWrite(request.env, name)
   if (await restoreVersion(request, begun)) return empty(204)
-  if (!(await removeObject(request.env, name, request.now_ms, begun))) throw swiftFault(404)
-  return empty(204)
+  const { existed, marker } = await removeCurrent(request.env, begun, request.now_ms)
+  const headers: Record<string, string> = marker === null ? {} : { 'x-object-version-id': marker }
+  if (!existed) throw swiftFault(404, undefined, headers)
+  return empty(204, headers)
 }
 

@@ -4,8 +4,10 @@
  */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { ObjectHead } from '../../../schema/agent/protocol.ts'
+import { storedName, versionId, versioningOf } from '../container/rows.ts'
 import { type Metadata, metaOf } from '../headers.ts'
-import type { ObjectName } from '../names.ts'
+import { knownContainer } from '../known.ts'
+import { type ObjectName, containerKey } from '../names.ts'
 import { type Found, getReplicas, headReplicas, openRange, streamOf } from '../replicas.ts'
 
 export type Body = ReadableStream<Uint8Array>
@@ -25,6 +27,8 @@ export interface Opened {
   size: number
   content_type: string
   timestamp: string
+  /** Of an object in a container that is or was versioned. */
+  version: string | null
   kind: 'plain' | 'slo' | 'dlo' | 'manifest'
   /** Both inclusive; null is all. One stream per call. */
   open(range: [number, number] | null): Promise<Source>
@@ -37,9 +41,22 @@ export const expiredAt = (metadata: Metadata, now_ms: number): boolean => {
   return at !== undefined && Number(at) * 1000 <= now_ms
 }
 
-/** The stored object itself, manifests not followed. `withBody`: its bytes are opened with the same question. */
-export async function openStored(env: Env, name: ObjectName, policy: number, withBody: boolean, now_ms: number): Promise<Opened | null> {
-  const found: (Found & { body?: Body }) | null = withBody ? await getReplicas(env, name, policy, now_ms) : await headReplicas(env, name, policy, now_ms)
+/** Which ring and which name the bytes have: the container's policy, and the version that is asked for. Only a versioned container is asked for each object. */
+async function placeOf(env: Env, name: ObjectName, version: string | undefined, now_ms: number): Promise<{ policy: number; stored: ObjectName; version: string | null } | null> {
+  const info = await knownContainer(env, name.account, name.container, now_ms)
+  if (info === null) return null
+  if (versioningOf(info) === 'never') return version === undefined || version === 'null' ? { policy: info.policy, stored: name, version: null } : null
+  const container = env.CONTAINER.getByName(containerKey(name.account, name.container))
+  const row = version === undefined ? await container.latest(name.object) : await container.version(name.object, version)
+  return row === null || row.deleted || (version === undefined && !row.is_latest) ? null : { policy: info.policy, stored: storedName(name, row.version), version: versionId(row.version) }
+}
+
+/** The stored object itself (or the given version of it), manifests not followed. `withBody`: its bytes are opened with the same question. */
+export async function openStored(env: Env, name: ObjectName, withBody: boolean, now_ms: number, version?: string): Promise<Opened | null> {
+  const place = await placeOf(env, name, version, now_ms)
+  if (place === null) return null
+  const { policy, stored } = place
+  const found: (Found & { body?: Body }) | null = withBody ? await getReplicas(env, stored, policy, now_ms) : await headReplicas(env, stored, policy, now_ms)
   if (found === null) return null
   let body = found.body
   const drop = () => {
@@ -52,7 +69,7 @@ export async function openStored(env: Env, name: ObjectName, policy: number, wit
     return null
   }
   return {
-    head, metadata: head.metadata, etag: head.etag, size: head.size_bytes, content_type: metaOf(head.metadata, 'content-type') ?? 'application/octet-stream', timestamp: head.timestamp, kind: 'plain', drop,
+    head, metadata: head.metadata, etag: head.etag, size: head.size_bytes, content_type: metaOf(head.metadata, 'content-type') ?? 'application/octet-stream', timestamp: head.timestamp, version: place.version, kind: 'plain', drop,
     open: async (range) => {
       if (range === null && body !== undefined) {
         const ready = body

@@ -5,7 +5,7 @@
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { ObjectHead } from '../../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
-import type { ContainerInfo, ObjectRow } from '../container/store.ts'
+import { type ContainerInfo, type ObjectRow, storedName, versioningOf } from '../container/rows.ts'
 import { swiftFault } from '../errors.ts'
 import { LIMITS, type Metadata, metaOf } from '../headers.ts'
 import { type ObjectName, containerKey } from '../names.ts'
@@ -26,6 +26,8 @@ export interface WriteOptions {
   want?: { sha512?: boolean; inspect?: boolean }
   /** A static manifest: the bytes and the ETag of what it stands for. */
   slo?: { size: number; etag: string }
+  /** Kept with the listing's row. */
+  extra?: Record<string, string>
 }
 
 /** Tries at the container's row before a write that the disks have is given up. */
@@ -45,23 +47,28 @@ export const isSuperseded = (error: unknown): boolean => isFault(error, 'conflic
 export async function commitWrite(env: Env, begun: Begun, body: ReadableStream<Uint8Array> | Uint8Array | null, options: WriteOptions, now_ms: number): Promise<ObjectHead> {
   const { name, info, timestamp } = begun
   const metadata: Metadata = { 'Content-Type': options.content_type, ...options.metadata }
+  const version = versionWritten(begun)
+  const stored = storedName(name, version)
   let head: ObjectHead
   try {
-    head = await putReplicas(env, name, info.policy, body, { timestamp, metadata, size: options.size, etag: options.etag, ...(options.want === undefined ? {} : { want: options.want }) }, now_ms)
+    head = await putReplicas(env, stored, info.policy, body, { timestamp, metadata, size: options.size, etag: options.etag, ...(options.want === undefined ? {} : { want: options.want }) }, now_ms)
   } catch (error) {
     throw bodyFault(error)
   }
   if (head.size_bytes > LIMITS.max_file_size) {
-    await deleteReplicas(env, name, info.policy, after(timestamp), now_ms)
+    await deleteReplicas(env, stored, info.policy, after(timestamp), now_ms)
     throw swiftFault(413)
   }
   const deleteAt = metaOf(metadata, 'x-delete-at')
   await enterRow(env, name, {
     name: name.object, at: timestamp, modified_at: timestamp, size: head.size_bytes, etag: head.etag, content_type: options.content_type,
-    delete_at: deleteAt === undefined ? null : Number(deleteAt), slo_etag: options.slo?.etag ?? null, slo_size: options.slo?.size ?? null,
+    delete_at: deleteAt === undefined ? null : Number(deleteAt), slo_etag: options.slo?.etag ?? null, slo_size: options.slo?.size ?? null, version, extra: options.extra ?? null,
   })
   return { ...head, timestamp }
 }
+
+/** The id of the version that a write makes; '' is the null version. */
+export const versionWritten = ({ info, timestamp }: Pick<Begun, 'info' | 'timestamp'>): string => (versioningOf(info) === 'enabled' ? timestamp : '')
 
 const after = (timestamp: string): string => `${timestamp.slice(0, -5)}${String(Math.min(99_999, Number(timestamp.slice(-5)) + 1)).padStart(5, '0')}`
 
@@ -89,17 +96,46 @@ export async function writeObject(env: Env, name: ObjectName, body: ReadableStre
   return await commitWrite(env, await beginWrite(env, name), body, options, now_ms)
 }
 
-/** Tombstones and the row; false where there was no such object. */
+/** Removes what is current; false where there was no such object. */
 export async function removeObject(env: Env, name: ObjectName, now_ms: number, begun?: Begun): Promise<boolean> {
-  const { info, timestamp, existing } = begun ?? (await beginWrite(env, name))
+  return (await removeCurrent(env, begun ?? (await beginWrite(env, name)), now_ms)).existed
+}
+
+/** A versioned container keeps the bytes and gets a marker; any other one tombstones on the disks, then no row. */
+export async function removeCurrent(env: Env, begun: Begun, now_ms: number): Promise<{ existed: boolean; marker: string | null }> {
+  const { name, info, timestamp, existing } = begun
+  const container = env.CONTAINER.getByName(containerKey(name.account, name.container))
   const expired = existing?.delete_at != null && existing.delete_at * 1000 <= now_ms
-  let existed = false
+  const versioning = versioningOf(info)
+  if (versioning === 'enabled') {
+    await container.markDeleted(name.object, timestamp, timestamp)
+    return { existed: existing !== null && !expired, marker: timestamp }
+  }
+  if (versioning === 'suspended' && (existing === null || existing.version !== '')) {
+    await container.unlinkVersion(name.object)
+    return { existed: existing !== null && !expired, marker: null }
+  }
+  const existed = await removeBytes(env, name, '', info.policy, timestamp, now_ms)
+  const listed = await container.deleteObject(name.object, timestamp)
+  return { existed: (existed || listed) && !expired, marker: null }
+}
+
+/** The bytes of one version, then its row. `heir`: see the store. Null where there is no such version; `latest`: it was what the name stood for. */
+export async function removeVersion(env: Env, begun: Begun, id: string, heir: boolean, now_ms: number): Promise<{ deleted: boolean; latest: boolean } | null> {
+  const { name, info, timestamp } = begun
+  const container = env.CONTAINER.getByName(containerKey(name.account, name.container))
+  const found = await container.version(name.object, id)
+  if (found === null) return null
+  if (!found.deleted) await removeBytes(env, name, found.version, info.policy, timestamp, now_ms)
+  await container.removeVersion(name.object, found.version, heir)
+  return { deleted: found.deleted, latest: found.is_latest }
+}
+
+async function removeBytes(env: Env, name: ObjectName, version: string, policy: number, timestamp: string, now_ms: number): Promise<boolean> {
   try {
-    existed = (await deleteReplicas(env, name, info.policy, timestamp, now_ms)).existed
+    return (await deleteReplicas(env, storedName(name, version), policy, timestamp, now_ms)).existed
   } catch (error) {
     if (isFault(error, 'conflict')) throw swiftFault(409)
     throw error
   }
-  const listed = await env.CONTAINER.getByName(containerKey(name.account, name.container)).deleteObject(name.object, timestamp)
-  return (existed || listed) && !expired
 }
