@@ -82,3 +82,30 @@ export function callerNamed(caller: Caller, groups: string[]): boolean {
     return (project === '*' || projects.includes(project)) && (user === '*' || users.includes(user))
   })
 }
+
+export const ACCOUNT_LEVELS = ['admin', 'read-write', 'read-only'] as const
+export type AccountAcl = Record<(typeof ACCOUNT_LEVELS)[number], string[]>
+
+/** X-Account-Access-Control as it is kept; a wrong one is a 400. '' clears it. */
+export function cleanAccountAcl(value: string): string {
+  if (value.trim() === '') return ''
+  let given: unknown
+  try {
+    given = JSON.parse(value)
+  } catch {
+    throw swiftFault(400, 'X-Account-Access-Control invalid: not JSON')
+  }
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw swiftFault(400, 'X-Account-Access-Control invalid: not a JSON object')
+  const kept: Partial<AccountAcl> = {}
+  for (const [level, names] of Object.entries(given)) {
+    const known = ACCOUNT_LEVELS.find((one) => one === level)
+    if (known === undefined) throw swiftFault(400, `X-Account-Access-Control invalid: Key ${JSON.stringify(level)} not recognized`)
+    if (!Array.isArray(names) || names.some((name) => typeof name !== 'string' || !name.includes(':'))) throw swiftFault(400, `X-Account-Access-Control invalid: Value for key ${JSON.stringify(level)} must be a list of project:user`)
+    if (names.length > 0) kept[known] = names as string[]
+  }
+  return Object.keys(kept).length === 0 ? '' : JSON.stringify(kept)
+}
+
+export function parseAccountAcl(value: string | undefined): AccountAcl | null {
+  return value === undefined || value === '' ? null : { admin: [], 'read-write': [], 'read-only': [], ...(JSON.parse(value) as Partial<AccountAcl>) }
+}

@@ -4,6 +4,7 @@ import { syncRealm } from './features/sync.ts'
 import { CONTAINERS_PER_EXTRACTION_MAX, FAILED_EXTRACTIONS_MAX } from './features/bulk-upload.ts'
 import { DELETES_MAX } from './features/bulk-delete.ts'
 import { SEGMENTS_MAX } from './features/slo.ts'
+import { SYMLOOP_MAX } from './features/symlink.ts'
 import { DIGESTS } from './features/tempurl.ts'
 import { LIMITS } from './headers.ts'
 import { MANIFEST_BYTES_MAX } from './object/large.ts'
@@ -21,7 +22,7 @@ export function capabilities(env: Env): Record<string, unknown> {
     tempurl: { methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'], allowed_digests: DIGESTS, incoming_remove_headers: ['x-timestamp'], incoming_allow_headers: [], outgoing_remove_headers: ['x-object-meta-*'], outgoing_allow_headers: ['x-object-meta-public-*'] },
     formpost: { allowed_digests: DIGESTS },
     container_sync: { realms: { [realm]: { clusters: { [cluster]: { current: true } } } } },
-    object_versioning: {},
+    object_versioning: {}, symlink: { symloop_max: SYMLOOP_MAX, static_links: true },
     versioned_writes: { allowed_flags: ['x-versions-location', 'x-history-location'] },
   }
 }

@@ -41,6 +41,9 @@ export function listQuery(request: SwiftRequest, limit_max: number): ListQuery {
 const xmlEscape = (text: string): string =>
   text.replace(/[&<>"]/g, (char) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[char] ?? char).replace(/[\x00-\x08\x0b\x0c\x0e-\x1f]/g, (char) => `&#x${char.charCodeAt(0).toString(16)};`)
 
+/** JSON shows more. */
+const XML_FIELDS = new Set(['name', 'count', 'hash', 'bytes', 'content_type', 'last_modified'])
+
 type ListingRow = { subdir: string } | ({ name: string } & Record<string, string | number>)
 
 export function renderListing(format: Format, kind: { element: 'account' | 'container'; name: string; item: 'container' | 'object' }, rows: ListingRow[], headers: Record<string, string>): Response {
@@ -52,7 +55,7 @@ export function renderListing(format: Format, kind: { element: 'account' | 'cont
   if (format === 'json') return sized(JSON.stringify(rows), all)
   const items = rows.map((row) => {
     if (!('name' in row)) return `<subdir name="${xmlEscape(String(row.subdir))}"><name>${xmlEscape(String(row.subdir))}</name></subdir>`
-    return `<${kind.item}>${Object.entries(row).map(([field, value]) => `<${field}>${xmlEscape(String(value))}</${field}>`).join('')}</${kind.item}>`
+    return `<${kind.item}>${Object.entries(row).filter(([field]) => XML_FIELDS.has(field)).map(([field, value]) => `<${field}>${xmlEscape(String(value))}</${field}>`).join('')}</${kind.item}>`
   })
   return sized(`<?xml version="1.0" encoding="UTF-8"?>\n<${kind.element} name="${xmlEscape(kind.name)}">${items.join('')}</${kind.element}>`, all)
 }

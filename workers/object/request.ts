@@ -4,7 +4,7 @@ import type { Caller } from '../../schema/values/caller.ts'
 import { isFault } from '../../schema/values/fault.ts'
 import type { Context } from '../http/context.ts'
 import { statusIn } from '../http/faults.ts'
-import { type Acl, callerNamed, parseAcl, referrerAllowed } from './acl.ts'
+import { type Acl, callerNamed, parseAccountAcl, parseAcl, referrerAllowed } from './acl.ts'
 import type { AccountInfo } from './account/store.ts'
 import type { ContainerInfo } from './container/store.ts'
 import { renderSwift, swiftFault } from './errors.ts'
@@ -100,17 +100,29 @@ export class SwiftRequest {
     return this.allows('swift:operator', account) ? 'owner' : 'reader'
   }
 
-  /** Role, or 401/403. Accounts and the making of containers know no ACL here. */
-  need(level: 'account' | 'container', operation: Operation): Access {
-    const access = this.byRole(level, operation)
+  /** Role or account ACL, or 401/403. */
+  async admit(level: 'account' | 'container', operation: Operation): Promise<Access> {
+    const access = this.byRole(level, operation) ?? (await this.#byAccountAcl(level, operation, this.names.account))
     if (access === null) throw this.denied()
     return access
+  }
+
+  /** X-Account-Access-Control: admins are as owners; writers do all below the account, readers read. */
+  async #byAccountAcl(level: 'account' | 'container' | 'object', operation: Operation, account: string): Promise<Access | null> {
+    const { caller } = this
+    if (caller === null) return null
+    const acl = parseAccountAcl((await this.account(account))?.metadata['x-account-access-control'])
+    if (acl === null) return null
+    const isRead = operation === 'get' || operation === 'head'
+    if (callerNamed(caller, acl.admin)) return 'owner'
+    if (callerNamed(caller, acl['read-write']) && (level !== 'account' || isRead)) return 'acl'
+    return isRead && callerNamed(caller, acl['read-only']) ? 'acl' : null
   }
 
   /** Role, grant or ACL, or 401/403. `info` is fetched only where the role does not settle it. */
   async needIn(level: 'container' | 'object', operation: Operation, container: string, object: string | null, account: string = this.names.account): Promise<Access> {
     if (this.granted(operation, account, container, object)) return 'acl'
-    const access = this.byRole(level, operation, account)
+    const access = this.byRole(level, operation, account) ?? (await this.#byAccountAcl(level, operation, account))
     if (access !== null) return access
     if (level === 'container' && operation !== 'get' && operation !== 'head') throw this.denied()
     const info = await this.containerInfo(container, account)

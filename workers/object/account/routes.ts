@@ -1,4 +1,5 @@
 /** Accounts: usage, metadata, and the list of containers. */
+import { cleanAccountAcl } from '../acl.ts'
 import { bulkDelete } from '../features/bulk-delete.ts'
 import { bulkUpload } from '../features/bulk-upload.ts'
 import { swiftFault } from '../errors.ts'
@@ -33,13 +34,13 @@ export function accountHeaders(info: AccountInfo | null, access: Access, now_ms:
 }
 
 export async function headAccount(request: SwiftRequest): Promise<Response> {
-  const access = request.need('account', 'head')
+  const access = await request.admit('account', 'head')
   const info = await request.env.ACCOUNT.getByName(request.names.account).info()
   return empty(204, { ...accountHeaders(info, access, request.now_ms), 'content-type': 'text/plain; charset=utf-8' })
 }
 
 export async function getAccount(request: SwiftRequest): Promise<Response> {
-  const access = request.need('account', 'get')
+  const access = await request.admit('account', 'get')
   const format = listingFormat(request)
   const { info, entries } = await request.env.ACCOUNT.getByName(request.names.account).list(listQuery(request, LIMITS.account_listing_limit))
   const rows = entries.map((entry) => (isSubdir(entry) ? entry : { name: entry.name, count: entry.object_count, bytes: entry.bytes_used, last_modified: listingTime(entry.put_at) }))
@@ -48,8 +49,10 @@ export async function getAccount(request: SwiftRequest): Promise<Response> {
 
 export async function postAccount(request: SwiftRequest): Promise<Response> {
   if (request.query.has('bulk-delete')) return await bulkDelete(request)
-  request.need('account', 'post')
+  await request.admit('account', 'post')
   const changes = metaChanges(request.headers, 'account', ['x-account-access-control'])
+  const acl = changes['x-account-access-control']
+  if (acl !== undefined) changes['x-account-access-control'] = cleanAccountAcl(acl)
   const quota = changes['x-account-meta-quota-bytes']
   if (quota !== undefined) {
     if (!request.allows('swift:account_quota')) throw swiftFault(403)
@@ -62,12 +65,12 @@ export async function postAccount(request: SwiftRequest): Promise<Response> {
 
 export async function putAccount(request: SwiftRequest): Promise<Response> {
   if (request.query.has('extract-archive')) return await bulkUpload(request)
-  request.need('account', 'put')
+  await request.admit('account', 'put')
   throw swiftFault(405)
 }
 
 export async function deleteAccount(request: SwiftRequest): Promise<Response> {
   if (request.query.has('bulk-delete')) return await bulkDelete(request)
-  request.need('account', 'delete')
+  await request.admit('account', 'delete')
   throw swiftFault(405)
 }

@@ -4,6 +4,7 @@ import { cleanAcl } from '../acl.ts'
 import { bulkUpload } from '../features/bulk-upload.ts'
 import { formPost } from '../features/formpost.ts'
 import { syncTarget } from '../features/sync.ts'
+import { linkShown } from '../features/symlink.ts'
 import { DELETE_MARKER } from '../features/versions.ts'
 import { staticWebContainer } from '../features/staticweb.ts'
 import { swiftFault } from '../errors.ts'
@@ -47,12 +48,13 @@ export async function getContainer(request: SwiftRequest): Promise<Response> {
   if (request.query.has('versions')) return await listVersions(request, access)
   const format = listingFormat(request)
   const { info, entries } = await objectOf(request).list(listQuery(request, LIMITS.container_listing_limit))
-  const rows = entries.map((entry) => (isSubdir(entry) ? entry : shown(entry)))
+  const rows = entries.map((entry) => (isSubdir(entry) ? entry : shown(entry, request.names.account)))
   return renderListing(format, { element: 'container', name: request.container, item: 'object' }, rows, containerHeaders(info, access))
 }
 
-const shown = (row: ObjectRow) => ({
+const shown = (row: ObjectRow, account: string) => ({
   name: row.name, hash: row.etag, bytes: row.slo_size ?? row.size, content_type: row.content_type, last_modified: listingTime(row.modified_at), ...(row.slo_etag === null ? {} : { slo_etag: `"${row.slo_etag}"` }),
+  ...linkShown(row.extra, account),
 })
 
 const EMPTY_MD5 = 'd41d8cd98f00b204e9800998ecf8427e'
@@ -67,7 +69,7 @@ async function listVersions(request: SwiftRequest, access: Access): Promise<Resp
   if (version_marker !== '' && version_marker !== NULL_VERSION && !/^\d{1,10}(\.\d{1,5})?$/.test(version_marker)) throw swiftFault(400, 'invalid version_marker param')
   const { info, entries } = await objectOf(request).listVersions(query)
   const rows = entries.map((entry) => (isSubdir(entry) ? entry : {
-    ...shown(entry), ...(entry.deleted ? { hash: EMPTY_MD5, content_type: DELETE_MARKER } : {}), version_id: versionId(entry.version), is_latest: entry.is_latest,
+    ...shown(entry, request.names.account), ...(entry.deleted ? { hash: EMPTY_MD5, content_type: DELETE_MARKER } : {}), version_id: versionId(entry.version), is_latest: entry.is_latest,
   }))
   return sized(JSON.stringify(rows), { ...containerHeaders(info, access), 'content-type': 'application/json; charset=utf-8' })
 }
@@ -112,7 +114,7 @@ function versionChanges(changes: Metadata, headers: Headers): void {
 
 export async function putContainer(request: SwiftRequest): Promise<Response> {
   if (request.query.has('extract-archive')) return await bulkUpload(request)
-  request.need('container', 'put')
+  await request.admit('container', 'put')
   const changes = containerChanges(request)
   const { created } = await createContainer(request, request.container, policyIndex(request.headers.get('x-storage-policy')), changes)
   return empty(created ? 201 : 202)
@@ -133,14 +135,14 @@ export async function createContainer(request: SwiftRequest, container: string, 
 
 export async function postContainer(request: SwiftRequest): Promise<Response> {
   if (/^multipart\/form-data/i.test(request.headers.get('content-type') ?? '')) return await formPost(request)
-  request.need('container', 'post')
+  await request.admit('container', 'post')
   await objectOf(request).post(containerChanges(request))
   forgetContainer(request.env, request.names.account, request.container)
   return empty(204)
 }
 
 export async function deleteContainer(request: SwiftRequest): Promise<Response> {
-  request.need('container', 'delete')
+  await request.admit('container', 'delete')
   await objectOf(request).remove()
   forgetContainer(request.env, request.names.account, request.container)
   forgetAccount(request.env, request.names.account)

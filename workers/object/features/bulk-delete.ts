@@ -44,7 +44,7 @@ export function renderBulk(request: SwiftRequest, result: BulkResult): Response 
 }
 
 export async function bulkDelete(request: SwiftRequest): Promise<Response> {
-  request.need('account', 'delete')
+  await request.admit('account', 'delete')
   const text = request.request.body === null ? '' : await request.request.text()
   const lines = text.split('\n').map((line) => line.trim()).filter((line) => line !== '')
   if (lines.length > DELETES_MAX) return renderBulk(request, resultOf({ deleted: 0, missing: 0, errors: [] }, `413 Request Entity Too Large`, `Maximum Bulk Deletes: ${DELETES_MAX} per request`))
@@ -68,7 +68,7 @@ async function removeLine(request: SwiftRequest, line: string, outcome: Outcome)
     const object = rest.join('/')
     const { account } = request.names
     if (object === '') {
-      request.need('container', 'delete')
+      await request.admit('container', 'delete')
       await request.env.CONTAINER.getByName(containerKey(account, container)).remove()
       forgetContainer(request.env, account, container)
       forgetAccount(request.env, account)

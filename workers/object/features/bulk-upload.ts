@@ -18,7 +18,7 @@ export async function bulkUpload(request: SwiftRequest): Promise<Response> {
   const format = request.query.get('extract-archive')?.toLowerCase()
   if (format !== 'tar' && format !== 'tar.gz') throw swiftFault(400, 'Unsupported archive format')
   const { account, container } = request.names
-  if (container === null) request.need('account', 'post')
+  if (container === null) await request.admit('account', 'post')
   else await request.needIn('object', 'put', container, null)
   const body = request.request.body as ReadableStream<Uint8Array> | null
   const errors: [string, string][] = []
@@ -33,7 +33,7 @@ export async function bulkUpload(request: SwiftRequest): Promise<Response> {
       checkObjectName(object)
       if (container === null && !made.has(target)) {
         if (made.size >= CONTAINERS_PER_EXTRACTION_MAX) throw swiftFault(400)
-        request.need('container', 'put')
+        await request.admit('container', 'put')
         await createContainer(request, target, null, {})
         made.add(target)
       }

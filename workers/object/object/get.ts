@@ -1,6 +1,7 @@
 /** GET and HEAD of an object: conditions, ranges, and the headers that tell what it is. */
 import { precondition } from '../conditions.ts'
 import { swiftFault } from '../errors.ts'
+import { linkHeaders } from '../features/symlink.ts'
 import { type Metadata, titleCase } from '../headers.ts'
 import { sized } from '../listing.ts'
 import { type ByteRange, contentRange, multipart, resolveRanges } from '../ranges.ts'
@@ -20,7 +21,7 @@ export function metadataHeaders(metadata: Metadata): Record<string, string> {
 }
 
 export function objectHeaders(opened: Opened): Record<string, string> {
-  return { ...metadataHeaders(opened.metadata), 'content-type': opened.content_type, etag: opened.etag, 'last-modified': httpDate(opened.timestamp), 'x-timestamp': opened.timestamp, 'accept-ranges': 'bytes', ...(opened.version === null ? {} : { 'x-object-version-id': opened.version }) }
+  return { ...metadataHeaders(opened.metadata), 'content-type': opened.content_type, etag: opened.etag, 'last-modified': httpDate(opened.timestamp), 'x-timestamp': opened.timestamp, 'accept-ranges': 'bytes', ...(opened.version === null ? {} : { 'x-object-version-id': opened.version }), ...(opened.location === undefined ? {} : { 'content-location': opened.location }) }
 }
 
 export async function getObject(request: SwiftRequest): Promise<Response> {
@@ -28,11 +29,12 @@ export async function getObject(request: SwiftRequest): Promise<Response> {
   const raw = request.query.get('multipart-manifest') === 'get'
   const withBody = request.request.method === 'GET' && (request.headers.get('range') === null || raw)
   const version = await versionAsked(request)
-  const opened = await openObject(request, request.objectName, { withBody, raw, ...(version === undefined ? {} : { version }) })
+  const link = request.query.get('symlink') === 'get'
+  const opened = await openObject(request, request.objectName, { withBody, raw, ...(version === undefined ? {} : { version }), ...(link ? { link: 'get' as const } : {}) })
   if (opened === null && version !== undefined) throw await missingVersion(request, version)
   const manifest = opened?.kind === 'manifest' ? opened : null
   if (manifest !== null && request.request.method === 'GET') return await manifestResponse(request, manifest)
-  return await respondObject(request, opened)
+  return await respondObject(request, opened, link && opened !== null ? linkHeaders(opened.metadata) : {})
 }
 
 /** The answer to a GET or HEAD of something that was opened, or was not there. */

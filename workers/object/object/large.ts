@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { isFault } from '../../../schema/values/fault.ts'
 import type { ObjectRow } from '../container/store.ts'
 import { swiftFault } from '../errors.ts'
+import { follow, linkOf, linkPath, linkRow } from '../features/symlink.ts'
 import { LIMITS, type Metadata, isTrue, metaOf } from '../headers.ts'
 import { isSubdir } from '../list.ts'
 import { type ObjectName, containerKey, decodeName } from '../names.ts'
@@ -36,10 +37,10 @@ interface Piece {
   open(range: [number, number] | null): Promise<Source>
 }
 
-/** What a stored manifest stands for, as a write of it takes it. */
-export function sloOf(metadata: Metadata): { slo?: { size: number; etag: string } } {
+/** What a stored manifest or link stands for, as a write of it takes it. */
+export function sloOf(metadata: Metadata): { slo?: { size: number; etag: string }; extra?: Record<string, string> } {
   const etag = metaOf(metadata, 'x-object-sysmeta-slo-etag')
-  return isSlo(metadata) && etag !== undefined ? { slo: { size: Number(metaOf(metadata, 'x-object-sysmeta-slo-size') ?? 0), etag } } : {}
+  return { ...linkRow(metadata), ...(isSlo(metadata) && etag !== undefined ? { slo: { size: Number(metaOf(metadata, 'x-object-sysmeta-slo-size') ?? 0), etag } } : {}) }
 }
 
 export const isSlo = (metadata: Metadata): boolean => isTrue(metaOf(metadata, 'x-static-large-object'))
@@ -49,15 +50,44 @@ export const segmentName = (account: string, path: string): ObjectName => {
   return { account, container, object: rest.join('/') }
 }
 
-/** The object with its manifest followed; null where there is none. `raw`: the manifest itself. */
-export async function openObject(request: SwiftRequest, name: ObjectName, options: { withBody: boolean; raw?: boolean; depth?: number; version?: string }): Promise<Opened | null> {
-  const stored = await openStored(request.env, name, options.withBody, request.now_ms, options.version)
-  if (stored === null) return null
+export interface OpenOptions {
+  withBody: boolean
+  /** A manifest as it is stored. */
+  raw?: boolean
+  depth?: number
+  version?: string
+  /** 'get': a symbolic link as it is stored; 'static': such a link is followed only while it is a static one. */
+  link?: 'get' | 'static'
+}
+
+/** The object with its symbolic links and its manifest followed; null where there is none. */
+export async function openObject(request: SwiftRequest, name: ObjectName, options: OpenOptions): Promise<Opened | null> {
+  let [at, expected]: [ObjectName, string | null] = [name, null]
+  for (let links = 0; ; links++) {
+    const stored = await openStored(request.env, at, options.withBody, request.now_ms, links === 0 ? options.version : undefined)
+    if (stored === null) {
+      if (links > 0) throw swiftFault(404, undefined, { 'content-location': linkPath(at) })
+      return null
+    }
+    const link = options.link === 'get' ? null : linkOf(stored.metadata, at.account)
+    if (link === null || (options.link === 'static' && link.etag === null)) {
+      const opened = await openManifest(request, at, stored, options)
+      const etag = opened.etag.replace(/"/g, '')
+      if (expected === null || expected === etag) return links === 0 ? opened : { ...opened, location: linkPath(at) }
+      opened.drop()
+      throw swiftFault(409, `Object Etag '${etag}' does not match X-Symlink-Target-Etag header '${expected}'`, { 'content-location': linkPath(at) })
+    }
+    stored.drop()
+    at = await follow(request, link, stored.etag, expected, links, at)
+    expected = link.etag
+  }
+}
+
+async function openManifest(request: SwiftRequest, name: ObjectName, stored: Opened, options: OpenOptions): Promise<Opened> {
   if (options.raw === true) return isSlo(stored.metadata) ? { ...stored, kind: 'manifest' } : stored
   if (isSlo(stored.metadata)) return await openSlo(request, name, stored, options)
   const manifest = metaOf(stored.metadata, 'x-object-manifest')
-  if (manifest !== undefined) return await openDlo(request, name, stored, manifest)
-  return stored
+  return manifest === undefined ? stored : await openDlo(request, name, stored, manifest)
 }
 
 async function openSlo(request: SwiftRequest, name: ObjectName, stored: Opened, options: { depth?: number }): Promise<Opened> {
@@ -120,19 +150,20 @@ async function openSegment(request: SwiftRequest, name: ObjectName, depth: numbe
   return await openObject(request, name, { withBody, depth: depth + 1 })
 }
 
-const shownSize = (row: ObjectRow): number => row.slo_size ?? row.size
+/** A static link counts as what it links to. */
+const shownSize = (row: ObjectRow): number => row.slo_size ?? (row.extra?.symlink_bytes === undefined ? row.size : Number(row.extra.symlink_bytes))
 
 async function openDlo(request: SwiftRequest, name: ObjectName, stored: Opened, manifest: string): Promise<Opened> {
   stored.drop()
   const at = manifest.indexOf('/')
   const [container, prefix] = [decodeName(manifest.slice(0, at)), decodeName(manifest.slice(at + 1))]
   const rows = await dloRows(request, name.account, container, prefix)
-  const etag = createHash('md5').update(rows.map((row) => row.slo_etag ?? row.etag).join('')).digest('hex')
+  const etag = createHash('md5').update(rows.map((row) => row.slo_etag ?? row.extra?.symlink_etag ?? row.etag).join('')).digest('hex')
   const pieces = rows.map((row): Piece => ({
     length: shownSize(row),
     open: async (range) => {
       const segment = { account: name.account, container, object: row.name }
-      const opened = row.slo_size === null ? await openStored(request.env, segment, range === null, request.now_ms) : await openObject(request, segment, { withBody: true, depth: 1 })
+      const opened = row.slo_size === null && row.extra?.symlink_target === undefined ? await openStored(request.env, segment, range === null, request.now_ms) : await openObject(request, segment, { withBody: true, depth: 1 })
       if (opened === null || opened.size !== shownSize(row)) {
         opened?.drop()
         throw swiftFault(409)

@@ -6,8 +6,10 @@ import { swiftFault } from '../errors.ts'
 import { putManifest } from '../features/slo.ts'
 import { deleteSlo } from '../features/bulk-delete.ts'
 import { checkQuotas } from '../features/quotas.ts'
+import { linkOf, linkPath, putLink } from '../features/symlink.ts'
 import { keepVersion, restoreVersion } from '../features/versions.ts'
 import { LIMITS, type Metadata, contentTypeOf, isTrue, objectMetadata } from '../headers.ts'
+import { sized } from '../listing.ts'
 import { type ObjectName, checkObjectName, containerKey, decodeName, quotePath, splitContainerObject } from '../names.ts'
 import { postReplicas } from '../replicas.ts'
 import { type SwiftRequest, empty } from '../request.ts'
@@ -47,6 +49,7 @@ export async function putObject(request: SwiftRequest): Promise<Response> {
   const version = await versionAsked(request)
   if (version !== undefined) return await putVersion(request, version)
   if (request.query.get('multipart-manifest') === 'put') return await putManifest(request)
+  if (request.headers.get('x-symlink-target') !== null) return await putLink(request, name)
   const from = request.headers.get('x-copy-from')
   if (from !== null) {
     if (Number(request.headers.get('content-length') ?? 0) !== 0) throw swiftFault(400, 'Copy requests require a zero byte body')
@@ -97,16 +100,17 @@ const CARRIED = /^(content-disposition|content-encoding|content-language|cache-c
 async function copy(request: SwiftRequest, source: ObjectName, target: ObjectName): Promise<Response> {
   await request.needIn('object', 'get', source.container, source.object, source.account)
   const raw = request.query.get('multipart-manifest') === 'get'
+  const link = request.query.get('symlink') === 'get'
   const version = request.request.method === 'COPY' ? await versionAsked(request) : undefined
-  const opened = await openObject(request, source, { withBody: true, raw, ...(version === undefined ? {} : { version }) })
+  const opened = await openObject(request, source, { withBody: true, raw, ...(link ? { link: 'get' as const } : {}), ...(version === undefined ? {} : { version }) })
   if (opened === null) throw swiftFault(404)
   if (opened.size > LIMITS.max_file_size) {
     opened.drop()
     throw swiftFault(413)
   }
-  const metadata = copiedMetadata(request, opened, raw)
+  const metadata = copiedMetadata(request, opened, raw, link)
   const content_type = request.headers.get('content-type') !== null && request.request.method === 'PUT' ? contentTypeOf(request.headers, target.object) : (request.headers.get('content-type') ?? opened.content_type)
-  const slo = opened.kind === 'manifest' ? sloOf(opened.metadata) : {}
+  const slo = opened.kind === 'manifest' || link ? sloOf(opened.metadata) : {}
   const extra: Record<string, string> = {
     ...metadataHeaders(metadata), 'x-copied-from': quotePath(`${source.container}/${source.object}`), 'x-copied-from-account': quotePath(source.account), 'x-copied-from-last-modified': httpDate(opened.timestamp),
   }
@@ -114,13 +118,14 @@ async function copy(request: SwiftRequest, source: ObjectName, target: ObjectNam
   return await store(request, target, body, { metadata, content_type, size: opened.size, etag: etagOf(request.headers), ...slo }, extra)
 }
 
-function copiedMetadata(request: SwiftRequest, opened: Opened, raw: boolean): Metadata {
+function copiedMetadata(request: SwiftRequest, opened: Opened, raw: boolean, link: boolean): Metadata {
   const given = objectMetadata(request.headers, request.now_s)
   const kept: Metadata = {}
   const fresh = isTrue(request.headers.get('x-fresh-metadata'))
   for (const [name, value] of Object.entries(opened.metadata)) {
     const lower = name.toLowerCase()
     if (!fresh && (lower.startsWith('x-object-meta-') || CARRIED.test(lower))) kept[name] = value
+    if (link && lower.startsWith('x-object-sysmeta-symlink-')) kept[name] = value
     if (raw && (lower === 'x-static-large-object' || lower.startsWith('x-object-sysmeta-slo-') || lower === 'x-object-manifest')) kept[name] = value
   }
   return { ...kept, ...given }
@@ -132,6 +137,7 @@ export async function postObject(request: SwiftRequest): Promise<Response> {
   const name = request.objectName
   await request.needIn('object', 'post', name.container, name.object)
   if ((await versionAsked(request)) !== undefined) throw swiftFault(400, 'POST to a specific version is not allowed')
+  if (request.headers.get('x-symlink-target') !== null) throw swiftFault(400, 'A PUT request is required to set a symlink target')
   const metadata = objectMetadata(request.headers, request.now_s)
   const begun = await beginWrite(request.env, name)
   const current = await openStored(request.env, name, false, request.now_ms)
@@ -145,7 +151,10 @@ export async function postObject(request: SwiftRequest): Promise<Response> {
   }
   const deleteAt = metadata['X-Delete-At']
   await request.env.CONTAINER.getByName(containerKey(name.account, name.container)).postObject(name.object, begun.timestamp, content_type, deleteAt === undefined ? null : Number(deleteAt))
-  return empty(202)
+  const link = linkOf(current.metadata, name.account)
+  if (link === null) return empty(202)
+  const text = 'The requested POST was applied to a symlink. POST directly to the target to apply requested metadata.'
+  return sized(text, { 'content-type': 'text/plain; charset=UTF-8', location: linkPath(link.target), ...(link.etag === null ? {} : { 'x-symlink-target-etag': link.etag }) }, 307)
 }
 
 export async function deleteObject(request: SwiftRequest): Promise<Response> {
