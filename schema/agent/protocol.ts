@@ -95,7 +95,10 @@ export interface ObjectArgs {
 
 /** What put, head and get answer with. */
 export interface ObjectHead {
+  /** Of the newest change: the data, or a POST over it. */
   timestamp: string
+  /** Of the data alone: what decides which replica is the newest. Absent from hosts of an earlier release. */
+  data_at?: string
   size_bytes: number
   etag: string
   metadata: Record<string, string>

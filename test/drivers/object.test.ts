@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { at, bodyOf, md5, objectConformance, textOf } from '../../agent/drivers/object/conformance.ts'
+import { replicaConformance } from '../../agent/drivers/object/replica-conformance.ts'
 import type { ObjectDriver } from '../../agent/drivers/object/driver.ts'
 import { createNodeFs } from '../../agent/drivers/object/xfs/fs.ts'
 import { createXfsObjectDriver } from '../../agent/drivers/object/xfs/index.ts'
@@ -25,7 +26,7 @@ const folderOf = (devices: string, object: string): string => {
 }
 
 for (const [name, fs] of [['xfs, on a plain folder', undefined], ['xfs, without attributes', createNodeFs(null)]] as const) {
-  objectConformance(name, async () => {
+  const make = async () => {
     const root = mkdtempSync(join(tmpdir(), 'objects-'))
     const devices_dir = join(root, 'devices')
     mkdirSync(join(devices_dir, 'd1'), { recursive: true })
@@ -36,7 +37,9 @@ for (const [name, fs] of [['xfs, on a plain folder', undefined], ['xfs, without 
       mount: async () => renameSync(join(root, 'away'), join(devices_dir, 'd1')),
       end: async () => rmSync(root, { recursive: true, force: true }),
     }
-  })
+  }
+  objectConformance(name, make)
+  replicaConformance(name, make)
 }
 
 describe('objects on a plain folder', () => {
@@ -71,8 +74,10 @@ describe('objects on a plain folder', () => {
     const bytes = readFileSync(file)
     bytes[3] = 0
     writeFileSync(file, bytes)
-    await assert.rejects(driver.get(argsOf('rot', 9)).then(({ body }) => textOf(body)), { kind: 'internal', message: /MD5/ })
-    truncateSync(file, 4)
+    await assert.rejects(driver.get(argsOf('rot', 9)).then(({ body }) => textOf(body)), { kind: 'internal', message: /check sum/ })
+    await assert.rejects(driver.head(argsOf('rot', 9)), { kind: 'not_found' }, 'it was put aside')
+    await driver.put(argsOf('rot', 2), bodyOf('some bytes'))
+    truncateSync(join(folderOf(devices, 'rot'), `${at(2)}.data`), 4)
     await assert.rejects(driver.get(argsOf('rot', 9)).then(({ body }) => textOf(body)), { kind: 'internal', message: /shorter/ })
   })
 
@@ -151,7 +156,7 @@ function mountXfs(): { root: string; devices: string; mount(): void; unmount(): 
 }
 
 if (noLoop === false) {
-  objectConformance('xfs, on XFS', async () => {
+  const make = async () => {
     const disk = mountXfs()
     return {
       driver: () => createXfsObjectDriver({ devices_dir: disk.devices, mount_check: true }),
@@ -160,7 +165,9 @@ if (noLoop === false) {
       mount: async () => disk.mount(),
       end: async () => disk.end(),
     }
-  })
+  }
+  objectConformance('xfs, on XFS', make)
+  replicaConformance('xfs, on XFS', make)
 }
 
 describe('objects on XFS', { skip: noLoop }, () => {

@@ -10,11 +10,17 @@ const TIMESTAMP = /^\d{10}\.\d{5}(_[0-9a-f]{16})?$/
 /** Timestamps of this form order as text. */
 export const isTimestamp = (text: string): boolean => TIMESTAMP.test(text)
 
+const bad = (field: string) => new Fault('bad_request', `the object's ${field} is not usable`)
+
+/** What becomes part of a path. */
+export function checkDevice(at: { device: string; policy?: number; partition?: number }): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(at.device)) throw bad('device')
+  if (at.policy !== undefined && (!Number.isInteger(at.policy) || at.policy < 0)) throw bad('policy')
+  if (at.partition !== undefined && (!Number.isInteger(at.partition) || at.partition < 0)) throw bad('partition')
+}
+
 export function checkArgs(args: ObjectArgs): ObjectArgs {
-  const bad = (field: string) => new Fault('bad_request', `the object's ${field} is not usable`)
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(args.device)) throw bad('device')
-  if (!Number.isInteger(args.policy) || args.policy < 0) throw bad('policy')
-  if (!Number.isInteger(args.partition) || args.partition < 0) throw bad('partition')
+  checkDevice({ device: args.device, policy: args.policy ?? -1, partition: args.partition ?? -1 })
   if (!/^[0-9a-f]{32}$/.test(args.hash)) throw bad('hash')
   if (!isTimestamp(args.timestamp)) throw bad('timestamp')
   if (args.metadata !== undefined && JSON.stringify(args.metadata).length > METADATA_BYTES_MAX) throw bad('metadata')

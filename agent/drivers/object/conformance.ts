@@ -53,7 +53,7 @@ export function objectConformance(name: string, make: () => Promise<ObjectLab>):
 
     it('keeps a body and its metadata', async () => {
       const metadata = { 'Content-Type': 'text/plain', 'X-Object-Meta-Ünicode': 'wörld ☃' }
-      const head = { timestamp: at(1), size_bytes: 11, etag: md5('hello world'), metadata }
+      const head = { timestamp: at(1), data_at: at(1), size_bytes: 11, etag: md5('hello world'), metadata }
       assert.deepEqual(await driver.put(args('a', 1, { metadata, size_bytes: 11, etag: md5('hello world') }), bodyOf('hello ', 'world')), head)
       assert.deepEqual(await driver.head(args('a', 9)), head)
       const got = await driver.get(args('a', 9))
@@ -138,7 +138,7 @@ export function objectConformance(name: string, make: () => Promise<ObjectLab>):
       await driver.put(args('posted', 1, { metadata: { 'Content-Type': 'a/b', 'X-Object-Meta-Old': '1', 'X-Static-Large-Object': 'True', 'X-Object-Sysmeta-S': 's' } }), bodyOf('data'))
       const kept = { 'X-Static-Large-Object': 'True', 'X-Object-Sysmeta-S': 's' }
       const head = await driver.post(args('posted', 3, { metadata: { 'X-Object-Meta-New': '2' } }))
-      assert.deepEqual(head, { timestamp: at(3), size_bytes: 4, etag: md5('data'), metadata: { 'Content-Type': 'a/b', 'X-Object-Meta-New': '2', ...kept } })
+      assert.deepEqual(head, { timestamp: at(3), data_at: at(1), size_bytes: 4, etag: md5('data'), metadata: { 'Content-Type': 'a/b', 'X-Object-Meta-New': '2', ...kept } })
       assert.deepEqual(await driver.post(args('posted', 3, { metadata: { 'X-Object-Meta-New': '2' } })), head, 'the same POST again')
       await assert.rejects(driver.post(args('posted', 2)), fault('conflict', { timestamp: at(3) }))
       await assert.rejects(driver.post(args('posted', 1)), fault('conflict', { timestamp: at(1) }))

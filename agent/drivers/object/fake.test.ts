@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { ObjectArgs } from '../../../schema/agent/protocol.ts'
 import { at, bodyOf, md5, objectConformance } from './conformance.ts'
+import { replicaConformance } from './replica-conformance.ts'
 import { createFakeObjectDisk, createFakeObjectDriver } from './fake.ts'
 
 for (const [name, options] of [['fake', {}], ['fake, attributes as on ext4', { xattr_bytes: 4096 }]] as const) {
-  objectConformance(name, async () => {
+  const make = async () => {
     const disk = createFakeObjectDisk(options)
     return {
       driver: () => createFakeObjectDriver({ disk, devices: ['d1'] }),
@@ -14,7 +15,9 @@ for (const [name, options] of [['fake', {}], ['fake, attributes as on ext4', { x
       mount: async () => disk.mount('d1'),
       end: async () => {},
     }
-  })
+  }
+  objectConformance(name, make)
+  replicaConformance(name, make)
 }
 
 const args: ObjectArgs = { device: 'd1', policy: 0, partition: 1, hash: md5('x'), name: '/a/c/o', timestamp: at(1) }

@@ -5,6 +5,7 @@
 import type { ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
 import type { Ids } from '../../../schema/values/ids.ts'
 import type { ObjectDriver } from './driver.ts'
+import type { ObjectReplicas } from './replicas.ts'
 import { MemoryFs, type MemoryFsOptions } from './memory-fs.ts'
 import { createXfsObjectDriver } from './xfs/index.ts'
 
@@ -28,6 +29,20 @@ export class FakeObjectDisk {
 
   unmount(name: string): void {
     this.fs.unmount(`${DEVICES_DIR}/${name}`)
+  }
+
+  /** The disk dies: every call on it fails. */
+  breakDown(name: string): void {
+    this.fs.breakDown(`${DEVICES_DIR}/${name}`)
+  }
+
+  repair(name: string): void {
+    this.fs.repair(`${DEVICES_DIR}/${name}`)
+  }
+
+  /** One bit of one object's data turns; false where the device has none. */
+  flipBit(name: string, choose: (count: number) => number): boolean {
+    return this.fs.flipBit(`${DEVICES_DIR}/${name}/objects`, '.data', choose)
   }
 
   mount(name: string): void {
@@ -64,6 +79,7 @@ export function createFakeObjectDriver({ disk = new FakeObjectDisk(), faults = (
   }
   return {
     name: 'fake',
+    replicas: prepared(inner.replicas, prepare),
     devices: async () => {
       await prepare()
       return inner.devices()
@@ -74,4 +90,17 @@ export function createFakeObjectDriver({ disk = new FakeObjectDisk(), faults = (
     post: (args) => around('post', args, () => inner.post(args)),
     delete: (args) => around('delete', args, () => inner.delete(args)),
   }
+}
+
+/** The devices are made with the first use, whoever comes first. */
+function prepared(replicas: ObjectReplicas, prepare: () => Promise<unknown>): ObjectReplicas {
+  return new Proxy(replicas, {
+    get: (target, name) => {
+      const method = Reflect.get(target, name, target) as (...rest: unknown[]) => unknown
+      return name === 'failures' ? () => target.failures() : async (...rest: unknown[]) => {
+        await prepare()
+        return await method.apply(target, rest)
+      }
+    },
+  })
 }

@@ -1,25 +1,29 @@
-/** What is learned from a body while it passes, in one go: length, MD5, and where asked SHA-512 and the disk format. Holds no bytes of it. */
+/** What is learned from a body while it passes, in one go: length, MD5, a CRC of each block, and where asked SHA-512 and the disk format. Holds no bytes of it. */
 import { createHash } from 'node:crypto'
 import type { ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
 import { Fault } from '../../../schema/values/fault.ts'
+import type { StoredVersion } from '../../../schema/agent/replication.ts'
 import { createInspector } from '../../../schema/values/image-format.ts'
+import { BlockSums } from './blocks.ts'
 
 export interface Intake {
   push(chunk: Uint8Array): void
   /** Throws where the body is not what was announced. */
-  finish(): Pick<ObjectHead, 'size_bytes' | 'etag' | 'sha512' | 'inspection'>
+  finish(): Pick<ObjectHead, 'size_bytes' | 'etag' | 'sha512' | 'inspection'> & Pick<StoredVersion, 'blocks'>
 }
 
 export function createIntake({ size_bytes: announced, etag: wanted, want }: Pick<ObjectArgs, 'size_bytes' | 'etag' | 'want'>): Intake {
   const md5 = createHash('md5')
   const sha512 = want?.sha512 === true ? createHash('sha512') : null
   const inspector = want?.inspect === true ? createInspector() : null
+  const blocks = new BlockSums()
   let size = 0
   return {
     push(chunk) {
       size += chunk.length
       if (typeof announced === 'number' && size > announced) throw new Fault('bad_request', `the body is longer than the announced ${announced} bytes`)
       md5.update(chunk)
+      blocks.push(chunk)
       sha512?.update(chunk)
       inspector?.push(chunk)
     },
@@ -27,7 +31,7 @@ export function createIntake({ size_bytes: announced, etag: wanted, want }: Pick
       if (typeof announced === 'number' && size !== announced) throw new Fault('client_closed', `the body ended after ${size} of ${announced} bytes`)
       const etag = md5.digest('hex')
       if (typeof wanted === 'string' && wanted.toLowerCase() !== etag) throw new Fault('unprocessable', `the body's MD5 is ${etag}, not ${wanted}`)
-      return { size_bytes: size, etag, ...(sha512 === null ? {} : { sha512: sha512.digest('hex') }), ...(inspector === null ? {} : { inspection: inspector.finish() }) }
+      return { size_bytes: size, etag, blocks: blocks.finish(), ...(sha512 === null ? {} : { sha512: sha512.digest('hex') }), ...(inspector === null ? {} : { inspection: inspector.finish() }) }
     },
   }
 }

@@ -39,6 +39,7 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
   #deviceBytes: number
   #xattrBytes: number
   #unmounted = new Set<string>()
+  #broken = new Set<string>()
 
   constructor({ device_bytes, xattr_bytes }: MemoryFsOptions = {}) {
     this.#deviceBytes = device_bytes ?? 1024 ** 4
@@ -70,6 +71,35 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
 
   mount(path: string): void {
     this.#unmounted.delete(path)
+  }
+
+  /** Every call below this path fails with EIO, as on a disk that died; and works again. */
+  breakDown(path: string): void {
+    this.#broken.add(path)
+  }
+
+  repair(path: string): void {
+    this.#broken.delete(path)
+  }
+
+  /** Turns one bit of a file below `path` whose name ends in `end`; false where there is none. */
+  flipBit(path: string, end: string, choose: (count: number) => number): boolean {
+    const found: MemoryFile[] = []
+    const walk = (folder: MemoryFolder): void => {
+      for (const [name, entry] of folder.entries) {
+        if (entry instanceof MemoryFolder) walk(entry)
+        else if (name.endsWith(end) && entry.size > 0) found.push(entry)
+      }
+    }
+    walk(this.#folder(path))
+    const file = found[choose(Math.max(1, found.length))]
+    if (file === undefined) return false
+    const bytes = file.bytes().slice()
+    const at = choose(bytes.length)
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << choose(8))
+    file.chunks = [bytes]
+    file.synced = { ...file.synced, chunks: [bytes] }
+    return true
   }
 
   async readdir(path: string): Promise<string[]> {
@@ -110,6 +140,14 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
   async unlink(path: string): Promise<void> {
     const [folder, name] = this.#parent(path)
     if (!folder.entries.delete(name)) throw failure('ENOENT', path)
+  }
+
+  async rmdir(path: string): Promise<void> {
+    const [folder, name] = this.#parent(path)
+    const found = folder.entries.get(name)
+    if (!(found instanceof MemoryFolder)) throw failure(found === undefined ? 'ENOENT' : 'ENOTDIR', path)
+    if (found.entries.size > 0) throw failure('ENOTEMPTY', path)
+    folder.entries.delete(name)
   }
 
   async syncFolder(path: string): Promise<void> {
@@ -166,6 +204,7 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
   }
 
   #folder(path: string): MemoryFolder {
+    for (const broken of this.#broken) if (path === broken || path.startsWith(`${broken}/`)) throw failure('EIO', path)
     let folder = this.#root
     for (const name of split(path)) {
       const next = folder.entries.get(name)

@@ -7,23 +7,14 @@
  * The mark `#m` in the name says so, and nothing else differs: still one file, one rename.
  */
 import { dirname, join } from 'node:path'
-import type { ObjectHead } from '../../../../schema/agent/protocol.ts'
+import type { StoredVersion, VersionKind } from '../../../../schema/agent/replication.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
 import { METADATA_BYTES_MAX } from '../args.ts'
 import type { ObjectFs } from './fs.ts'
-import { type VersionKind, versionFile } from './paths.ts'
+import { versionFile } from './paths.ts'
 import { XATTR_BYTES_MAX } from './xattr.ts'
 
-/** What is stored with a version. A tombstone has only the first two. */
-export interface Stored {
-  name: string
-  timestamp: string
-  metadata?: Record<string, string>
-  size_bytes?: number
-  etag?: string
-  sha512?: string
-  inspection?: ObjectHead['inspection']
-}
+export type Stored = StoredVersion
 
 const XATTR_NAME = 'user.skyhook.metadata'
 const TRAILER_MAGIC = 'SKYHMETA'

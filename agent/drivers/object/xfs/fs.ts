@@ -1,5 +1,5 @@
 /** What the object driver asks of a file system, and Node's. An interface, so that tests can cut it off at any call and simulated hosts keep it in memory. */
-import { type FileHandle, mkdir, open, readdir, rename, stat, statfs, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Xattr } from './xattr.ts'
 
@@ -14,6 +14,8 @@ export interface ObjectFs<F = unknown> {
   room(path: string): Promise<{ total_bytes: number; free_bytes: number }>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
+  /** Fails where something is in it. */
+  rmdir(path: string): Promise<void>
   syncFolder(path: string): Promise<void>
   /** A new file; fails where there is one. */
   create(path: string): Promise<F>
@@ -48,6 +50,7 @@ export function createNodeFs(xattr: Xattr | null): ObjectFs<FileHandle> {
     },
     rename,
     unlink,
+    rmdir,
     syncFolder: async (path) => {
       const handle = await open(path, 'r')
       await handle.sync().finally(() => handle.close())

@@ -2,6 +2,9 @@
  * Where a replica lies and what a folder of versions means; pure.
  *
  *   <device>/objects[-policy]/<partition>/<last 3 of hash>/<hash>/<timestamp>[#m].{data,meta,ts}
+ *   <device>/objects[-policy]/<partition>/{hashes.json,dirty-<suffix>}       (hashes.ts)
+ *   <device>/async_pending[-policy]/<hash>-<timestamp>                       (listing updates to be told)
+ *   <device>/quarantined/objects[-policy]/<hash>/<file>                      (damaged, kept for the operator)
  *   <device>/tmp/<unique>
  *
  * `.data` is a PUT, `.meta` the user metadata of a later POST, `.ts` a tombstone. `#m` marks a file whose metadata stands at its
@@ -9,17 +12,25 @@
  */
 import { join } from 'node:path'
 import type { ObjectArgs } from '../../../../schema/agent/protocol.ts'
+import type { VersionKind } from '../../../../schema/agent/replication.ts'
 import { isTimestamp } from '../args.ts'
 
 export const devicePath = (devicesDir: string, device: string): string => join(devicesDir, device)
 export const tmpPath = (devicesDir: string, device: string): string => join(devicesDir, device, 'tmp')
 
-export function hashPath(devicesDir: string, args: Pick<ObjectArgs, 'device' | 'policy' | 'partition' | 'hash'>): string {
-  const objects = args.policy === 0 ? 'objects' : `objects-${args.policy}`
-  return join(devicesDir, args.device, objects, String(args.partition), args.hash.slice(-3), args.hash)
-}
+const ofPolicy = (name: string, policy: number): string => (policy === 0 ? name : `${name}-${policy}`)
+export const suffixOf = (hash: string): string => hash.slice(-3)
+export const partitionPath = (devicesDir: string, at: Pick<ObjectArgs, 'device' | 'policy' | 'partition'>): string => join(devicesDir, at.device, ofPolicy('objects', at.policy), String(at.partition))
+export const hashPath = (devicesDir: string, at: Pick<ObjectArgs, 'device' | 'policy' | 'partition' | 'hash'>): string => join(partitionPath(devicesDir, at), suffixOf(at.hash), at.hash)
+export const quarantinePath = (devicesDir: string, device: string, policy: number): string => join(devicesDir, device, 'quarantined', ofPolicy('objects', policy))
+export const pendingPath = (devicesDir: string, device: string, policy: number): string => join(devicesDir, device, ofPolicy('async_pending', policy))
 
-export type VersionKind = 'data' | 'meta' | 'ts'
+/** Policy of a folder `objects` or `objects-N`; null for any other. */
+export function policyOf(folder: string, name = 'objects'): number | null {
+  if (folder === name) return 0
+  const match = /^-(\d+)$/.exec(folder.startsWith(name) ? folder.slice(name.length) : '')
+  return match === null || Number(match[1]) === 0 ? null : Number(match[1])
+}
 
 export interface Version {
   file: string

@@ -1,0 +1,133 @@
+/** Partition hashes and a crash at every call: what a new process computes is what lies there, never what lay there before. And damage, found by whoever reads first. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { ObjectArgs } from '../../../../schema/agent/protocol.ts'
+import { at, bodyOf, md5, textOf } from '../conformance.ts'
+import { MemoryFs } from '../memory-fs.ts'
+import type { ObjectFs } from './fs.ts'
+import { createXfsObjectDriver } from './index.ts'
+
+let made = 0
+const driverOn = (fs: ObjectFs) => createXfsObjectDriver({ devices_dir: '/dev', fs, ids: { hex: () => `id${made++}` } })
+const where = { device: 'd', policy: 0, partition: 3 }
+const args = (object: string, n: number): ObjectArgs => ({ ...where, hash: md5(object), name: `/a/c/${object}`, timestamp: at(n) })
+
+function dying(fs: MemoryFs, calls: number): ObjectFs {
+  let left = calls
+  return new Proxy(fs, {
+    get: (target, name) => {
+      const method = Reflect.get(target, name, target) as (...rest: unknown[]) => Promise<unknown>
+      return async (...rest: unknown[]) => {
+        if (left-- <= 0) throw new Error('died')
+        return method.apply(target, rest)
+      }
+    },
+  }) as unknown as ObjectFs
+}
+
+/** Computed without any cache: on a copy of what lies there. */
+async function truth(fs: MemoryFs): Promise<string[]> {
+  const driver = driverOn(fs)
+  const found: string[] = []
+  for (const object of ['a', 'b']) found.push(await driver.head(args(object, 99)).then((head) => `${object} ${head.timestamp}`, (error) => `${object} ${error.details?.timestamp}`))
+  return found
+}
+
+for (const power of [false, true]) {
+  it(`hashes are right after a crash at any call${power ? ' and a power cut' : ''}`, async () => {
+    const seen = new Map<string, string>()
+    for (let calls = 1; ; calls++) {
+      const fs = new MemoryFs()
+      await fs.makeDevice('/dev/d')
+      const first = driverOn(fs)
+      await first.put(args('a', 1), bodyOf('one'))
+      await first.put(args('b', 1), bodyOf('one'))
+      await first.replicas.suffixes(where)
+      let died = false
+      try {
+        const driver = driverOn(dying(fs, calls))
+        await driver.put(args('a', 2), bodyOf('two'))
+        await driver.replicas.suffixes(where)
+        await driver.delete(args('b', 2))
+        await driver.replicas.suffixes(where)
+      } catch {
+        died = true
+      }
+      if (power) fs.cutPower()
+      const state = (await truth(fs)).join()
+      const hashes = JSON.stringify(await driverOn(fs).replicas.suffixes(where))
+      assert.equal(hashes, seen.get(state) ?? hashes, `after ${calls} calls`)
+      seen.set(state, hashes)
+      if (!died) break
+    }
+    assert.equal(new Set(seen.values()).size, seen.size, 'each state has its own hashes')
+    assert.ok(seen.size >= 3)
+  })
+}
+
+describe('damage', () => {
+  const setup = async () => {
+    const fs = new MemoryFs()
+    await fs.makeDevice('/dev/d')
+    const driver = driverOn(fs)
+    return { fs, driver }
+  }
+
+  it('is seen before a byte of its block is given, in whole reads and in ranges, and the replica is put aside', async () => {
+    for (const range of [null, [1_000_000, 1_000_010]] as ([number, number] | null)[]) {
+      const { fs, driver } = await setup()
+      const body = new Uint8Array(1_500_000).map((_, n) => n % 253)
+      await driver.put(args('a', 1), bodyOf(body))
+      fs.flipBit('/dev/d/objects', '.data', (count) => (count === body.length ? 1_000_003 : 0))
+      let given = 0
+      await assert.rejects(async () => {
+        const got = await driver.get({ ...args('a', 9), range })
+        for await (const chunk of got.body) given += chunk.length
+      }, { kind: 'internal', message: /block 1/ })
+      assert.equal(given, range === null ? 524_288 : 0)
+      await assert.rejects(driver.head(args('a', 9)), { kind: 'not_found', details: { timestamp: null } })
+      assert.equal(await driver.replicas.quarantined('d'), 1)
+      assert.deepEqual(await driver.replicas.suffixes(where), {})
+    }
+  })
+
+  it('is found by the auditor in a body, and a whole version is taken in again', async () => {
+    const { fs, driver } = await setup()
+    await driver.put(args('a', 1), bodyOf('some bytes'))
+    const version = { ...where, hash: md5('a'), kind: 'data' as const, timestamp: at(1) }
+    const { stored, body } = await driver.replicas.read(version)
+    const whole = await textOf(body)
+    assert.ok(fs.flipBit('/dev/d/objects', '.data', () => 0))
+    const audited = await driver.replicas.audit(where, md5('a'), async () => {})
+    assert.match(audited.damage ?? '', /check sum/)
+    assert.equal(await driver.replicas.receive({ ...version, stored }, bodyOf(whole)), true)
+    assert.equal(await textOf((await driver.get(args('a', 9))).body), 'some bytes')
+    assert.equal((await driver.replicas.audit(where, md5('a'), async () => {})).damage, null)
+  })
+
+  it('of a disk takes it out until a write on it succeeds', async () => {
+    const { fs, driver } = await setup()
+    await driver.put(args('a', 1), bodyOf('x'))
+    const reading = fs.isDevice.bind(fs)
+    fs.isDevice = async () => true
+    fs.breakDown('/dev/d')
+    await assert.rejects(driver.head(args('a', 9)), { kind: 'unavailable', message: /EIO/ })
+    assert.deepEqual(driver.replicas.failures(), { d: 'EIO' })
+    assert.deepEqual(await driver.devices(), [])
+    fs.repair('/dev/d')
+    await assert.rejects(driver.head(args('a', 9)), { kind: 'unavailable' }, 'until it was tried')
+    fs.isDevice = reading
+    assert.equal((await driver.devices()).length, 1)
+    assert.equal((await driver.head(args('a', 9))).size_bytes, 1)
+  })
+
+  it('of the room: a device keeps a reserve, and still deletes', async () => {
+    const fs = new MemoryFs({ device_bytes: 1_000 })
+    await fs.makeDevice('/dev/d')
+    const driver = driverOn(fs)
+    await assert.rejects(driver.put({ ...args('a', 1), size_bytes: 995 }, bodyOf('x')), { kind: 'insufficient_storage' })
+    await driver.put({ ...args('a', 1), size_bytes: 400 }, bodyOf(new Uint8Array(400)))
+    await assert.rejects(driver.put({ ...args('b', 1), size_bytes: 595 }, bodyOf(new Uint8Array(595))), { kind: 'insufficient_storage' })
+    assert.equal((await driver.delete(args('a', 2))).existed, true)
+  })
+})

@@ -1,0 +1,158 @@
+/**
+ * Hashes of what lies under each suffix of a partition, for the replicator: kept in `hashes.json` in the partition's folder, so that comparing costs no walk through the
+ * disk. Before anything under a suffix changes, an empty file `dirty-<suffix>` is made beside it; the sync of the change makes it last as well. What is dirty, or not in
+ * the file, is computed anew. So a crash, or a power cut, at any point leaves too much to compute and never a wrong hash.
+ */
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import type { PartitionAt } from '../../../../schema/agent/replication.ts'
+import type { ObjectDisk, Where } from './disk.ts'
+import type { ObjectFs } from './fs.ts'
+import { resolve, suffixOf } from './paths.ts'
+
+const FILE = 'hashes.json'
+const DIRTY = /^dirty-([0-9a-f]{3})$/
+export const SUFFIX = /^[0-9a-f]{3}$/
+
+/** Hash, and the timestamp of the oldest tombstone under it ('' for none). */
+type Entry = [hash: string, oldest: string]
+
+export interface PartitionHashes {
+  suffixes: Record<string, string>
+  oldest_tombstone: string
+}
+
+/** What an object's versions contribute: the same on every replica that has the same versions. */
+export function lineOf(hash: string, files: readonly string[]): { line: string; tombstone: string } | null {
+  const { data, tombstone, posted } = resolve(files)
+  if (data === null && tombstone === null && posted === null) return null
+  return { line: `${hash} ${data?.timestamp ?? '-'} ${posted ?? '-'} ${tombstone?.timestamp ?? '-'}\n`, tombstone: data === null && posted === null ? (tombstone?.timestamp ?? '') : '' }
+}
+
+export class HashCache {
+  #disk: ObjectDisk
+  /** Suffixes whose mark is on disk, by partition folder. */
+  #dirty = new Map<string, Set<string>>()
+
+  constructor(disk: ObjectDisk) {
+    this.#disk = disk
+  }
+
+  get #fs(): ObjectFs {
+    return this.#disk.fs
+  }
+
+  /** Said before a change under this object's suffix. */
+  async changing(at: Where): Promise<void> {
+    const folder = this.#disk.partition(at)
+    const suffix = suffixOf(at.hash)
+    const dirty = this.#dirtyOf(folder)
+    if (dirty.has(suffix)) return
+    dirty.add(suffix)
+    try {
+      await this.#fs.mkdir(folder)
+      await this.#mark(join(folder, `dirty-${suffix}`))
+    } catch (error) {
+      dirty.delete(suffix)
+      throw error
+    }
+  }
+
+  /** A suffix lost its last object. A partition without any has nothing to keep hashes of. */
+  async emptied(at: Where): Promise<void> {
+    const folder = this.#disk.partition(at)
+    const left = await this.#fs.readdir(folder).catch(() => ['?'])
+    if (left.some((name) => name !== FILE && !DIRTY.test(name))) return
+    this.#dirty.delete(folder)
+    for (const name of left) await this.#fs.unlink(join(folder, name)).catch(() => {})
+    await this.#fs.rmdir(folder).catch(() => {})
+  }
+
+  /** The device went away; another disk may come in its place. */
+  forget(device: string): void {
+    const prefix = `${join(this.#disk.dir, device)}/`
+    for (const folder of this.#dirty.keys()) if (folder.startsWith(prefix)) this.#dirty.delete(folder)
+  }
+
+  async of(at: PartitionAt): Promise<PartitionHashes> {
+    const folder = this.#disk.partition(at)
+    const names = await this.#disk.files(folder)
+    const present = names.filter((name) => SUFFIX.test(name)).sort()
+    const marked = names.map((name) => DIRTY.exec(name)?.[1]).filter((suffix) => suffix !== undefined)
+    const kept = await this.#read(folder)
+    const known = new Map(Object.entries(kept).filter(([suffix]) => present.includes(suffix) && !marked.includes(suffix)))
+    const dirty = this.#dirtyOf(folder)
+    if (marked.length > 0) {
+      // First the file forgets them, then the marks go: a death in between costs only work.
+      if (marked.some((suffix) => kept[suffix] !== undefined)) await this.#write(folder, at.device, known)
+      for (const suffix of marked) {
+        dirty.delete(suffix)
+        await this.#fs.unlink(join(folder, `dirty-${suffix}`)).catch(() => {})
+      }
+    }
+    const missing = present.filter((suffix) => !known.has(suffix))
+    const all = new Map(known)
+    for (const suffix of missing) {
+      const entry = await this.#compute(join(folder, suffix))
+      if (entry !== null) all.set(suffix, entry)
+    }
+    if (missing.length > 0) await this.#write(folder, at.device, new Map([...all].filter(([suffix]) => !dirty.has(suffix))))
+    const tombstones = [...all.values()].map(([, oldest]) => oldest).filter((oldest) => oldest !== '').sort()
+    return { suffixes: Object.fromEntries([...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([suffix, [hash]]) => [suffix, hash])), oldest_tombstone: tombstones[0] ?? '' }
+  }
+
+  async #compute(path: string): Promise<Entry | null> {
+    const sum = createHash('md5')
+    let oldest = ''
+    let count = 0
+    for (const hash of (await this.#disk.files(path)).sort()) {
+      const found = lineOf(hash, await this.#fs.readdir(join(path, hash)).catch(() => []))
+      if (found === null) continue
+      count++
+      sum.update(found.line)
+      if (found.tombstone !== '' && (oldest === '' || found.tombstone < oldest)) oldest = found.tombstone
+    }
+    return count === 0 ? null : [sum.digest('hex'), oldest]
+  }
+
+  #dirtyOf(folder: string): Set<string> {
+    const found = this.#dirty.get(folder) ?? new Set<string>()
+    this.#dirty.set(folder, found)
+    return found
+  }
+
+  async #mark(path: string): Promise<void> {
+    try {
+      await this.#fs.close(await this.#fs.create(path))
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EEXIST') throw error
+    }
+  }
+
+  /** Nothing where it is not there or not whole. */
+  async #read(folder: string): Promise<Record<string, Entry>> {
+    try {
+      const file = await this.#fs.open(join(folder, FILE))
+      try {
+        const bytes = new Uint8Array(await this.#fs.size(file))
+        await this.#fs.read(file, bytes, 0)
+        return JSON.parse(new TextDecoder().decode(bytes)) as Record<string, Entry>
+      } finally {
+        await this.#fs.close(file)
+      }
+    } catch {
+      return {}
+    }
+  }
+
+  async #write(folder: string, device: string, entries: Map<string, Entry>): Promise<void> {
+    const path = this.#disk.tmp(device)
+    const file = await this.#fs.create(path)
+    try {
+      await this.#fs.write(file, new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries))))
+    } finally {
+      await this.#fs.close(file)
+    }
+    await this.#fs.rename(path, join(folder, FILE))
+  }
+}

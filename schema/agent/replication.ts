@@ -1,0 +1,136 @@
+/**
+ * What object hosts say to each other about replicas, over the LAN or through the plane: digests of whole partitions first, then suffix hashes, then versions, then the
+ * versions that are missing. A host only ever pushes; what it is sent it may refuse, and anything said twice changes nothing.
+ */
+import type { ObjectHead } from './protocol.ts'
+
+/** What is stored with a version, as it is. A tombstone has only the first two. */
+export interface StoredVersion {
+  name: string
+  timestamp: string
+  metadata?: Record<string, string>
+  size_bytes?: number
+  etag?: string
+  sha512?: string
+  inspection?: ObjectHead['inspection']
+  /** base64 of one big-endian CRC-32 for each BLOCK_BYTES of the body: any part of it can be checked without the rest. */
+  blocks?: string
+}
+
+export type VersionKind = 'data' | 'meta' | 'ts'
+
+export interface PartitionAt {
+  device: string
+  policy: number
+  partition: number
+}
+
+/** The versions of one object on one device; null where there is none. `meta` only where it is newer than what it lies over. */
+export interface VersionSet {
+  hash: string
+  data: string | null
+  meta: string | null
+  ts: string | null
+}
+
+export interface ReplicaQueries {
+  /** One digest for each partition, of all its suffixes. */
+  digests: { device: string; policy: number; partitions: number[] }
+  /** Hash of each suffix. */
+  suffixes: PartitionAt
+  versions: PartitionAt & { suffixes: string[] }
+}
+
+export interface ReplicaAnswers {
+  digests: string[]
+  suffixes: Record<string, string>
+  versions: VersionSet[]
+}
+
+export type ReplicaQuery = { [Q in keyof ReplicaQueries]: { what: Q } & ReplicaQueries[Q] }[keyof ReplicaQueries]
+
+/** One version as it lies on a disk: to read it, and to write it elsewhere (`stored` is what it comes with). */
+export interface VersionAt extends PartitionAt {
+  hash: string
+  kind: VersionKind
+  timestamp: string
+}
+
+export interface ReceiveArgs extends VersionAt {
+  stored: StoredVersion
+}
+
+/** A listing that could not be told of a write that the disks have: kept beside the data until it was. */
+export interface ListingUpdate {
+  account: string
+  container: string
+  object: string
+  op: 'put' | 'post' | 'delete'
+  timestamp: string
+  /** put, post: the row as the container keeps it. */
+  row?: Record<string, string | number | null>
+}
+
+/** What happened to each of a batch of updates: told, or to be tried again. */
+export interface ListingAnswer {
+  done: boolean[]
+}
+
+/** An object as the auditor met it, to be held against its container's listing. */
+export interface ListingEntry {
+  name: string
+  policy: number
+  kind: 'data' | 'ts'
+  timestamp: string
+  posted: string | null
+  size_bytes: number
+  etag: string
+  metadata: Record<string, string>
+}
+
+/** The ring as hosts need it: who holds which partition, who held it before, and how to reach them. */
+export interface RingForHosts {
+  policy: number
+  version: number
+  part_power: number
+  devices: { id: number; host_id: string; device: string; region: number; zone: string; weight: number }[]
+  /** One base64 of 16-bit little-endian device ids for each replica, by partition; 65535 is nobody. */
+  assignment: string[]
+  hosts: { id: string; storage_ip: string | null; object_port: number | null; public_key: string }[]
+  limits: Partial<ObjectServiceLimits>
+}
+
+/** Rates and times of the services, per device; set by OPTIONS ({"swift":{"object_services":{...}}}). */
+export interface ObjectServiceLimits {
+  auditor_bytes_per_s: number
+  auditor_files_per_s: number
+  /** From the end of one pass of the auditor to the next. */
+  auditor_interval_s: number
+  replicator_bytes_per_s: number
+  replicator_interval_s: number
+  updater_interval_s: number
+  /** How long a tombstone is kept at least. */
+  reclaim_age_s: number
+}
+
+export const OBJECT_SERVICE_LIMITS: ObjectServiceLimits = {
+  auditor_bytes_per_s: 10_000_000, auditor_files_per_s: 20, auditor_interval_s: 3_600, replicator_bytes_per_s: 50_000_000, replicator_interval_s: 30, updater_interval_s: 15, reclaim_age_s: 7 * 86_400,
+}
+
+/** Figures of one device. Times are milliseconds since the epoch; 0 is never. */
+export interface DeviceRecon {
+  device: string
+  error: string | null
+  quarantined: number
+  async_pending: number
+  auditor: { passes: number; finished_ms: number; took_ms: number; files: number; bytes: number; quarantined: number; unlisted: number }
+  replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; pushed_bytes: number; drained: number; reclaimed: number; failures: number }
+  updater: { passes: number; finished_ms: number; told: number; failures: number }
+}
+
+export interface ObjectRecon {
+  ring_version: number
+  devices: DeviceRecon[]
+}
+
+export type ObjectServiceName = 'auditor' | 'replicator' | 'updater'
