@@ -2,13 +2,16 @@
  * One host's agent: what ties link, desired state, reconciler, commands and streams together. Everything it touches is passed in, so that a whole
  * host can run inside a test or a simulation without sockets, files or real time.
  */
-import { type PlaneMessage, PROTOCOL_VERSION } from '../schema/agent/protocol.ts'
+import { type ConsoleArgs, type PlaneMessage, PROTOCOL_VERSION } from '../schema/agent/protocol.ts'
+import type { ServerSpec } from '../schema/agent/desired.ts'
 import type { HostFacts, ObservedItem } from '../schema/agent/observed.ts'
+import { Fault } from '../schema/values/fault.ts'
 import type { Random } from '../schema/values/random.ts'
 import type { Clock } from '../schema/values/time.ts'
 import type { Drivers, Images } from './apply.ts'
 import { Commands } from './commands.ts'
 import { Connection } from './connection.ts'
+import type { ConsoleChannel } from './drivers/hypervisor/driver.ts'
 import { type HandlerDeps, createHandlers } from './handlers.ts'
 import type { HostFiles } from './host/files.ts'
 import { Lanes } from './lanes.ts'
@@ -75,7 +78,7 @@ export class Agent {
         down: () => this.down(),
       },
     })
-    this.streams = new Streams(this.connection, drivers.object, log)
+    this.streams = new Streams(this.connection, drivers.object, log, drivers.hypervisor === undefined ? undefined : (args) => this.openConsole(args))
   }
 
   /** Converges from what is on disk at once; the link comes up beside it. */
@@ -148,6 +151,15 @@ export class Agent {
       case 'welcome': return
       default: return message satisfies never
     }
+  }
+
+  /** Only on the machine that the viewer was let to see: a rebuilt one, or one that is to go, is another. */
+  private async openConsole({ server_id, kind, incarnation }: ConsoleArgs): Promise<ConsoleChannel> {
+    const item = this.deps.state.items[keyOf('server', server_id)]
+    const { hypervisor } = this.deps.drivers
+    if (hypervisor === undefined || item?.kind !== 'server' || item.state === 'absent') throw new Fault('not_found', `there is no server ${server_id} on this host`)
+    if ((item.spec as ServerSpec).incarnation !== incarnation) throw new Fault('conflict', `server ${server_id} is being changed`)
+    return await hypervisor.openConsole(server_id, kind)
   }
 
   private enqueue(work: () => Promise<void>): void {

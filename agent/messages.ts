@@ -23,7 +23,7 @@ const message = v.variant('type', [
   v.looseObject({ type: v.literal('observed_ack'), seq: count }),
   v.looseObject({ type: v.literal('command'), id: v.pipe(v.string(), v.minLength(1), v.maxLength(128)), name: v.string(), args: v.looseObject({}), deadline_ms: v.number() }),
   v.looseObject({ type: v.literal('echo'), nonce: v.string() }),
-  v.looseObject({ type: v.literal('open'), stream, op: v.picklist(['object.put', 'object.get', 'object.head', 'object.post', 'object.delete']), args: v.looseObject({}) }),
+  v.looseObject({ type: v.literal('open'), stream, op: v.picklist(['object.put', 'object.get', 'object.head', 'object.post', 'object.delete', 'console']), args: v.looseObject({}) }),
   v.looseObject({ type: v.literal('credit'), stream, frames: count }),
   v.looseObject({ type: v.literal('reset'), stream, error: v.string() }),
 ])
@@ -37,6 +37,8 @@ const objectArgs = v.looseObject({
   timestamp: v.pipe(v.string(), v.regex(/^\d{10,12}\.\d{5}(_[0-9a-f]{1,16})?$/)),
 })
 
+const consoleArgs = v.looseObject({ server_id: id, kind: v.picklist(['vnc', 'serial']), incarnation: count })
+
 /** Null for a type this build does not know: a newer plane may say more than we understand. */
 export function parseMessage(text: string): PlaneMessage | null {
   if (text.length > MESSAGE_BYTES_MAX) throw new Fault('too_large', `message of ${text.length} characters`)
@@ -45,7 +47,7 @@ export function parseMessage(text: string): PlaneMessage | null {
   if (typeof type !== 'string') throw new Fault('bad_request', 'message without a type')
   const parsed = v.safeParse(message, value)
   if (parsed.success) {
-    if (parsed.output.type === 'open' && !v.is(objectArgs, parsed.output.args)) throw new Fault('bad_request', 'open with bad arguments')
+    if (parsed.output.type === 'open' && !v.is(parsed.output.op === 'console' ? consoleArgs : objectArgs, parsed.output.args)) throw new Fault('bad_request', 'open with bad arguments')
     return value as PlaneMessage
   }
   const known = ['welcome', 'desired', 'observed_ack', 'command', 'echo', 'open', 'credit', 'reset'].includes(type)

@@ -1,9 +1,10 @@
 /**
- * Byte streams on the host link, the agent's side: object bodies in binary frames, with credits. Either side begins with STREAM_CREDITS frames it may
+ * Byte streams on the host link, the agent's side: object bodies and consoles in binary frames, with credits. Either side begins with STREAM_CREDITS frames it may
  * send; the receiver grants one more for each it has consumed. A slow disk or a slow client thus holds up its own stream only.
  */
-import { type AgentMessage, decodeFrame, encodeFrame, FRAME_BYTES_MAX, FRAME_LAST, type ObjectArgs, type PlaneMessage, STREAM_CREDITS } from '../schema/agent/protocol.ts'
+import { type AgentMessage, type ConsoleArgs, decodeFrame, encodeFrame, FRAME_BYTES_MAX, FRAME_LAST, type ObjectArgs, type ObjectOp, type PlaneMessage, STREAM_CREDITS, type StreamRequest } from '../schema/agent/protocol.ts'
 import { Fault, isFault } from '../schema/values/fault.ts'
+import type { ConsoleChannel } from './drivers/hypervisor/driver.ts'
 import type { ObjectDriver } from './drivers/object/driver.ts'
 import { type Log, messageOf } from './log.ts'
 import { wireError } from './messages.ts'
@@ -19,8 +20,8 @@ export interface StreamOutput {
 
 interface Stream {
   id: number
-  /** Wakes whoever waits for a frame, a credit, or the end. */
-  wake: () => void
+  /** Who waits for a frame, a credit, or the end: a console has one for each direction. */
+  waiting: (() => void)[]
   frames: Uint8Array[]
   ended: boolean
   failure: string | null
@@ -30,16 +31,25 @@ interface Stream {
   next: number
 }
 
+/** Opens a viewer's end on a machine of this host. */
+export type OpenConsole = (args: ConsoleArgs) => Promise<ConsoleChannel>
+
+function wake(stream: Stream): void {
+  for (const go of stream.waiting.splice(0)) go()
+}
+
 export class Streams {
   private streams = new Map<number, Stream>()
   private output: StreamOutput
   private driver: ObjectDriver | undefined
   private log: Log
+  private openConsole: OpenConsole | undefined
 
-  constructor(output: StreamOutput, driver: ObjectDriver | undefined, log: Log) {
+  constructor(output: StreamOutput, driver: ObjectDriver | undefined, log: Log, openConsole?: OpenConsole) {
     this.output = output
     this.driver = driver
     this.log = log
+    this.openConsole = openConsole
   }
 
   get count(): number {
@@ -47,11 +57,11 @@ export class Streams {
   }
 
   open(message: Extract<PlaneMessage, { type: 'open' }>): void {
-    const stream: Stream = { id: message.stream, wake: () => {}, frames: [], ended: false, failure: null, credits: STREAM_CREDITS, expected: 0, next: 0 }
+    const stream: Stream = { id: message.stream, waiting: [], frames: [], ended: false, failure: null, credits: STREAM_CREDITS, expected: 0, next: 0 }
     if (this.streams.has(stream.id)) return this.reset(stream.id, 'a stream of this number is open')
     if (this.streams.size >= STREAMS_MAX) return this.output.send({ type: 'head', stream: stream.id, ok: false, error: { kind: 'unavailable', message: `${STREAMS_MAX} streams are open` } })
     this.streams.set(stream.id, stream)
-    void this.serve(stream, message.op, message.args).finally(() => {
+    void this.serve(stream, message).finally(() => {
       if (this.streams.get(stream.id) === stream) this.streams.delete(stream.id)
     })
   }
@@ -67,14 +77,14 @@ export class Streams {
     if (payload.byteLength > 0) stream.frames.push(payload)
     else if (!last) this.output.send({ type: 'credit', stream: id, frames: 1 })
     stream.ended = last
-    stream.wake()
+    wake(stream)
   }
 
   credit(message: Extract<PlaneMessage, { type: 'credit' }>): void {
     const stream = this.streams.get(message.stream)
     if (!stream) return
     stream.credits = Math.min(stream.credits + message.frames, 1 << 16)
-    stream.wake()
+    wake(stream)
   }
 
   reset(id: number, error: string): void {
@@ -96,39 +106,69 @@ export class Streams {
     stream.failure = error
     stream.frames = []
     this.streams.delete(stream.id)
-    stream.wake()
+    wake(stream)
   }
 
-  private async serve(stream: Stream, op: string, args: ObjectArgs): Promise<void> {
-    const { driver } = this
+  private async serve(stream: Stream, request: StreamRequest): Promise<void> {
     let headed = false
     const head = (value: unknown) => {
       headed = true
       if (stream.failure === null) this.output.send({ type: 'head', stream: stream.id, ok: true, value })
     }
     try {
-      if (!driver) throw new Fault('not_implemented', 'this host has no object driver')
-      if (op === 'object.put') head(await driver.put(args, this.incoming(stream)))
-      else if (op === 'object.head') head(await driver.head(args))
-      else if (op === 'object.post') head(await driver.post(args))
-      else if (op === 'object.delete') head(await driver.delete(args))
-      else {
-        const { head: answer, body } = await driver.get(args)
-        head(answer)
-        await this.pour(stream, body)
-      }
+      if (request.op === 'console') await this.talk(stream, request.args, head)
+      else await this.serveObject(stream, request.op, request.args, head)
     } catch (error) {
       if (stream.failure !== null) return
       if (headed) this.output.send({ type: 'reset', stream: stream.id, error: messageOf(error) })
       else this.output.send({ type: 'head', stream: stream.id, ok: false, error: wireError(error) })
+      const { op, args } = request
       // Asking for what is not there is how the ring looks for replicas.
-      if (!isFault(error, 'not_found')) this.log('stream_failed', { op, device: args.device, hash: args.hash, error: messageOf(error) })
+      if (!isFault(error, 'not_found')) this.log('stream_failed', { op, ...('hash' in args ? { device: args.device, hash: args.hash } : { server_id: args.server_id, kind: args.kind }), error: messageOf(error) })
+    }
+  }
+
+  private async serveObject(stream: Stream, op: ObjectOp, args: ObjectArgs, head: (value: unknown) => void): Promise<void> {
+    const { driver } = this
+    if (!driver) throw new Fault('not_implemented', 'this host has no object driver')
+    if (op === 'object.put') head(await driver.put(args, this.incoming(stream)))
+    else if (op === 'object.head') head(await driver.head(args))
+    else if (op === 'object.post') head(await driver.post(args))
+    else if (op === 'object.delete') head(await driver.delete(args))
+    else {
+      const { head: answer, body } = await driver.get(args)
+      head(answer)
+      await this.pour(stream, body)
+    }
+  }
+
+  /** A console: bytes both ways, each as it comes, until the machine or the viewer is gone. */
+  private async talk(stream: Stream, args: ConsoleArgs, head: (value: unknown) => void): Promise<void> {
+    if (!this.openConsole) throw new Fault('not_implemented', 'this host runs no servers')
+    const channel = await this.openConsole(args)
+    if (stream.failure !== null) return channel.close()
+    head({})
+    const listening = async () => {
+      for await (const bytes of this.incoming(stream)) await channel.write(bytes)
+    }
+    // The viewer left, or the line to it broke: the machine's end is closed, and with it the output ends.
+    const listened = listening().catch(() => {}).finally(() => channel.close())
+    try {
+      for await (const chunk of channel.output) {
+        for (let at = 0; at < chunk.byteLength; at += FRAME_BYTES_MAX) if (!(await this.emit(stream, 0, chunk.subarray(at, at + FRAME_BYTES_MAX)))) return
+      }
+      await this.emit(stream, FRAME_LAST, new Uint8Array(0))
+    } finally {
+      channel.close()
+      stream.ended = true
+      wake(stream)
+      await listened
     }
   }
 
   private changed(stream: Stream): Promise<void> {
     return new Promise((resolve) => {
-      stream.wake = resolve
+      stream.waiting.push(resolve)
     })
   }
 

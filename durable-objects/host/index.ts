@@ -5,11 +5,13 @@
 import type { CommandArgs, CommandName, CommandResults } from '../../schema/agent/commands.ts'
 import type { DesiredItem } from '../../schema/agent/desired.ts'
 import type { HostFacts, ObservedItem } from '../../schema/agent/observed.ts'
-import { type AgentMessage, ECHO_INTERVAL_MS, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN } from '../../schema/agent/protocol.ts'
+import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_MIN } from '../../schema/agent/protocol.ts'
 import { migrations } from '../../schema/host/migrations.ts'
 
+import { Fault, faultStatus, isFault } from '../../schema/values/fault.ts'
 import { systemTimers, type Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
+import { CONSOLES_MAX, CONSOLE_PATH, Consoles, type ViewerSocket } from './consoles.ts'
 import { DesiredTable } from './desired.ts'
 import { Link, type LinkSocket } from './link.ts'
 import { hostTasks } from './tasks.ts'
@@ -19,8 +21,9 @@ export const COMMAND_DEADLINE_MS = 60_000
 /** A reconnect within this time is no outage. */
 export const RECONNECT_GRACE_MS = 10_000
 
-/** When a socket was accepted; kept with it over hibernation. */
-const epochOf = (socket: unknown): number => ((socket as LinkSocket).deserializeAttachment?.() as { epoch?: number } | null | undefined)?.epoch ?? 0
+/** When a socket was accepted, and what its agent understands; kept with it over hibernation. */
+const attachmentOf = (socket: unknown) => ((socket as LinkSocket).deserializeAttachment?.() ?? {}) as { epoch?: number; protocol?: number }
+const epochOf = (socket: unknown): number => attachmentOf(socket).epoch ?? 0
 
 export interface HostStatus {
   connected: boolean
@@ -34,6 +37,9 @@ export class HostObject extends SkyObject {
   #desired: DesiredTable
   #link: Link
   #transfers: Transfers
+  #consoles = new Consoles()
+  /** What the agent of this connection understands. */
+  #protocol = 0
   #seen_ms = 0
   #folding: Promise<void> | null = null
   /** Number of the last report of this connection. */
@@ -51,6 +57,7 @@ export class HostObject extends SkyObject {
     if (live !== undefined) {
       this.#link.attach(live)
       this.#epoch = epochOf(live)
+      this.#protocol = attachmentOf(live).protocol ?? 0
     }
     this.deps.alarms.handle('echo', () => this.#echo())
     this.deps.alarms.handle('fold', () => this.#fold())
@@ -122,11 +129,33 @@ export class HostObject extends SkyObject {
 
   // ---------------------------------------------------------------- the socket
 
-  /** The upgrade of /agents/v1/link, after the Worker verified the host's signature. */
-  override async fetch(_request: Request): Promise<Response> {
+  /** The upgrade of /agents/v1/link, after the Worker verified the host's signature; or of a viewer, after it used up a console's token. */
+  override async fetch(request: Request): Promise<Response> {
+    const { pathname, searchParams } = new URL(request.url)
+    if (pathname === CONSOLE_PATH) return await this.#view(request, { server_id: searchParams.get('server_id') ?? '', kind: searchParams.get('kind') as ConsoleKind, incarnation: Number(searchParams.get('incarnation')) })
     const pair = new WebSocketPair()
     this.accept(pair[1] as unknown as LinkSocket)
     return new Response(null, { status: 101, webSocket: pair[0] } as ResponseInit)
+  }
+
+  /** While a viewer looks, this object stays awake: its socket is not a hibernating one, for the bytes in flight are in memory only. */
+  async #view(request: Request, args: ConsoleArgs): Promise<Response> {
+    try {
+      if (this.#link.connected && this.#protocol < PROTOCOL_VERSION_CONSOLES) throw new Fault('not_implemented', 'The agent of this host is too old for consoles: upgrade it.')
+      if (this.#consoles.count >= CONSOLES_MAX) throw new Fault('unavailable', `${CONSOLES_MAX} consoles of this host are open.`)
+      const line = await this.#link.talk(args)
+      const pair = new WebSocketPair()
+      const socket = pair[1] as unknown as ViewerSocket & { binaryType?: string; accept(): void }
+      socket.binaryType = 'arraybuffer'
+      socket.accept()
+      void this.#consoles.carry(socket, line)
+      // What older viewers ask for, and hang up without.
+      const binary = request.headers.get('sec-websocket-protocol')?.split(',').some((name) => name.trim() === 'binary') ?? false
+      return new Response(null, { status: 101, webSocket: pair[0], headers: binary ? { 'sec-websocket-protocol': 'binary' } : {} } as ResponseInit)
+    } catch (error) {
+      if (!isFault(error)) throw error
+      return new Response(JSON.stringify({ kind: error.kind, message: error.message }), { status: faultStatus(error) })
+    }
   }
 
   /** One socket a host: a newer one replaces the older. */
@@ -191,6 +220,8 @@ export class HostObject extends SkyObject {
     if (message.protocol_version < PROTOCOL_VERSION_MIN) return socket.close(4001, `protocol ${message.protocol_version} is too old: upgrade the agent (${PROTOCOL_VERSION_MIN} or newer)`)
     const now = this.deps.clock.now_ms()
     this.#seen_ms = now
+    this.#protocol = message.protocol_version
+    socket.serializeAttachment?.({ epoch: this.#epoch, protocol: this.#protocol })
     this.#link.send({ type: 'welcome', protocol_version: Math.min(PROTOCOL_VERSION, message.protocol_version), host_id: this.deps.name, now_ms: now })
     const version = this.#desired.version()
     const known = message.desired_version <= version ? message.desired_version : 0

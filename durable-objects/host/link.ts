@@ -3,7 +3,7 @@
  * rows or is asked again. Knows nothing of what the messages mean to projects.
  */
 import type { Command, CommandName, CommandResults } from '../../schema/agent/commands.ts'
-import { type AgentMessage, FRAME_BYTES_MAX, FRAME_LAST, type ObjectArgs, type PlaneMessage, STREAM_CREDITS, type StreamOp, type WireError, decodeFrame, encodeFrame } from '../../schema/agent/protocol.ts'
+import { type AgentMessage, FRAME_BYTES_MAX, FRAME_LAST, type ConsoleArgs, type ObjectArgs, type ObjectOp, type PlaneMessage, STREAM_CREDITS, type StreamRequest, type WireError, decodeFrame, encodeFrame } from '../../schema/agent/protocol.ts'
 import { FAULT_STATUS, Fault, type FaultKind } from '../../schema/values/fault.ts'
 import type { Timers } from '../kernel/env.ts'
 
@@ -40,8 +40,19 @@ interface Stream {
   headed: boolean
   /** Waiting for the client's next bytes. */
   reading: boolean
+  /** May be silent for as long as it likes, once it has begun: a console. */
+  quiet: boolean
   /** Ends the wait for a sign of life. */
   calm(): void
+}
+
+/** A line both ways to a machine's console. */
+export interface ConsoleLine {
+  output: ReadableStream<Uint8Array>
+  /** At most FRAME_BYTES_MAX; resolves when it is on its way. */
+  write(bytes: Uint8Array): Promise<void>
+  /** The viewer left. */
+  end(): void
 }
 
 /** How long a stream may stand still before it is given up. */
@@ -186,8 +197,8 @@ export class Link {
   }
 
   /** Sends a body; resolves with the head that the agent answers when all is on disk. */
-  async put(op: StreamOp, args: ObjectArgs, body: ReadableStream<Uint8Array>): Promise<unknown> {
-    const { id, stream, head } = this.#open(op, args)
+  async put(op: ObjectOp, args: ObjectArgs, body: ReadableStream<Uint8Array>): Promise<unknown> {
+    const { id, stream, head } = this.#open({ op, args })
     const reader = body.getReader()
     try {
       await this.#pump(id, stream, reader)
@@ -203,8 +214,8 @@ export class Link {
   }
 
   /** Asks for a head without a body. */
-  async ask(op: StreamOp, args: ObjectArgs): Promise<unknown> {
-    const { id, stream, head } = this.#open(op, args)
+  async ask(op: ObjectOp, args: ObjectArgs): Promise<unknown> {
+    const { id, stream, head } = this.#open({ op, args })
     try {
       return await head
     } finally {
@@ -213,11 +224,31 @@ export class Link {
   }
 
   /** Asks for a head and a body; each frame read grants the next. */
-  async get(op: StreamOp, args: ObjectArgs): Promise<{ head: unknown; body: ReadableStream<Uint8Array> }> {
-    const { id, stream, head } = this.#open(op, args)
-    const answer = await head
+  async get(op: ObjectOp, args: ObjectArgs): Promise<{ head: unknown; body: ReadableStream<Uint8Array> }> {
+    const { id, stream, head } = this.#open({ op, args })
+    return { head: await head, body: this.#body(id, stream) }
+  }
+
+  /** Opens a console: bytes both ways until either end has enough. */
+  async talk(args: ConsoleArgs): Promise<ConsoleLine> {
+    const { id, stream, head } = this.#open({ op: 'console', args })
+    await head
+    stream.quiet = true
+    stream.calm()
+    return {
+      output: this.#body(id, stream),
+      write: (bytes) => this.#sendFrame(id, stream, bytes, false),
+      end: () => {
+        if (!this.#streams.has(id)) return
+        this.#fail(id, stream, new Fault('client_closed', 'the viewer left'))
+        this.send({ type: 'reset', stream: id, error: 'the viewer left' })
+      },
+    }
+  }
+
+  #body(id: number, stream: Stream): ReadableStream<Uint8Array> {
     const link = this
-    const body = new ReadableStream({
+    return new ReadableStream({
       type: 'bytes',
       async pull(controller) {
         while (stream.queue.length === 0 && !stream.ended && stream.error === null) await new Promise<void>((wake) => (stream.pull = wake))
@@ -237,11 +268,10 @@ export class Link {
         link.#end(id, stream)
         link.send({ type: 'reset', stream: id, error: 'the reader went away' })
       },
-    } as UnderlyingByteSource)
-    return { head: answer, body: body as ReadableStream<Uint8Array> }
+    } as UnderlyingByteSource) as ReadableStream<Uint8Array>
   }
 
-  #open(op: StreamOp, args: ObjectArgs): { id: number; stream: Stream; head: Promise<unknown> } {
+  #open(request: StreamRequest): { id: number; stream: Stream; head: Promise<unknown> } {
     const id = this.#nextStream++
     let resolveHead: (value: unknown) => void = () => {}
     let rejectHead: (error: unknown) => void = () => {}
@@ -250,10 +280,10 @@ export class Link {
       rejectHead = no
     })
     head.catch(() => {})
-    const stream: Stream = { resolveHead, rejectHead, credits: STREAM_CREDITS, wake: null, queue: [], ended: false, error: null, pull: null, next: 0, expected: 0, headed: false, reading: false, calm: () => {} }
+    const stream: Stream = { resolveHead, rejectHead, credits: STREAM_CREDITS, wake: null, queue: [], ended: false, error: null, pull: null, next: 0, expected: 0, headed: false, reading: false, quiet: false, calm: () => {} }
     this.#streams.set(id, stream)
     this.#watch(id, stream)
-    if (!this.send({ type: 'open', stream: id, op, args })) this.#fail(id, stream, down('it is not connected'))
+    if (!this.send({ type: 'open', stream: id, ...request })) this.#fail(id, stream, down('it is not connected'))
     return { id, stream, head }
   }
 
@@ -293,7 +323,7 @@ export class Link {
   /** A host that says nothing about a stream for this long has given it up, whatever became of its words. */
   #watch(id: number, stream: Stream): void {
     stream.calm()
-    if (!this.#streams.has(id)) return
+    if (!this.#streams.has(id) || stream.quiet) return
     stream.calm = this.#timers.after(STREAM_STALL_MS, () => {
       if (stream.ended && stream.headed) return this.#end(id, stream)
       // Unread frames wait for the reader, and a sender for its client: not for the host.

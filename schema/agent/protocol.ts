@@ -18,15 +18,18 @@
  *   reset {stream, error}                  <->   (either side gives up)
  *
  * Binary frame: u32 stream id (big endian), u8 flags (1 = last), u32 sequence (from 0; a gap ends the stream, a repetition is dropped), payload. For `object.put` the plane sends frames and the agent answers
- * `head` when all is on disk; for `object.get` the agent sends `head` and then frames.
+ * `head` when all is on disk; for `object.get` the agent sends `head` and then frames. For `console` the agent answers `head` once the machine's socket
+ * is open, then both sides send frames until either says it was the last.
  */
 import type { Command } from './commands.ts'
 import type { DesiredItem } from './desired.ts'
 import type { HostFacts, ObservedItem } from './observed.ts'
 
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 /** Oldest agent or plane this build talks to. */
 export const PROTOCOL_VERSION_MIN = 1
+/** From this version on an agent knows consoles; an older one takes `open` of a console for a broken message. */
+export const PROTOCOL_VERSION_CONSOLES = 2
 export const FRAME_BYTES_MAX = 256 * 1024
 export const FRAME_HEADER_BYTES = 9
 export const FRAME_LAST = 1
@@ -56,7 +59,7 @@ export type PlaneMessage =
   | ({ type: 'command' } & Command)
   /** `version`: of the host's desired state. An agent that is behind asks anew: a lost change is found without waiting for the next one. */
   | { type: 'echo'; nonce: string; version?: number }
-  | { type: 'open'; stream: number; op: StreamOp; args: ObjectArgs }
+  | ({ type: 'open'; stream: number } & StreamRequest)
   | { type: 'credit'; stream: number; frames: number }
   | { type: 'reset'; stream: number; error: string }
 
@@ -66,7 +69,18 @@ export interface WireError {
   message: string
 }
 
-export type StreamOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete'
+export type ObjectOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete'
+export type StreamRequest = { op: ObjectOp; args: ObjectArgs } | { op: 'console'; args: ConsoleArgs }
+
+export type ConsoleKind = 'vnc' | 'serial'
+
+/** One viewer of one machine's screen (RFB) or serial line (plain bytes). */
+export interface ConsoleArgs {
+  server_id: string
+  kind: ConsoleKind
+  /** The machine that the viewer was let to see; another incarnation of it is another machine. */
+  incarnation: number
+}
 
 /**
  * One object replica on one device. The path is what the ring gave: partition and hash. Timestamps are Swift's

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { DiskSpec, ServerSpec } from '../../../schema/agent/desired.ts'
 import { isFault } from '../../../schema/values/fault.ts'
-import type { DiskBacking, HypervisorDriver, Machine, MachineState } from './driver.ts'
+import type { ConsoleChannel, DiskBacking, HypervisorDriver, Machine, MachineState } from './driver.ts'
 
 export interface HypervisorHarness {
   /** A driver on the same host; each call is an agent that started anew. The one before is let go first. */
@@ -36,6 +36,18 @@ export function serverSpec(root: DiskSpec, change: Partial<ServerSpec> = {}): Se
 }
 
 export const volumeDisk = (id: string): DiskSpec => ({ id, serial: id, boot: false, source: { type: 'volume', size_gib: 1, connection: { type: 'local', volume_id: id } } })
+
+/** What a console says until `enough`, or to its end. */
+export async function readUntil(channel: ConsoleChannel, enough: (bytes: Uint8Array) => boolean): Promise<string> {
+  let all = Buffer.alloc(0)
+  const late = setTimeout(() => channel.close(), 60_000)
+  for await (const chunk of channel.output) {
+    all = Buffer.concat([all, chunk])
+    if (enough(all)) break
+  }
+  clearTimeout(late)
+  return all.toString('latin1')
+}
 
 export async function waitUntil(what: string, test: () => Promise<boolean>, timeout_ms = 180_000): Promise<void> {
   for (let waited = 0; waited < timeout_ms; waited += 100) {
@@ -80,6 +92,18 @@ export function hypervisorConformance(name: string, make: () => Promise<Hypervis
       const now = await driver.diagnostics(SERVER_ID)
       assert.equal(now.state, 'running')
       assert.ok(now.uptime_s >= before.uptime_s)
+    })
+
+    it('shows its screen by RFB, and lets the newest viewer have the serial line', async () => {
+      const screen = await driver.openConsole(SERVER_ID, 'vnc')
+      assert.equal(await readUntil(screen, (bytes) => bytes.byteLength >= 12), 'RFB 003.008\n')
+      screen.close()
+      const first = await driver.openConsole(SERVER_ID, 'serial')
+      const second = await driver.openConsole(SERVER_ID, 'serial')
+      await readUntil(first, () => false)
+      await second.write(new TextEncoder().encode('\r'))
+      assert.match(await readUntil(second, (bytes) => /login: $/.test(Buffer.from(bytes).toString('latin1'))), /login: $/)
+      second.close()
     })
 
     it('plugs and unplugs a volume while the machine runs', async () => {
@@ -141,8 +165,11 @@ export function hypervisorConformance(name: string, make: () => Promise<Hypervis
       assert.equal((await found())?.power, 'running')
     })
 
-    it('is off when told so, keeps its disk, copies it too, and comes back', async () => {
+    it('is off when told so, ends its viewers, keeps its disk, copies it too, and comes back', async () => {
+      const screen = await driver.openConsole(SERVER_ID, 'vnc')
       assert.equal((await driver.ensure(machine({ power: 'off' }))).power, 'shutdown')
+      await readUntil(screen, () => false)
+      await assert.rejects(driver.openConsole(SERVER_ID, 'vnc'), (error) => isFault(error, 'conflict'))
       const path = harness.snapshotPath()
       await driver.snapshotRoot(SERVER_ID, path)
       assert.ok(await harness.isQcow2(path))

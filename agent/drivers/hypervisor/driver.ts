@@ -2,6 +2,7 @@
 import type { CommandResults } from '../../../schema/agent/commands.ts'
 import type { ServerSpec } from '../../../schema/agent/desired.ts'
 import type { PowerState } from '../../../schema/agent/observed.ts'
+import type { ConsoleKind } from '../../../schema/agent/protocol.ts'
 
 /** Where a disk's bytes are on this host, as the volume driver or the initiator resolved it. */
 export type DiskBacking =
@@ -32,6 +33,15 @@ export interface MachineState {
   nics: { port_id: string; mac_address: string }[]
 }
 
+/** One viewer's end of a console. */
+export interface ConsoleChannel {
+  /** What the machine says; ends when the machine, or the viewer, is gone. */
+  output: AsyncIterable<Uint8Array>
+  /** Resolves when the machine has room for more. */
+  write(bytes: Uint8Array): Promise<void>
+  close(): void
+}
+
 export interface HypervisorDriver {
   readonly name: string
   /** Finds all machines of this host, those that outlived the agent too. */
@@ -43,6 +53,8 @@ export interface HypervisorDriver {
   reboot(id: string, hard: boolean): Promise<void>
   /** Last `lines` lines of the serial console, at most 1 MiB; all where null. */
   consoleLog(id: string, lines: number | null): Promise<string>
+  /** A viewer on a running machine: Fault conflict where it is off. A screen takes many; a serial line one, and the newest gets it. */
+  openConsole(id: string, kind: ConsoleKind): Promise<ConsoleChannel>
   /** Copies the root disk consistently to a standalone qcow2 file at `path`. */
   snapshotRoot(id: string, path: string): Promise<void>
   diagnostics(id: string): Promise<CommandResults['server.diagnostics']>

@@ -5,11 +5,13 @@
 import type { CommandResults } from '../../../schema/agent/commands.ts'
 import type { ServerSpec } from '../../../schema/agent/desired.ts'
 import type { PowerState } from '../../../schema/agent/observed.ts'
+import type { ConsoleKind } from '../../../schema/agent/protocol.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Clock } from '../../../schema/values/time.ts'
 import { systemClock } from '../../../schema/values/time.ts'
 import { tailLines } from './console.ts'
-import type { HypervisorDriver, Machine, MachineState } from './driver.ts'
+import type { ConsoleChannel, HypervisorDriver, Machine, MachineState } from './driver.ts'
+import { FakeConsoles } from './fake-console.ts'
 import { emptyQcow2 } from './qcow2.ts'
 
 export interface FakeMachine {
@@ -66,6 +68,7 @@ class FakeMachines implements FakeHypervisor {
   private clock: Clock
   private writeFile: (path: string, bytes: Uint8Array) => Promise<void>
   private listeners: ((id: string) => void)[] = []
+  private consoles = new FakeConsoles()
 
   constructor(options: FakeHypervisorOptions) {
     this.disk = options.disk ?? new Map()
@@ -90,30 +93,42 @@ class FakeMachines implements FakeHypervisor {
       const { state } = found
       const anew = state.incarnation !== spec.incarnation || state.root_generation !== spec.root_generation
       if (anew && state.power !== 'shutdown') state.power = 'shutdown'
+      if (anew) this.consoles.end(id)
       if (state.root_generation !== spec.root_generation) found.console = ''
       found.spec = structuredClone(spec)
       state.disks = spec.disks.map((disk) => ({ id: disk.id, serial: disk.serial }))
       state.nics = spec.nics.map((nic) => ({ port_id: nic.port_id, mac_address: nic.mac_address }))
       if (!(state.guest_shutdown && !anew && state.generation >= generation)) this.bring(found, POWER[spec.power])
       Object.assign(state, { generation: Math.max(generation, state.generation), incarnation: spec.incarnation, root_generation: spec.root_generation })
+      if (state.power !== 'running' && state.power !== 'paused') this.consoles.end(id)
       return structuredClone(state)
     })
   }
 
   remove(id: string): Promise<void> {
-    return this.step('remove', id, () => void this.disk.delete(id))
+    return this.step('remove', id, () => {
+      this.disk.delete(id)
+      this.consoles.end(id)
+    })
   }
 
   reboot(id: string, _hard: boolean): Promise<void> {
     return this.step('reboot', id, () => {
       const machine = this.get(id)
       machine.state.power = 'shutdown'
+      this.consoles.end(id)
       this.bring(machine, 'running')
     })
   }
 
   consoleLog(id: string, lines: number | null): Promise<string> {
     return this.step('consoleLog', id, () => tailLines(this.get(id).console, lines))
+  }
+
+  async openConsole(id: string, kind: ConsoleKind): Promise<ConsoleChannel> {
+    const { state, spec, console } = this.get(id)
+    if (state.power !== 'running' && state.power !== 'paused') throw new Fault('conflict', `server ${id} is not running`)
+    return this.consoles.open(id, spec.metadata.hostname, kind, console)
   }
 
   async snapshotRoot(id: string, path: string): Promise<void> {
@@ -151,16 +166,19 @@ class FakeMachines implements FakeHypervisor {
 
   guestShutdown(id: string): void {
     Object.assign(this.get(id).state, { power: 'shutdown', guest_shutdown: true })
+    this.consoles.end(id)
     for (const listener of this.listeners) listener(id)
   }
 
   crash(id: string): void {
     Object.assign(this.get(id).state, { power: 'crashed' })
+    this.consoles.end(id)
     for (const listener of this.listeners) listener(id)
   }
 
   hostReboot(): void {
     for (const { state } of this.disk.values()) if (state.power !== 'suspended') state.power = 'shutdown'
+    for (const id of this.disk.keys()) this.consoles.end(id)
   }
 
   private bring(machine: FakeMachine, power: PowerState): void {

@@ -6,6 +6,7 @@ import { wrap } from '../common/schemas.ts'
 import { decoded } from '../common/texts.ts'
 import { onServer } from '../servers/access.ts'
 import { consoleUrl } from '../servers/console.ts'
+import { proxyRoutes } from './proxy.ts'
 
 const P = 'os_compute_api:'
 const body = wrap('remote_console', v.pipe(
@@ -16,6 +17,7 @@ const body = wrap('remote_console', v.pipe(
 const unavailable = (type: string) => new Fault('bad_request', `Unavailable console type ${type}.`)
 
 export const consoleRoutes = [
+  ...proxyRoutes,
   route({
     method: 'POST', path: '/v2.1/servers/:id/remote-consoles', policy: `${P}os-remote-consoles`, versions: [6, null], body,
     handle: (ctx) => onServer(ctx, `${P}os-remote-consoles`, async (project, id) => {

@@ -15,6 +15,10 @@ import { liveServer } from '../servers/rows.ts'
 export const CONSOLE_TOKEN_LIFE_MS = 600_000
 
 export interface ConsoleGrant {
+  /** Who asked for it, and when: a user who lost the right meanwhile does not get in. */
+  user_id: string
+  granted_ms: number
+  incarnation: number
   server_id: string
   host_id: string
   host_name: string
@@ -55,7 +59,7 @@ export class Consoles extends RpcTarget {
     if (found === undefined || found.expires_ms <= now) throw unknown()
     const row = liveServer(this.#deps.db, found.server_id)
     if (row.incarnation !== found.incarnation || row.host_id === null) throw unknown()
-    return { server_id: row.id, host_id: row.host_id, host_name: row.host_name ?? '', type: found.type, expires_ms: found.expires_ms }
+    return { user_id: found.user_id, granted_ms: found.expires_ms - CONSOLE_TOKEN_LIFE_MS, incarnation: row.incarnation, server_id: row.id, host_id: row.host_id, host_name: row.host_name ?? '', type: found.type, expires_ms: found.expires_ms }
   }
 
   /** As check, and the token is used up. */

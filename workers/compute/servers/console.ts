@@ -20,11 +20,11 @@ export async function consoleOutput(ctx: Context, project: Project, id: string, 
   }
 }
 
-/** The page that the dashboard serves; the token goes in its path parameter, as noVNC takes it. */
+/** The page that the dashboard serves, with the token in its path parameter, as noVNC takes it; for a serial line the WebSocket itself, as clients of Nova expect. */
 export async function consoleUrl(ctx: Context, project: Project, id: string, type: string): Promise<string> {
   const { token } = await project.compute.consoles.grant(id, type)
   if (type === 'serial') return `${ctx.origin.replace(/^http/, 'ws')}/compute/consoles/?token=${token}`
-  return `${ctx.origin}/compute/consoles/vnc.html?path=${encodeURIComponent(`compute/consoles/?token=${token}`)}`
+  return `${ctx.origin}/dashboard/vnc.html?path=${encodeURIComponent(`compute/consoles/?token=${token}`)}`
 }
 
 export async function vncConsole(ctx: Context, project: Project, id: string, args: { type: string }): Promise<Reply> {

@@ -6,6 +6,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CommandResults } from '../../../../schema/agent/commands.ts'
 import { tapName } from '../../../../schema/agent/desired.ts'
+import type { ConsoleKind } from '../../../../schema/agent/protocol.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
 import type { Exec } from '../../../host/exec.ts'
 import { spawnDetached } from '../../../host/exec.ts'
@@ -13,7 +14,7 @@ import { type HostFiles, nodeFiles } from '../../../host/files.ts'
 import { Lanes } from '../../../lanes.ts'
 import { type Log, messageOf, silentLog } from '../../../log.ts'
 import { systemTimers, type Timers } from '../../../timers.ts'
-import type { HypervisorDriver, Machine, MachineState } from '../driver.ts'
+import type { ConsoleChannel, HypervisorDriver, Machine, MachineState } from '../driver.ts'
 import { diskDevice, freeSlot, nicDevice, type QemuDisk, type QemuNic, qemuArgv, secretId } from './argv.ts'
 import { Channels } from './channels.ts'
 import { writeConfigDrive } from './config-drive.ts'
@@ -26,6 +27,7 @@ import { loadMemory, memoryPath, saveMemory } from './migration.ts'
 import { bootId, findProcess, lastWords, startProcess } from './process.ts'
 import { type MachineRecord, newRecord, powerOf, readRecord, stateOf, writeRecord } from './record.ts'
 import { copyLive, copyOffline } from './snapshot.ts'
+import { Viewers } from './viewers.ts'
 
 export interface QemuOptions {
   exec: Exec
@@ -64,6 +66,7 @@ class Qemu implements QemuDriver {
   private log: Log
   private lanes = new Lanes()
   private channels: Channels
+  private viewers = new Viewers()
   private listeners: ((id: string) => void)[] = []
 
   constructor(options: QemuOptions) {
@@ -124,6 +127,12 @@ class Qemu implements QemuDriver {
 
   consoleLog(id: string, lines: number | null): Promise<string> {
     return readConsole(this.folder(id), lines)
+  }
+
+  async openConsole(id: string, kind: ConsoleKind): Promise<ConsoleChannel> {
+    await this.record(id)
+    if (findProcess(this.folder(id), id) === null) throw new Fault('conflict', `server ${id} is not running`)
+    return await this.viewers.open(this.folder(id), id, kind)
   }
 
   async snapshotRoot(id: string, path: string): Promise<void> {
