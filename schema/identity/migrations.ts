@@ -114,4 +114,12 @@ CREATE TABLE users (
 CREATE UNIQUE INDEX users_name ON users (domain_id, name);
 `,
   },
+  {
+    name: 'identity/multi-factor-0001',
+    sql: `
+CREATE TABLE totp_used (credential_id TEXT PRIMARY KEY, step INTEGER NOT NULL);
+CREATE TABLE receipts (digest TEXT PRIMARY KEY, user_id TEXT NOT NULL, methods TEXT NOT NULL, issued_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL);
+CREATE INDEX receipts_expires ON receipts (expires_ms);
+`,
+  },
 ]

@@ -111,6 +111,14 @@ export const limits = sqliteTable('limits', {
 
 export const consumers = sqliteTable('consumers', { id: text('id').primaryKey(), description: text('description'), secret: text('secret').notNull(), extra: json<Extra>('extra').notNull() })
 
+/** The newest step whose passcode was used, per credential: a passcode is good once. */
+export const totpUsed = sqliteTable('totp_used', { credential_id: text('credential_id').primaryKey(), step: integer('step').notNull() })
+
+/** What a login has proved so far; the receipt itself is not kept. */
+export const receipts = sqliteTable('receipts', {
+  digest: text('digest').primaryKey(), user_id: text('user_id').notNull(), methods: json<string[]>('methods').notNull(), issued_ms: integer('issued_ms').notNull(), expires_ms: integer('expires_ms').notNull(),
+}, (t) => [index('receipts_expires').on(t.expires_ms)])
+
 /** Every revocation, in order, for readers that end in no object (object data, doors) and for the revocation events API. */
 export const revocationLog = sqliteTable('revocation_log', {
   seq: integer('seq').primaryKey({ autoIncrement: true }), at_ms: integer('at_ms').notNull(), scope: text('scope').notNull(), subject: text('subject').notNull(), before_ms: integer('before_ms').notNull(), expires_ms: integer('expires_ms').notNull(),

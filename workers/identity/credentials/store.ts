@@ -1,7 +1,7 @@
 /** Credentials: blobs by type, and EC2 keys as one of the types (id = SHA-256 of the access key). Runs in the Identity object. */
 import { createHash } from 'node:crypto'
 import { and, eq, inArray } from 'drizzle-orm'
-import { applicationCredentials, credentials, projects, users } from '../../../schema/identity/tables.ts'
+import { applicationCredentials, credentials, projects, totpUsed, users } from '../../../schema/identity/tables.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import { type Realm, duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
@@ -95,6 +95,7 @@ export class Credentials extends Store {
     const seq = inTx(this, (tx) => {
       const row = this.get(id)
       tx.db.delete(credentials).where(eq(credentials.id, id)).run()
+      tx.db.delete(totpUsed).where(eq(totpUsed.credential_id, id)).run()
       tx.change('credential', id, 'delete', shown(row), null)
       return this.#ended(row)
     })
@@ -144,8 +145,11 @@ export class Credentials extends Store {
 
 const shown = ({ id, user_id, project_id, type }: CredentialRow) => ({ id, user_id, project_id, type })
 
+/** What a credential holds, as it was given. */
+export const plainBlob = (_realm: Realm, row: CredentialRow): string => row.blob
+
 /** The secret half of an EC2 credential. */
-export const secretOf = (_realm: Realm, row: CredentialRow): string => String(blobOf(row.blob).secret)
+export const secretOf = (realm: Realm, row: CredentialRow): string => String(blobOf(plainBlob(realm, row)).secret)
 
 function ec2Of(row: CredentialRow): Ec2Credential {
   const blob = blobOf(row.blob)

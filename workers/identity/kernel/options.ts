@@ -19,6 +19,10 @@ export interface IdentityOptions {
   max_project_tree_depth: number
   max_redelegation_count: number
   user_app_cred_limit: number
+  /** How long who has proved a part of its rules may take to prove the rest. */
+  receipt_life_ms: number
+  /** Passcodes of this many steps (30 s each) before the present one hold too. */
+  totp_included_previous_windows: number
 }
 
 export const DEFAULT_OPTIONS: IdentityOptions = {
@@ -38,6 +42,8 @@ export const DEFAULT_OPTIONS: IdentityOptions = {
   max_project_tree_depth: 5,
   max_redelegation_count: 3,
   user_app_cred_limit: 0,
+  receipt_life_ms: 300_000,
+  totp_included_previous_windows: 1,
 }
 
 const parsed = new Map<string, IdentityOptions>()

@@ -2,7 +2,7 @@
 import { type SQL, and, eq, inArray, or, sql } from 'drizzle-orm'
 import type { Tx } from '../../../durable-objects/kernel/deps.ts'
 import {
-  accessRules, applicationCredentials, assignments, credentials, domainConfig, groupMembers, groups, impliedRoles, limits, passwords, projectEndpoints, projects, roles, trusts, users,
+  accessRules, applicationCredentials, assignments, credentials, domainConfig, groupMembers, groups, impliedRoles, limits, passwords, projectEndpoints, projects, receipts, roles, totpUsed, trusts, users,
 } from '../../../schema/identity/tables.ts'
 import { type ProjectRow, ancestorsOf, byIds, descendantIds, projectById, projectIdsOfUser, projectsByIds } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
@@ -222,6 +222,8 @@ export function removeUserRows(tx: Tx, id: string): void {
   db.delete(passwords).where(eq(passwords.user_id, id)).run()
   db.delete(groupMembers).where(eq(groupMembers.user_id, id)).run()
   db.delete(assignments).where(and(eq(assignments.actor_type, 'user'), eq(assignments.actor_id, id))).run()
+  for (const { id: credential } of db.select({ id: credentials.id }).from(credentials).where(eq(credentials.user_id, id)).all()) db.delete(totpUsed).where(eq(totpUsed.credential_id, credential)).run()
+  db.delete(receipts).where(eq(receipts.user_id, id)).run()
   db.delete(credentials).where(eq(credentials.user_id, id)).run()
   db.delete(applicationCredentials).where(eq(applicationCredentials.user_id, id)).run()
   db.delete(accessRules).where(eq(accessRules.user_id, id)).run()

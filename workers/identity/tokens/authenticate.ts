@@ -47,6 +47,13 @@ const METHODS: Record<string, Method> = {
     if (challenge.expired) throw new Fault('unauthorized', `The password is expired and needs to be changed for user: ${challenge.user_id}.`)
     return { user_id: challenge.user_id, password: { hash: challenge.hash, upgraded: sameParams(challenge.hash, params) ? null : await hasher.hash(password, params) } }
   },
+  totp: async (_ctx, login, identity) => {
+    if (identity.totp === undefined) throw missing('totp')
+    const { user } = identity.totp
+    const user_id = await login.totpUser(user as NameRef, user.passcode ?? '')
+    if (user_id === null) throw denied()
+    return { user_id }
+  },
   token: async (ctx, _login, identity) => {
     if (identity.token === undefined) throw missing('token')
     const parent = await subjectOf(ctx, identity.token.id)
@@ -99,5 +106,6 @@ export async function authenticateAndIssue(ctx: Context, login: Remote<Login>, a
   if (all.app_cred_id !== undefined && auth.scope !== undefined) throw new Fault('unauthorized', 'Application credentials cannot request a scope.')
   return await login.issue({
     user_id: all.user_id, methods: [...new Set(auth.identity.methods)], scope, parent: all.parent ?? null, app_cred_id: all.app_cred_id ?? null, password: all.password ?? null, request_id: ctx.requestId,
+    receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
   })
 }

@@ -227,8 +227,12 @@ export class Issuer {
     return this.#seen.get(id)
   }
 
+  domainName(id: string): string {
+    return this.#project(id)?.name ?? ''
+  }
+
   #named(id: string): Named {
-    return { id, name: this.#project(id)?.name ?? '' }
+    return { id, name: this.domainName(id) }
   }
 
   #caller(subject: Subject, rest: Pick<Caller, 'audit_ids' | 'methods' | 'issued_ms' | 'expires_ms' | 'request_id'>): Caller {

@@ -4,11 +4,15 @@
  */
 import { RpcTarget } from 'cloudflare:workers'
 import { and, eq } from 'drizzle-orm'
-import { applicationCredentials, passwords, seeded, trusts, users } from '../../../schema/identity/tables.ts'
+import { applicationCredentials, credentials, passwords, seeded, totpUsed, trusts, users } from '../../../schema/identity/tables.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { bootstrapAdminId } from '../bootstrap/seed.ts'
+import { plainBlob } from '../credentials/store.ts'
 import { type Realm, commit } from '../kernel/realm.ts'
+import { makeReceipt, methodsOfReceipt } from '../mfa/receipts.ts'
+import { rulesMet } from '../mfa/rules.ts'
+import { base32, matchingStep } from '../mfa/totp.ts'
 import { decoyHash } from '../passwords/hash.ts'
 import { checkMinimumAge, currentPassword, isInactive, isLocked, passwordHistory } from '../passwords/rules.ts'
 import { ofUser } from '../revocations/concerned.ts'
@@ -92,6 +96,25 @@ export class Login extends RpcTarget {
     await revoker.pushed(seq)
   }
 
+  /** The user whose passcode this is, now; null for anybody else. A passcode is good once, and wrong ones count towards the lock as wrong passwords do. */
+  totpUser(ref: NameRef, given: string): string | null {
+    const { db, deps, options } = this.#realm
+    const user = this.#findUser(ref)
+    const now = deps.clock.now_ms()
+    if (user === undefined || isLocked(user, options, now) || isInactive(user, options, now)) return null
+    for (const row of db.select().from(credentials).where(and(eq(credentials.user_id, user.id), eq(credentials.type, 'totp'))).all()) {
+      const secret = base32(plainBlob(this.#realm, row))
+      if (secret === null) continue
+      const used = db.select().from(totpUsed).where(eq(totpUsed.credential_id, row.id)).get()?.step ?? -1
+      const step = matchingStep(secret, given, now, options.totp_included_previous_windows, used)
+      if (step === null) continue
+      db.insert(totpUsed).values({ credential_id: row.id, step }).onConflictDoUpdate({ target: totpUsed.credential_id, set: { step } }).run()
+      return user.id
+    }
+    this.passwordFailed(user.id)
+    return null
+  }
+
   appCredChallenge(ref: { id?: string; name?: string; user?: NameRef }): { user_id: string | null; app_cred_id: string; hash: string } {
     const { db, options } = this.#realm
     const nobody = { user_id: null, app_cred_id: '', hash: decoyHash(options.scrypt) }
@@ -115,7 +138,9 @@ export class Login extends RpcTarget {
     const user = issuer.liveUser(request.user_id)
     const current = currentPassword(db, user.id)
     if (request.password !== null && current?.hash !== request.password.hash) throw new Fault('unauthorized', 'The request you have made requires authentication.')
-    const issued = await issuer.issue(request)
+    const proved = request.receipt === undefined ? request.methods : [...new Set([...request.methods, ...methodsOfReceipt(this.#realm, user, request.receipt)])]
+    if (!rulesMet(user.options, [...proved, ...(parent?.methods ?? [])])) throw makeReceipt(this.#realm, user, issuer.domainName(user.domain_id), proved)
+    const issued = await issuer.issue({ ...request, methods: proved })
     if (request.password !== null) {
       if (user.failed_count > 0) db.update(users).set({ failed_count: 0, failed_ms: null }).where(eq(users.id, user.id)).run()
       if (request.password.upgraded !== null) db.update(passwords).set({ hash: request.password.upgraded }).where(and(eq(passwords.user_id, user.id), eq(passwords.hash, request.password.hash))).run()

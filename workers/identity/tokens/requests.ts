@@ -15,6 +15,7 @@ export const authRequest = v.object({
     identity: v.looseObject({
       methods: v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(AUTH_METHODS_MAX)),
       password: v.optional(v.looseObject({ user: userRef })),
+      totp: v.optional(v.looseObject({ user: userRef })),
       token: v.optional(v.looseObject({ id: v.string() })),
       application_credential: v.optional(v.looseObject({ id: v.optional(v.string()), name: v.optional(v.string()), secret: v.pipe(v.string(), v.maxLength(PASSWORD_CHARS_MAX)), user: v.optional(named) })),
     }),

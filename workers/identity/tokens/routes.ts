@@ -1,15 +1,19 @@
 /** /v3/auth/tokens, and what the holder of a token may be scoped to. */
 import type { Caller } from '../../../schema/values/caller.ts'
-import { Fault } from '../../../schema/values/fault.ts'
+import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import { catalogView } from '../catalog/views.ts'
 import { domainView } from '../domains/views.ts'
 import { flag, listView, loginOf, realmOf, rootUrl } from '../kernel/http.ts'
+import type { Receipt } from '../mfa/receipts.ts'
 import { projectView } from '../projects/views.ts'
 import { authenticateAndIssue, subjectOf } from './authenticate.ts'
 import { authRequest } from './requests.ts'
-import { tokenView } from './views.ts'
+import { receiptView, tokenView } from './views.ts'
+
+/** Rules of the user ask for more than was proved: the answer says what, and carries a receipt of what was. */
+const receiptOf = (error: unknown): Receipt | null => (isFault(error, 'unauthorized') ? ((error.details as { receipt?: Receipt } | undefined)?.receipt ?? null) : null)
 
 const VARY = { vary: 'X-Auth-Token' }
 
@@ -32,8 +36,14 @@ export const tokenRoutes: Route[] = [
   route({
     method: 'POST', path: '/v3/auth/tokens', policy: 'public', body: authRequest, status: 201,
     handle: async (ctx) => {
-      const { token, record } = await authenticateAndIssue(ctx, loginOf(ctx), ctx.body.auth)
-      return reply({ status: 201, headers: { 'x-subject-token': token, ...VARY }, body: tokenView(record, { origin: ctx.origin, catalog: !flag(ctx.url.searchParams, 'nocatalog') }) })
+      try {
+        const { token, record } = await authenticateAndIssue(ctx, loginOf(ctx), ctx.body.auth)
+        return reply({ status: 201, headers: { 'x-subject-token': token, ...VARY }, body: tokenView(record, { origin: ctx.origin, catalog: !flag(ctx.url.searchParams, 'nocatalog') }) })
+      } catch (error) {
+        const receipt = receiptOf(error)
+        if (receipt === null) throw error
+        return reply({ status: 401, headers: { 'openstack-auth-receipt': receipt.id, 'www-authenticate': `Keystone uri="${ctx.origin}/identity"` }, body: receiptView(receipt) })
+      }
     },
   }),
   route({

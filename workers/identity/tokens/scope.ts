@@ -44,6 +44,8 @@ export interface IssueRequest {
   credential_id?: string
   /** The hash that the password was checked against (it must still be the user's), and one under today's parameters where it was older. */
   password: { hash: string; upgraded: string | null } | null
+  /** Openstack-Auth-Receipt: what an earlier request has proved. */
+  receipt?: string
   request_id: string
 }
 

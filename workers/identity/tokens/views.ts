@@ -1,6 +1,7 @@
 /** Token -> JSON, as GET and POST /v3/auth/tokens answer it (keystone/common/render_token.py). */
 import { isoMicros } from '../../../schema/values/time.ts'
 import { catalogView } from '../catalog/views.ts'
+import type { Receipt } from '../mfa/receipts.ts'
 import type { TokenRecord } from './scope.ts'
 
 export function tokenView(record: TokenRecord, options: { origin: string; catalog: boolean }): { token: Record<string, unknown> } {
@@ -32,3 +33,6 @@ export function tokenView(record: TokenRecord, options: { origin: string; catalo
   }
   return { token }
 }
+
+export const receiptView = ({ user, methods, issued_ms, expires_ms, required_auth_methods }: Receipt) =>
+  ({ receipt: { methods, user, expires_at: isoMicros(expires_ms), issued_at: isoMicros(issued_ms) }, required_auth_methods })

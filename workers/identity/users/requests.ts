@@ -5,10 +5,12 @@ import { bool, id, name255, name64, text, wrapped } from '../kernel/words.ts'
 
 const password = v.pipe(v.string('must be a string'), v.maxLength(PASSWORD_CHARS_MAX, `must have at most ${PASSWORD_CHARS_MAX} characters`))
 const flag = v.nullish(v.boolean('must be a boolean'))
+const MFA_RULES_MAX = 32
+const unique = (list: unknown[]) => new Set(list.map((each) => JSON.stringify(each))).size === list.length
 const options = v.optional(
   v.strictObject({
     ignore_change_password_upon_first_use: flag, ignore_password_expiry: flag, ignore_lockout_failure_attempts: flag, ignore_user_inactivity: flag, lock_password: flag, multi_factor_auth_enabled: flag,
-    multi_factor_auth_rules: v.nullish(v.array(v.array(v.string()))),
+    multi_factor_auth_rules: v.nullish(v.pipe(v.array(v.pipe(v.array(v.pipe(v.string('must be a string'), v.maxLength(64))), v.minLength(1, 'must name a method'), v.maxLength(MFA_RULES_MAX), v.check((rule: string[]) => unique(rule), 'must be unique'))), v.maxLength(MFA_RULES_MAX), v.check((rules: string[][]) => unique(rules), 'must be unique'))),
   }),
 )
 const shared = { domain_id: v.nullish(id), default_project_id: v.nullish(id), enabled: v.optional(bool), password: v.nullish(password), options, description: text }
