@@ -8,6 +8,7 @@ import { seed } from '../../workers/identity/bootstrap/seed.ts'
 import { Catalog } from '../../workers/identity/catalog/catalog.ts'
 import { type S3Signer, SignedRequests } from '../../workers/identity/ec2/store.ts'
 import type { Scope } from '../../workers/identity/ec2/signed.ts'
+import { FederatedLogin } from '../../workers/identity/federation/login/store.ts'
 import { identityOptions } from '../../workers/identity/kernel/options.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
 import { SigningKeys } from '../../workers/identity/keys/keys.ts'
@@ -59,6 +60,11 @@ export class IdentityObject extends SkyObject {
   /** Access rules of an application credential that has some; none lets anything through. */
   accessRules(appCredId: string): AccessRule[] {
     return accessRulesOf(this.#realm.db, appCredId)
+  }
+
+  /** For those whom an identity provider vouches for. */
+  federation(): FederatedLogin {
+    return new FederatedLogin(this.#realm)
   }
 
   /** Keys that verify tokens: every one that may have signed a live token, and the next. */

@@ -8,6 +8,10 @@ import { DomainConfig } from '../../workers/identity/domain-config/store.ts'
 import { EndpointGroups } from '../../workers/identity/endpoint-filter/store.ts'
 import { SignedRequests } from '../../workers/identity/ec2/store.ts'
 import { Endpoints } from '../../workers/identity/endpoints/store.ts'
+import { IdentityProviders } from '../../workers/identity/federation/identity-providers/store.ts'
+import { Mappings } from '../../workers/identity/federation/mappings/store.ts'
+import { Protocols } from '../../workers/identity/federation/protocols/store.ts'
+import { ServiceProviders } from '../../workers/identity/federation/service-providers/store.ts'
 import { Groups } from '../../workers/identity/groups/store.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
 import { Limits, RegisteredLimits } from '../../workers/identity/limits/store.ts'
@@ -96,6 +100,22 @@ export class IdentitySession extends RpcTarget {
 
   get domainConfig() {
     return new DomainConfig(this.#realm, this.#caller)
+  }
+
+  get identityProviders() {
+    return new IdentityProviders(this.#realm, this.#caller)
+  }
+
+  get protocols() {
+    return new Protocols(this.#realm, this.#caller)
+  }
+
+  get mappings() {
+    return new Mappings(this.#realm, this.#caller)
+  }
+
+  get serviceProviders() {
+    return new ServiceProviders(this.#realm, this.#caller)
   }
 
   get limits() {

@@ -122,4 +122,48 @@ CREATE TABLE receipts (digest TEXT PRIMARY KEY, user_id TEXT NOT NULL, methods T
 CREATE INDEX receipts_expires ON receipts (expires_ms);
 `,
   },
+  {
+    name: 'identity/federation-1',
+    sql: `
+ALTER TABLE users ADD COLUMN origin TEXT NOT NULL DEFAULT 'local';
+ALTER TABLE groups ADD COLUMN origin TEXT NOT NULL DEFAULT 'local';
+DROP INDEX users_name;
+DROP INDEX groups_name;
+CREATE UNIQUE INDEX users_name ON users (domain_id, name) WHERE origin = 'local';
+CREATE UNIQUE INDEX groups_name ON groups (domain_id, name) WHERE origin = 'local';
+CREATE INDEX users_by_name ON users (domain_id, name);
+CREATE INDEX groups_by_name ON groups (domain_id, name);
+CREATE TABLE identity_providers (
+  id TEXT PRIMARY KEY, domain_id TEXT NOT NULL, enabled INTEGER NOT NULL, description TEXT, authorization_ttl INTEGER, remote_ids TEXT NOT NULL
+);
+CREATE TABLE federation_protocols (
+  idp_id TEXT NOT NULL, id TEXT NOT NULL, mapping_id TEXT NOT NULL, remote_id_attribute TEXT, PRIMARY KEY (idp_id, id)
+);
+CREATE INDEX federation_protocols_mapping ON federation_protocols (mapping_id);
+CREATE TABLE federation_oidc (
+  idp_id TEXT NOT NULL, protocol_id TEXT NOT NULL, config TEXT NOT NULL, client_secret TEXT, PRIMARY KEY (idp_id, protocol_id)
+);
+CREATE TABLE mappings (
+  id TEXT PRIMARY KEY, rules TEXT NOT NULL, schema_version TEXT NOT NULL
+);
+CREATE TABLE service_providers (
+  id TEXT PRIMARY KEY, auth_url TEXT NOT NULL, sp_url TEXT NOT NULL, enabled INTEGER NOT NULL, description TEXT, relay_state_prefix TEXT NOT NULL
+);
+CREATE TABLE federated_users (
+  idp_id TEXT NOT NULL, protocol_id TEXT NOT NULL, unique_id TEXT NOT NULL, user_id TEXT NOT NULL, PRIMARY KEY (idp_id, protocol_id, unique_id)
+);
+CREATE INDEX federated_users_user ON federated_users (user_id);
+CREATE TABLE vouched_members (
+  user_id TEXT NOT NULL, group_id TEXT NOT NULL, source TEXT NOT NULL, expires_ms INTEGER NOT NULL, PRIMARY KEY (user_id, group_id, source)
+);
+CREATE INDEX vouched_members_group ON vouched_members (group_id);
+CREATE INDEX vouched_members_expires ON vouched_members (expires_ms);
+CREATE TABLE websso_used (
+  state TEXT PRIMARY KEY, expires_ms INTEGER NOT NULL
+);
+CREATE TABLE websso_secrets (
+  secret TEXT PRIMARY KEY, created_ms INTEGER NOT NULL
+);
+`,
+  },
 ]

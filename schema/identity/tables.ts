@@ -7,6 +7,7 @@ import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'driz
 const json = <T>(name: string) => text(name, { mode: 'json' }).$type<T>()
 const bool = (name: string) => integer(name, { mode: 'boolean' })
 export type Extra = Record<string, unknown>
+export type Origin = 'local' | 'federated' | 'ldap'
 
 /** Signing keys: the private seed never leaves the object; retired ones stay until the last token they signed has expired. */
 export const signingKeys = sqliteTable('signing_keys', {
@@ -28,7 +29,9 @@ export const users = sqliteTable('users', {
   id: text('id').primaryKey(), name: text('name').notNull(), domain_id: text('domain_id').notNull(), enabled: bool('enabled').notNull(), default_project_id: text('default_project_id'),
   options: json<Extra>('options').notNull(), extra: json<Extra>('extra').notNull(), created_ms: integer('created_ms').notNull(),
   failed_count: integer('failed_count').notNull().default(0), failed_ms: integer('failed_ms'), active_ms: integer('active_ms'),
-}, (t) => [uniqueIndex('users_name').on(t.domain_id, t.name)])
+  /** Whose user it is: ours, an identity provider's or a directory's. Only our own have names of their own (users_name is a partial index). */
+  origin: text('origin').$type<Origin>().notNull().default('local'),
+}, (t) => [index('users_by_name').on(t.domain_id, t.name), uniqueIndex('users_name').on(t.domain_id, t.name)])
 
 /** The newest row of a user is its password; older ones are the history. */
 export const passwords = sqliteTable('passwords', {
@@ -38,7 +41,8 @@ export const passwords = sqliteTable('passwords', {
 
 export const groups = sqliteTable('groups', {
   id: text('id').primaryKey(), name: text('name').notNull(), domain_id: text('domain_id').notNull(), description: text('description').notNull(), extra: json<Extra>('extra').notNull(),
-}, (t) => [uniqueIndex('groups_name').on(t.domain_id, t.name)])
+  origin: text('origin').$type<Origin>().notNull().default('local'),
+}, (t) => [index('groups_by_name').on(t.domain_id, t.name), uniqueIndex('groups_name').on(t.domain_id, t.name)])
 
 export const groupMembers = sqliteTable('group_members', { group_id: text('group_id').notNull(), user_id: text('user_id').notNull() }, (t) => [primaryKey({ columns: [t.group_id, t.user_id] }), index('group_members_user').on(t.user_id)])
 
@@ -128,3 +132,41 @@ export const revocationLog = sqliteTable('revocation_log', {
 export const revocationPushes = sqliteTable('revocation_pushes', {
   seq: integer('seq').primaryKey({ autoIncrement: true }), events: json<unknown[]>('events').notNull(), project_ids: json<string[]>('project_ids').notNull(), at_ms: integer('at_ms').notNull(),
 })
+
+export const identityProviders = sqliteTable('identity_providers', {
+  id: text('id').primaryKey(), domain_id: text('domain_id').notNull(), enabled: bool('enabled').notNull(), description: text('description'),
+  /** Minutes that memberships given by a mapping hold; null is the deployment's default. */
+  authorization_ttl: integer('authorization_ttl'),
+  remote_ids: json<string[]>('remote_ids').notNull(),
+})
+
+export const federationProtocols = sqliteTable('federation_protocols', {
+  idp_id: text('idp_id').notNull(), id: text('id').notNull(), mapping_id: text('mapping_id').notNull(), remote_id_attribute: text('remote_id_attribute'),
+}, (t) => [primaryKey({ columns: [t.idp_id, t.id] }), index('federation_protocols_mapping').on(t.mapping_id)])
+
+/** How a protocol verifies OpenID Connect tokens. The client's secret is beside it, so that what is shown never has it. */
+export const federationOidc = sqliteTable('federation_oidc', {
+  idp_id: text('idp_id').notNull(), protocol_id: text('protocol_id').notNull(), config: json<Extra>('config').notNull(), client_secret: text('client_secret'),
+}, (t) => [primaryKey({ columns: [t.idp_id, t.protocol_id] })])
+
+export const mappings = sqliteTable('mappings', { id: text('id').primaryKey(), rules: json<unknown[]>('rules').notNull(), schema_version: text('schema_version').notNull() })
+
+export const serviceProviders = sqliteTable('service_providers', {
+  id: text('id').primaryKey(), auth_url: text('auth_url').notNull(), sp_url: text('sp_url').notNull(), enabled: bool('enabled').notNull(), description: text('description'), relay_state_prefix: text('relay_state_prefix').notNull(),
+})
+
+/** Who a provider's user is here. */
+export const federatedUsers = sqliteTable('federated_users', {
+  idp_id: text('idp_id').notNull(), protocol_id: text('protocol_id').notNull(), unique_id: text('unique_id').notNull(), user_id: text('user_id').notNull(),
+}, (t) => [primaryKey({ columns: [t.idp_id, t.protocol_id, t.unique_id] }), index('federated_users_user').on(t.user_id)])
+
+/** Memberships that an identity provider or a directory vouched for; they end by themselves. */
+export const vouchedMembers = sqliteTable('vouched_members', {
+  user_id: text('user_id').notNull(), group_id: text('group_id').notNull(), source: text('source').notNull(), expires_ms: integer('expires_ms').notNull(),
+}, (t) => [primaryKey({ columns: [t.user_id, t.group_id, t.source] }), index('vouched_members_group').on(t.group_id), index('vouched_members_expires').on(t.expires_ms)])
+
+/** Browser logins that were completed: each state serves once. */
+export const webssoUsed = sqliteTable('websso_used', { state: text('state').primaryKey(), expires_ms: integer('expires_ms').notNull() })
+
+/** Seals what a browser keeps for us while it is at its provider. */
+export const webssoSecrets = sqliteTable('websso_secrets', { secret: text('secret').primaryKey(), created_ms: integer('created_ms').notNull() })

@@ -27,6 +27,8 @@ export interface Caller {
   credential_id?: string | null
   /** The application credential has access rules: only requests that one of them names are let through. */
   ruled?: boolean
+  /** The identity provider that vouched for the user, and by which protocol. */
+  federation?: { idp_id: string; protocol_id: string } | null
 }
 
 export const SYSTEM_USER = 'system'
@@ -42,8 +44,8 @@ export const systemCaller = (requestId: string): Caller => ({
  * before the revoking call is answered; kept until no matching token can still be valid.
  */
 export interface Revocation {
-  /** What `subject` names: an audit id, a user, a project, a domain (of users or projects), user:project, app credential, trust, EC2 credential. */
-  scope: 'audit' | 'audit_chain' | 'user' | 'project' | 'domain' | 'user_project' | 'user_domain' | 'user_system' | 'app_cred' | 'trust' | 'credential'
+  /** What `subject` names: an audit id, a user, a project, a domain (of users or projects), user:project, app credential, trust, EC2 credential, identity provider. */
+  scope: 'audit' | 'audit_chain' | 'user' | 'project' | 'domain' | 'user_project' | 'user_domain' | 'user_system' | 'app_cred' | 'trust' | 'credential' | 'idp'
   subject: string
   before_ms: number
   expires_ms: number
@@ -74,6 +76,8 @@ export function isRevokedBy(caller: Caller, event: Revocation): boolean {
       return caller.trust_id === event.subject
     case 'credential':
       return caller.credential_id === event.subject
+    case 'idp':
+      return caller.federation?.idp_id === event.subject
     default:
       return event.scope satisfies never
   }

@@ -11,6 +11,8 @@ import { domainRoutes } from './domains/routes.ts'
 import { ec2Policies, ec2Routes } from './ec2/routes.ts'
 import { endpointFilterPolicies, endpointFilterRoutes } from './endpoint-filter/routes.ts'
 import { endpointPolicies, endpointRoutes } from './endpoints/routes.ts'
+import { federationPolicies } from './federation/policy.ts'
+import { federationRoutes } from './federation/routes.ts'
 import { groupRoutes } from './groups/routes.ts'
 import { limitPolicies, limitRoutes } from './limits/routes.ts'
 import { policyPolicies, policyRoutes } from './policies/routes.ts'
@@ -29,10 +31,10 @@ export const identity: Service = {
   name: 'keystone', type: 'identity', prefix: '/identity', endpoint: '/identity/v3', dialect: 'keystone',
   routes: [
     ...discoveryRoutes, ...tokenRoutes, ...domainRoutes, ...projectRoutes, ...userRoutes, ...groupRoutes, ...roleRoutes, ...assignmentRoutes, ...regionRoutes, ...serviceRoutes, ...endpointRoutes,
-    ...policyRoutes, ...consumerRoutes, ...endpointFilterRoutes, ...credentialRoutes, ...ec2Routes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes,
+    ...policyRoutes, ...consumerRoutes, ...endpointFilterRoutes, ...credentialRoutes, ...ec2Routes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes, ...federationRoutes,
   ],
   policies: [
     ...tokenPolicies, ...domainPolicies, ...projectPolicies, ...userPolicies, ...groupPolicies, ...rolePolicies, ...assignmentPolicies, ...regionPolicies, ...servicePolicies, ...endpointPolicies,
-    ...policyPolicies, ...consumerPolicies, ...endpointFilterPolicies, ...credentialPolicies, ...ec2Policies, ...applicationCredentialPolicies, ...trustPolicies, ...domainConfigPolicies, ...limitPolicies,
+    ...policyPolicies, ...consumerPolicies, ...endpointFilterPolicies, ...credentialPolicies, ...ec2Policies, ...applicationCredentialPolicies, ...trustPolicies, ...domainConfigPolicies, ...limitPolicies, ...federationPolicies,
   ],
 }

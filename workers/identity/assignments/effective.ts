@@ -1,7 +1,7 @@
 /** Who has which roles where: groups, inheritance down the project tree, implied roles. Reads only; every rule about roles is here. */
 import { and, eq, inArray, or, sql } from 'drizzle-orm'
 import type { Db } from '../../../durable-objects/kernel/deps.ts'
-import { assignments, groupMembers, impliedRoles, projects, roles } from '../../../schema/identity/tables.ts'
+import { assignments, groupMembers, impliedRoles, projects, roles, vouchedMembers } from '../../../schema/identity/tables.ts'
 
 export const SYSTEM_TARGET = 'all'
 export type ProjectRow = typeof projects.$inferSelect
@@ -45,10 +45,19 @@ export function descendantIds(db: Db, projectId: string): string[] {
 }
 
 export const projectIdsOfDomain = (db: Db, domainId: string): string[] => db.select({ id: projects.id }).from(projects).where(eq(projects.domain_id, domainId)).all().map((row) => row.id)
-export const groupIdsOf = (db: Db, userId: string): string[] => db.select({ id: groupMembers.group_id }).from(groupMembers).where(eq(groupMembers.user_id, userId)).all().map((row) => row.id)
-export const memberIdsOf = (db: Db, groupId: string): string[] => db.select({ id: groupMembers.user_id }).from(groupMembers).where(eq(groupMembers.group_id, groupId)).all().map((row) => row.id)
+/** Groups of a user: those it was put into, and those that an identity provider or a directory vouched for. */
+export const groupIdsOf = (db: Db, userId: string): string[] => [
+  ...new Set([
+    ...db.select({ id: groupMembers.group_id }).from(groupMembers).where(eq(groupMembers.user_id, userId)).all(), ...db.select({ id: vouchedMembers.group_id }).from(vouchedMembers).where(eq(vouchedMembers.user_id, userId)).all(),
+  ].map((row) => row.id)),
+]
+export const memberIdsOf = (db: Db, groupId: string): string[] => [
+  ...new Set([
+    ...db.select({ id: groupMembers.user_id }).from(groupMembers).where(eq(groupMembers.group_id, groupId)).all(), ...db.select({ id: vouchedMembers.user_id }).from(vouchedMembers).where(eq(vouchedMembers.group_id, groupId)).all(),
+  ].map((row) => row.id)),
+]
 
-const actorIs = (userId: string) => or(and(eq(assignments.actor_type, 'user'), eq(assignments.actor_id, userId)), and(eq(assignments.actor_type, 'group'), sql`${assignments.actor_id} IN (SELECT group_id FROM group_members WHERE user_id = ${userId})`))
+const actorIs = (userId: string) => or(and(eq(assignments.actor_type, 'user'), eq(assignments.actor_id, userId)), and(eq(assignments.actor_type, 'group'), sql`${assignments.actor_id} IN (SELECT group_id FROM group_members WHERE user_id = ${userId} UNION SELECT group_id FROM vouched_members WHERE user_id = ${userId})`))
 
 /** Assignments of a user, own and by group. */
 export const assignmentsOf = (db: Db, userId: string): AssignmentRow[] => db.select().from(assignments).where(actorIs(userId)).all()

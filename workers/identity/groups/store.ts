@@ -1,7 +1,7 @@
 /** Groups and their members. Losing a member ends the tokens that the group gave it. Runs in the Identity object. */
 import { and, eq } from 'drizzle-orm'
-import { assignments, groupMembers, groups, users } from '../../../schema/identity/tables.ts'
-import { projectById } from '../assignments/effective.ts'
+import { assignments, groupMembers, groups, users, vouchedMembers } from '../../../schema/identity/tables.ts'
+import { groupIdsOf, projectById } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import { duplicate, invalid, notFound } from '../kernel/realm.ts'
 import { Store, exists, inTx, merged } from '../kernel/store.ts'
@@ -25,7 +25,7 @@ export class Groups extends Store {
     return inTx(this, (tx) => {
       const domainId = spec.domain_id ?? this.caller.domain_id ?? 'default'
       if (projectById(this.realm.db, domainId)?.is_domain !== true) throw notFound('domain', domainId)
-      const row: GroupRow = { id: this.realm.deps.ids.hex(), name: spec.name, domain_id: domainId, description: spec.description ?? '', extra: spec.extra ?? {} }
+      const row: GroupRow = { id: this.realm.deps.ids.hex(), name: spec.name, domain_id: domainId, description: spec.description ?? '', extra: spec.extra ?? {}, origin: 'local' }
       this.#unique(row)
       tx.db.insert(groups).values(row).run()
       tx.change('group', row.id, 'create', null, row)
@@ -58,7 +58,7 @@ export class Groups extends Store {
 
   hasMember(id: string, userId: string): boolean {
     this.#member(id, userId)
-    return this.realm.db.select().from(groupMembers).where(and(eq(groupMembers.group_id, id), eq(groupMembers.user_id, userId))).get() !== undefined
+    return groupIdsOf(this.realm.db, userId).includes(id)
   }
 
   addMember(id: string, userId: string): void {
@@ -75,6 +75,7 @@ export class Groups extends Store {
     const seq = inTx(this, (tx) => {
       const impact = this.#given(id)
       tx.db.delete(groupMembers).where(and(eq(groupMembers.group_id, id), eq(groupMembers.user_id, userId))).run()
+      tx.db.delete(vouchedMembers).where(and(eq(vouchedMembers.group_id, id), eq(vouchedMembers.user_id, userId))).run()
       tx.change('group', id, 'update', { member: userId }, null)
       return revoker.record(impact.refs.filter(({ subject }) => subject === userId || subject.startsWith(`${userId}:`)), impact.projectIds)
     })
@@ -93,7 +94,7 @@ export class Groups extends Store {
   }
 
   #unique(row: GroupRow): void {
-    const found = this.realm.db.select({ id: groups.id }).from(groups).where(and(eq(groups.domain_id, row.domain_id), eq(groups.name, row.name))).get()
+    const found = this.realm.db.select({ id: groups.id }).from(groups).where(and(eq(groups.domain_id, row.domain_id), eq(groups.name, row.name), eq(groups.origin, 'local'))).get()
     if (found !== undefined && found.id !== row.id) throw duplicate('group', `name ${row.name} in domain ${row.domain_id}`)
   }
 }

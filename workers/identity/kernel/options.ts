@@ -23,6 +23,14 @@ export interface IdentityOptions {
   receipt_life_ms: number
   /** Passcodes of this many steps (30 s each) before the present one hold too. */
   totp_included_previous_windows: number
+  federation: {
+    /** Pages that may get a token by a browser login, to the letter: https://dashboard.example.org/auth/websso/ */
+    trusted_dashboards: string[]
+    /** Whether providers on this machine's loopback, and there plain http, are allowed. */
+    loopback_issuers: boolean
+    /** Minutes that memberships given by a mapping hold where the provider does not say. */
+    default_authorization_ttl: number
+  }
 }
 
 export const DEFAULT_OPTIONS: IdentityOptions = {
@@ -44,6 +52,7 @@ export const DEFAULT_OPTIONS: IdentityOptions = {
   user_app_cred_limit: 0,
   receipt_life_ms: 300_000,
   totp_included_previous_windows: 1,
+  federation: { trusted_dashboards: [], loopback_issuers: false, default_authorization_ttl: 0 },
 }
 
 const parsed = new Map<string, IdentityOptions>()
@@ -53,7 +62,7 @@ export function identityOptions(env: { OPTIONS?: string }): IdentityOptions {
   let found = parsed.get(text)
   if (found === undefined) {
     const given = text === '' ? {} : ((JSON.parse(text) as { identity?: Partial<IdentityOptions> }).identity ?? {})
-    found = { ...DEFAULT_OPTIONS, ...given }
+    found = { ...DEFAULT_OPTIONS, ...given, federation: { ...DEFAULT_OPTIONS.federation, ...given.federation } }
     parsed.set(text, found)
   }
   return found

@@ -8,6 +8,7 @@ import { type ProjectRow, ancestorsOf, byIds, descendantIds, projectById, projec
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import { duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
 import { Store, inTx, merged } from '../kernel/store.ts'
+import { removeProvidersOfDomain, removeVouchedGroup, removeVouchedUser } from '../federation/rows.ts'
 import { type Impact, both, nothing, ofDomain, ofProject } from '../revocations/concerned.ts'
 
 export interface ProjectSpec {
@@ -146,6 +147,7 @@ export class Projects extends Store {
       for (const { id: user } of db.select({ id: users.id }).from(users).where(eq(users.domain_id, id)).all()) removeUserRows(tx, user)
       for (const { id: group } of db.select({ id: groups.id }).from(groups).where(eq(groups.domain_id, id)).all()) removeGroupRows(tx, group)
       for (const { id: role } of db.select({ id: roles.id }).from(roles).where(eq(roles.domain_id, id)).all()) removeRoleRows(tx, role)
+      removeProvidersOfDomain(tx, id)
       db.delete(domainConfig).where(eq(domainConfig.domain_id, id)).run()
       db.delete(limits).where(eq(limits.domain_id, id)).run()
       this.#remove(tx, row)
@@ -221,6 +223,7 @@ export function removeUserRows(tx: Tx, id: string): void {
   const { db } = tx
   db.delete(passwords).where(eq(passwords.user_id, id)).run()
   db.delete(groupMembers).where(eq(groupMembers.user_id, id)).run()
+  removeVouchedUser(tx, id)
   db.delete(assignments).where(and(eq(assignments.actor_type, 'user'), eq(assignments.actor_id, id))).run()
   for (const { id: credential } of db.select({ id: credentials.id }).from(credentials).where(eq(credentials.user_id, id)).all()) db.delete(totpUsed).where(eq(totpUsed.credential_id, credential)).run()
   db.delete(receipts).where(eq(receipts.user_id, id)).run()
@@ -235,6 +238,7 @@ export function removeUserRows(tx: Tx, id: string): void {
 export function removeGroupRows(tx: Tx, id: string): void {
   const { db } = tx
   db.delete(groupMembers).where(eq(groupMembers.group_id, id)).run()
+  removeVouchedGroup(tx, id)
   db.delete(assignments).where(and(eq(assignments.actor_type, 'group'), eq(assignments.actor_id, id))).run()
   db.delete(groups).where(eq(groups.id, id)).run()
   tx.change('group', id, 'delete', { id }, null)

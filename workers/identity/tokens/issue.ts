@@ -3,13 +3,14 @@
  * validated, so that a validated token shows today's roles. Runs in the Identity object.
  */
 import { and, eq } from 'drizzle-orm'
-import { accessRules, applicationCredentials, credentials, projects, trusts, users } from '../../../schema/identity/tables.ts'
+import { accessRules, applicationCredentials, credentials, projects, trusts, users, vouchedMembers } from '../../../schema/identity/tables.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { signToken } from '../../../schema/values/token.ts'
 import { type ProjectRow, type RoleRow, SYSTEM_TARGET, assignedRoleIds, expand, impliedMap, projectById, tokenRoles } from '../assignments/effective.ts'
 import type { Realm } from '../kernel/realm.ts'
 import { currentPassword } from '../passwords/rules.ts'
+import { dropExpired, federatedRowsOf, providerById, sourceOf } from '../federation/rows.ts'
 import type { IssueRequest, Issued, NameRef, Named, ScopeRequest, TokenRecord } from './scope.ts'
 
 type UserRow = typeof users.$inferSelect
@@ -54,17 +55,19 @@ export class Issuer {
 
   /** What a token made by this EC2 credential would say, without making it. */
   recordOfCredential(id: string, methods: string[], request_id: string): TokenRecord {
+    dropExpired(this.#realm)
     const subject = this.#ofCredential(id)
     return this.#record(subject, this.#fresh(subject, { methods, parent: null, request_id }))
   }
 
   #requested(request: IssueRequest): Subject {
+    dropExpired(this.#realm)
     if (request.credential_id !== undefined) return this.#ofCredential(request.credential_id)
     const user = this.liveUser(request.user_id)
     return request.app_cred_id === null ? this.#scope(user, request.scope) : this.#ofAppCred(user, request.app_cred_id)
   }
 
-  #fresh(subject: Subject, request: Pick<IssueRequest, 'methods' | 'parent' | 'request_id'>): Caller {
+  #fresh(subject: Subject, request: Pick<IssueRequest, 'methods' | 'parent' | 'request_id' | 'federation'>): Caller {
     const { deps, options, revoker } = this.#realm
     const now = deps.clock.now_ms()
     const own = Buffer.from(deps.random.bytes(16)).toString('base64url')
@@ -72,6 +75,8 @@ export class Issuer {
     const limits = [request.parent?.expires_ms ?? now + options.token_life_ms, endOf(subject.trust), endOf(subject.appCred)]
     const methods = [...new Set([...request.methods, ...(request.parent?.methods ?? [])])]
     const caller = this.#caller(subject, { audit_ids: chain === undefined ? [own] : [own, chain], methods, issued_ms: now, expires_ms: Math.min(...limits), request_id: request.request_id })
+    caller.federation = request.federation ?? request.parent?.federation ?? this.#provider(subject.user)
+    if (caller.federation && providerById(this.#realm.db, caller.federation.idp_id)?.enabled !== true) throw refused('The request you have made requires authentication.')
     // A token made in the same millisecond as a revocation comes after it.
     for (const event of revoker.matching(caller)) caller.issued_ms = Math.max(caller.issued_ms, event.before_ms + 1)
     return caller
@@ -82,6 +87,7 @@ export class Issuer {
     const gone = () => new Fault('not_found', 'Could not find token.')
     const { deps, options, revoker } = this.#realm
     const now = deps.clock.now_ms()
+    dropExpired(this.#realm)
     if (claims.expires_ms + (allowExpired ? options.allow_expired_window_ms : 0) <= now) throw gone()
     if (revoker.matching(claims).length > 0) throw gone()
     try {
@@ -103,7 +109,15 @@ export class Issuer {
   liveUser(id: string): UserRow {
     const user = this.#realm.db.select().from(users).where(eq(users.id, id)).get()
     if (user === undefined || !user.enabled || this.#project(user.domain_id)?.enabled !== true) throw refused('The request you have made requires authentication.')
+    if (user.origin === 'federated' && this.#provider(user) === null) throw refused('The request you have made requires authentication.')
     return user
+  }
+
+  /** An enabled identity provider that vouches for the user, where one must. */
+  #provider(user: UserRow): Caller['federation'] {
+    if (user.origin !== 'federated') return null
+    const row = federatedRowsOf(this.#realm.db, user.id).find(({ idp_id }) => providerById(this.#realm.db, idp_id)?.enabled === true)
+    return row === undefined ? null : { idp_id: row.idp_id, protocol_id: row.protocol_id }
   }
 
   #scope(user: UserRow, scope: ScopeRequest): Subject {
@@ -256,8 +270,14 @@ export class Issuer {
       domain: domain === null ? null : { id: domain.id, name: domain.name },
       roles: subject.roles.map(({ id, name }) => ({ id, name })),
       catalog: project === null && domain === null && !subject.system ? [] : catalog.of(project?.id ?? null),
+      federation: user.origin === 'federated' && trust === null && appCred === null ? this.#vouched(user, caller) : null,
       trust: trust === null ? null : { id: trust.id, impersonation: trust.impersonation, trustor_user_id: trust.trustor_user_id, trustee_user_id: trust.trustee_user_id },
       application_credential: appCred === null ? null : { id: appCred.id, name: appCred.name, restricted: !appCred.unrestricted, access_rules: rules },
     }
+  }
+  #vouched(user: UserRow, { federation }: Caller): TokenRecord['federation'] {
+    if (!federation) return null
+    const rows = this.#realm.db.select({ id: vouchedMembers.group_id }).from(vouchedMembers).where(and(eq(vouchedMembers.user_id, user.id), eq(vouchedMembers.source, sourceOf(federation.idp_id)))).all()
+    return { ...federation, group_ids: rows.map((row) => row.id).sort() }
   }
 }

@@ -161,6 +161,6 @@ export class Login extends RpcTarget {
     if (ref.id !== undefined) return db.select().from(users).where(eq(users.id, ref.id)).get()
     const domain = new Issuer(this.#realm).findDomain(ref.domain ?? {})
     if (domain === undefined) return undefined
-    return db.select().from(users).where(and(eq(users.domain_id, domain.id), eq(users.name, ref.name ?? ''))).get()
+    return db.select().from(users).where(and(eq(users.domain_id, domain.id), eq(users.name, ref.name ?? ''), eq(users.origin, 'local'))).get()
   }
 }

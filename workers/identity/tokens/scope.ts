@@ -25,6 +25,8 @@ export interface Named {
 export interface TokenRecord {
   caller: Caller
   user: Named & { domain: Named; password_expires_ms: number | null }
+  /** Who vouched for the user, and for which groups. */
+  federation: { idp_id: string; protocol_id: string; group_ids: string[] } | null
   project: (Named & { domain: Named; is_domain: boolean }) | null
   domain: Named | null
   roles: Named[]
@@ -47,6 +49,8 @@ export interface IssueRequest {
   /** Openstack-Auth-Receipt: what an earlier request has proved. */
   receipt?: string
   request_id: string
+  /** The identity provider that just vouched for the user. */
+  federation?: Caller['federation']
 }
 
 export interface Issued {

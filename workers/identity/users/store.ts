@@ -3,6 +3,7 @@ import { and, eq, inArray } from 'drizzle-orm'
 import type { Tx } from '../../../durable-objects/kernel/deps.ts'
 import { groups, passwords, users } from '../../../schema/identity/tables.ts'
 import { byIds, groupIdsOf, memberIdsOf, projectById } from '../assignments/effective.ts'
+import { type FederatedView, federatedView } from '../federation/rows.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import type { IdentityOptions } from '../kernel/options.ts'
 import { duplicate, invalid, notFound } from '../kernel/realm.ts'
@@ -23,6 +24,8 @@ export interface UserView {
   options: Record<string, unknown>
   extra: Record<string, unknown>
   password_expires_ms: number | null
+  /** By which identity providers it comes; absent where by none. */
+  federated?: FederatedView[]
 }
 
 export interface UserSpec {
@@ -62,7 +65,7 @@ export class Users extends Store {
       if (domain === undefined || !domain.is_domain) throw notFound('domain', domainId)
       const row: UserRow = {
         id: deps.ids.hex(), name: spec.name, domain_id: domainId, enabled: spec.enabled ?? true, default_project_id: spec.default_project_id ?? null, options: clean(spec.options ?? {}), extra: spec.extra ?? {},
-        created_ms: tx.now_ms, failed_count: 0, failed_ms: null, active_ms: null,
+        created_ms: tx.now_ms, failed_count: 0, failed_ms: null, active_ms: null, origin: 'local',
       }
       this.#check(row)
       db.insert(users).values(row).run()
@@ -107,7 +110,7 @@ export class Users extends Store {
 
   #check(row: UserRow): void {
     const { db } = this.realm
-    const same = db.select({ id: users.id }).from(users).where(and(eq(users.domain_id, row.domain_id), eq(users.name, row.name))).get()
+    const same = row.origin !== 'local' ? undefined : db.select({ id: users.id }).from(users).where(and(eq(users.domain_id, row.domain_id), eq(users.name, row.name), eq(users.origin, 'local'))).get()
     if (same !== undefined && same.id !== row.id) throw duplicate('user', `name ${row.name} in domain ${row.domain_id}`)
     if (row.default_project_id !== null && projectById(db, row.default_project_id)?.is_domain === true) throw invalid('The default project must not be a domain.')
   }
@@ -121,7 +124,7 @@ export class Users extends Store {
   #view(row: UserRow): UserView {
     const { id, name, domain_id, default_project_id, options, extra } = row
     const inactive = isInactive(row, this.realm.options, this.realm.deps.clock.now_ms())
-    return { id, name, domain_id, enabled: row.enabled && !inactive, default_project_id, options, extra, password_expires_ms: currentPassword(this.realm.db, id)?.expires_ms ?? null }
+    return { id, name, domain_id, enabled: row.enabled && !inactive, default_project_id, options, extra, password_expires_ms: currentPassword(this.realm.db, id)?.expires_ms ?? null, ...(row.origin === 'federated' ? { federated: federatedView(this.realm.db, id) } : {}) }
   }
 }
 
