@@ -3,7 +3,7 @@ import type { Env } from '../../durable-objects/kernel/env.ts'
 import { syncRealm } from './features/sync.ts'
 import { CONTAINERS_PER_EXTRACTION_MAX, FAILED_EXTRACTIONS_MAX } from './features/bulk-upload.ts'
 import { DELETES_MAX } from './features/bulk-delete.ts'
-import { SEGMENTS_MAX } from './features/slo.ts'
+import { SEGMENTS_MAX, YIELD_EVERY_MS } from './features/slo.ts'
 import { SYMLOOP_MAX } from './features/symlink.ts'
 import { DIGESTS } from './features/tempurl.ts'
 import { LIMITS } from './headers.ts'
@@ -17,7 +17,7 @@ export function capabilities(env: Env): Record<string, unknown> {
     account_quotas: {}, container_quotas: {}, staticweb: {}, crossdomain: {}, keystoneauth: {},
     bulk_upload: { max_containers_per_extraction: CONTAINERS_PER_EXTRACTION_MAX, max_failed_extractions: FAILED_EXTRACTIONS_MAX },
     bulk_delete: { max_deletes_per_request: DELETES_MAX, max_failed_deletes: 1_000 },
-    slo: { max_manifest_segments: SEGMENTS_MAX, max_manifest_size: MANIFEST_BYTES_MAX, min_segment_size: 1, yield_frequency: 10 },
+    slo: { max_manifest_segments: SEGMENTS_MAX, max_manifest_size: MANIFEST_BYTES_MAX, min_segment_size: 1, yield_frequency: YIELD_EVERY_MS / 1_000, allow_async_delete: false },
     dlo: { max_segments: 10_000 },
     tempurl: { methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'], allowed_digests: DIGESTS, incoming_remove_headers: ['x-timestamp'], incoming_allow_headers: [], outgoing_remove_headers: ['x-object-meta-*'], outgoing_allow_headers: ['x-object-meta-public-*'] },
     formpost: { allowed_digests: DIGESTS },

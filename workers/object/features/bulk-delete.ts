@@ -2,12 +2,12 @@
 import { isFault } from '../../../schema/values/fault.ts'
 import { swiftFault } from '../errors.ts'
 import { forgetAccount, forgetContainer } from '../known.ts'
-import { sized } from '../listing.ts'
 import { containerKey, decodeName } from '../names.ts'
 import { MANIFEST_BYTES_MAX, type Segment, isSlo, segmentName } from '../object/large.ts'
 import { openStored, readText } from '../object/read.ts'
-import { removeObject } from '../object/write.ts'
+import { beginWrite, removeObject, removeVersion } from '../object/write.ts'
 import type { SwiftRequest } from '../request.ts'
+import { type Report, renderReport } from './report.ts'
 
 export const DELETES_MAX = 10_000
 const LINE_BYTES_MAX = 2 * 1_024 + 256
@@ -19,46 +19,22 @@ interface Outcome {
   errors: [string, string][]
 }
 
-export interface BulkResult {
-  status: string
-  body: string
-  counts: Record<string, number>
-  errors: [string, string][]
-}
-
-/** The report's form follows Accept; the HTTP status is always 200, the true one is inside. */
-export function renderBulk(request: SwiftRequest, result: BulkResult): Response {
-  const accept = request.headers.get('accept') ?? ''
-  const fields = Object.entries(result.counts)
-  if (accept.includes('application/json')) {
-    return sized(JSON.stringify({ 'Response Status': result.status, 'Response Body': result.body, ...result.counts, Errors: result.errors }), { 'content-type': 'application/json' })
-  }
-  if (accept.includes('xml')) {
-    const escaped = (text: string) => text.replace(/[&<>]/g, (char) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[char] ?? char)
-    const tag = (name: string, value: string) => `<${name}>${escaped(value)}</${name}>`
-    const named = fields.map(([name, value]) => tag(name.toLowerCase().replace(/ /g, '_'), String(value))).join('\n')
-    return sized(`<bulk>\n${tag('response_status', result.status)}\n${tag('response_body', result.body)}\n${named}\n<errors>\n${result.errors.map(([name, status]) => `<object>${tag('name', name)}${tag('status', status)}</object>`).join('\n')}\n</errors>\n</bulk>\n`, { 'content-type': 'text/xml' })
-  }
-  const lines = [...fields.map(([name, value]) => `${name}: ${value}`), `Response Body: ${result.body}`, `Response Status: ${result.status}`, 'Errors:', ...result.errors.map(([name, status]) => `${name}, ${status}`)]
-  return sized(`${lines.join('\n')}\n`, { 'content-type': 'text/plain' })
-}
-
 export async function bulkDelete(request: SwiftRequest): Promise<Response> {
   await request.admit('account', 'delete')
   const text = request.request.body === null ? '' : await request.request.text()
   const lines = text.split('\n').map((line) => line.trim()).filter((line) => line !== '')
-  if (lines.length > DELETES_MAX) return renderBulk(request, resultOf({ deleted: 0, missing: 0, errors: [] }, `413 Request Entity Too Large`, `Maximum Bulk Deletes: ${DELETES_MAX} per request`))
+  if (lines.length > DELETES_MAX) return renderReport(request, resultOf({ deleted: 0, missing: 0, errors: [] }, '413 Request Entity Too Large', `Maximum Bulk Deletes: ${DELETES_MAX} per request`), 'delete')
   const outcome: Outcome = { deleted: 0, missing: 0, errors: [] }
   const objects = lines.filter((line) => line.replace(/^\//, '').includes('/') && !line.replace(/^\//, '').endsWith('/'))
   const containers = lines.filter((line) => !objects.includes(line))
   for (let at = 0; at < objects.length; at += DELETES_AT_ONCE) await Promise.all(objects.slice(at, at + DELETES_AT_ONCE).map((line) => removeLine(request, line, outcome)))
   for (const line of containers) await removeLine(request, line, outcome)
-  return renderBulk(request, resultOf(outcome))
+  return renderReport(request, resultOf(outcome), 'delete')
 }
 
-function resultOf(outcome: Outcome, status?: string, body = ''): BulkResult {
+function resultOf(outcome: Outcome, status?: string, body = ''): Report {
   const text = status ?? (outcome.errors.length > 0 ? '400 Bad Request' : outcome.deleted === 0 && outcome.missing === 0 ? '400 Bad Request' : '200 OK')
-  return { status: text, body: body === '' && text.startsWith('400') && outcome.errors.length === 0 ? 'Invalid bulk delete.' : body, counts: { 'Number Deleted': outcome.deleted, 'Number Not Found': outcome.missing }, errors: outcome.errors }
+  return { status: text, body: body === '' && text.startsWith('400') && outcome.errors.length === 0 ? 'Invalid bulk delete.' : body, fields: { 'Number Deleted': outcome.deleted, 'Number Not Found': outcome.missing }, errors: outcome.errors }
 }
 
 async function removeLine(request: SwiftRequest, line: string, outcome: Outcome): Promise<void> {
@@ -93,7 +69,7 @@ function statusLine(error: unknown): string {
 }
 
 /** DELETE ?multipart-manifest=delete: the segments, then the manifest. */
-export async function deleteSlo(request: SwiftRequest): Promise<Response> {
+export async function deleteSlo(request: SwiftRequest, version?: string): Promise<Response> {
   const name = request.objectName
   const outcome: Outcome = { deleted: 0, missing: 0, errors: [] }
   const remove = async (path: string, depth: number): Promise<void> => {
@@ -104,9 +80,14 @@ export async function deleteSlo(request: SwiftRequest): Promise<Response> {
     } else opened?.drop()
     await removeLine(request, encodeURIComponent(path).replace(/%2F/g, '/'), outcome)
   }
-  const opened = await openStored(request.env, name, false, request.now_ms)
+  const opened = await openStored(request.env, name, version !== undefined, request.now_ms, version)
   if (opened === null) throw swiftFault(404)
-  if (!isSlo(opened.metadata)) return renderBulk(request, resultOf({ ...outcome, errors: [[`/${name.container}/${name.object}`, 'Not an SLO manifest']] }))
-  await remove(`/${name.container}/${name.object}`, 0)
-  return renderBulk(request, resultOf(outcome))
+  if (!isSlo(opened.metadata)) return renderReport(request, resultOf({ ...outcome, errors: [[`/${name.container}/${name.object}`, 'Not an SLO manifest']] }), 'delete')
+  if (version === undefined) await remove(`/${name.container}/${name.object}`, 0)
+  else {
+    for (const segment of JSON.parse(await readText(opened, MANIFEST_BYTES_MAX)) as Segment[]) if (segment.name !== undefined) await remove(segment.name, 1)
+    await removeVersion(request.env, await beginWrite(request.env, name), version, false, request.now_ms)
+    outcome.deleted++
+  }
+  return renderReport(request, resultOf(outcome), 'delete')
 }

@@ -1,4 +1,4 @@
-/** PUT ?extract-archive=tar|tar.gz: every file of the archive becomes an object (swift/common/middleware/bulk.py). */
+/** PUT ?extract-archive=tar|tar.gz|tar.bz2: every file of the archive becomes an object (swift/common/middleware/bulk.py). */
 import { isFault } from '../../../schema/values/fault.ts'
 import { createContainer } from '../container/routes.ts'
 import { swiftFault } from '../errors.ts'
@@ -6,7 +6,8 @@ import { checkContainerName, checkObjectName } from '../names.ts'
 import { writeObject } from '../object/write.ts'
 import { guessType, titleCase } from '../headers.ts'
 import type { SwiftRequest } from '../request.ts'
-import { renderBulk } from './bulk-delete.ts'
+import { bunzip } from './bunzip.ts'
+import { renderReport } from './report.ts'
 import { readTar } from './tar.ts'
 
 export const FAILED_EXTRACTIONS_MAX = 1_000
@@ -16,7 +17,7 @@ export const ARCHIVED_FILE_BYTES_MAX = 32 * 1024 * 1024
 
 export async function bulkUpload(request: SwiftRequest): Promise<Response> {
   const format = request.query.get('extract-archive')?.toLowerCase()
-  if (format !== 'tar' && format !== 'tar.gz') throw swiftFault(400, 'Unsupported archive format')
+  if (format !== 'tar' && format !== 'tar.gz' && format !== 'tar.bz2') throw swiftFault(400, 'Unsupported archive format')
   const { account, container } = request.names
   if (container === null) await request.admit('account', 'post')
   else await request.needIn('object', 'put', container, null)
@@ -46,7 +47,7 @@ export async function bulkUpload(request: SwiftRequest): Promise<Response> {
     }
   }
   try {
-    const plain = body === null || format === 'tar' ? body : (body as unknown as { pipeThrough(through: unknown): ReadableStream<Uint8Array> }).pipeThrough(new DecompressionStream('gzip'))
+    const plain = body === null || format === 'tar' ? body : (body as unknown as { pipeThrough(through: unknown): ReadableStream<Uint8Array> }).pipeThrough(format === 'tar.gz' ? new DecompressionStream('gzip') : bunzip())
     if (plain !== null) await readTar(plain, ARCHIVED_FILE_BYTES_MAX, async (entry, read) => {
       if (entry.type !== 'file') return
       const path = [container, entry.name.replace(/^(\.?\/)+/, '')].filter((part) => part !== null && part !== '').join('/')
@@ -56,7 +57,7 @@ export async function bulkUpload(request: SwiftRequest): Promise<Response> {
     problem = `Invalid Tar File: ${(error as Error).message}`
   }
   const status = problem !== '' || errors.length > 0 || created === 0 ? '400 Bad Request' : '201 Created'
-  return renderBulk(request, { status, body: problem !== '' ? problem : created === 0 && errors.length === 0 ? 'Invalid Tar File: No Valid Files' : '', counts: { 'Number Files Created': created }, errors })
+  return renderReport(request, { status, body: problem !== '' ? problem : created === 0 && errors.length === 0 ? 'Invalid Tar File: No Valid Files' : '', fields: { 'Number Files Created': created }, errors }, 'extract')
 }
 
 /** user.meta.* attributes of the archived file are the object's metadata. */

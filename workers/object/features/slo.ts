@@ -1,13 +1,19 @@
 /** PUT ?multipart-manifest=put: a static manifest is checked segment by segment, then stored in Swift's own form (swift/common/middleware/slo.py). */
 import { isFault } from '../../../schema/values/fault.ts'
 import { swiftFault } from '../errors.ts'
-import { contentTypeOf, objectMetadata } from '../headers.ts'
+import { systemTimers } from '../../../durable-objects/kernel/env.ts'
+import { statusIn, titleOf } from '../../http/faults.ts'
+import { contentTypeOf, isTrue, objectMetadata } from '../headers.ts'
+import { sized } from '../listing.ts'
 import { MANIFEST_BYTES_MAX, type Segment, isSlo, openObject, segmentLength, segmentName, sloEtag } from '../object/large.ts'
 import { store } from '../object/put.ts'
 import type { SwiftRequest } from '../request.ts'
 import { listingTime } from '../timestamp.ts'
+import { type Report, type ReportType, reportText, reportType } from './report.ts'
 
 export const SEGMENTS_MAX = 1_000
+/** With heartbeat=on, a blank is sent this often. */
+export const YIELD_EVERY_MS = 10_000
 /** Segments looked at together. */
 const CHECKS_AT_ONCE = 6
 
@@ -42,7 +48,7 @@ export function parseManifest(text: string): Entry[] {
   const errors = (json as Entry[]).flatMap((entry, at) => problemsOf(entry).map((problem) => `Index ${at}: ${problem}`))
   if (errors.length > 0) throw swiftFault(400, `${errors.join('\n')}\n`)
   if (json.length === 0) throw swiftFault(400, 'Manifest must contain at least one segment.\n')
-  if (json.length > SEGMENTS_MAX) throw swiftFault(413, `Number of segments must be <= ${SEGMENTS_MAX}`)
+  if ((json as Entry[]).filter((entry) => entry.data === undefined).length > SEGMENTS_MAX) throw swiftFault(413, `Number of object-backed segments must be <= ${SEGMENTS_MAX}`)
   if ((json as Entry[]).every((entry) => entry.data !== undefined)) throw swiftFault(400, 'Inline data segments require at least one object-backed segment.')
   return json as Entry[]
 }
@@ -55,7 +61,7 @@ function resolved(range: string, size: number): string | undefined {
   return from === 0 && to === size - 1 ? undefined : `${from}-${to}`
 }
 
-async function check(request: SwiftRequest, entry: Entry): Promise<Segment> {
+async function check(request: SwiftRequest, entry: Entry, isLast: boolean): Promise<Segment> {
   if (entry.data !== undefined) return { data: String(entry.data), bytes: 0, hash: '' }
   const path = `/${String(entry.path).replace(/^\//, '')}`
   const name = segmentName(request.names.account, path)
@@ -66,29 +72,37 @@ async function check(request: SwiftRequest, entry: Entry): Promise<Segment> {
   const hash = opened.etag.replace(/"/g, '')
   if (entry.size_bytes != null && Number(entry.size_bytes) !== opened.size) throw new Error('Size Mismatch')
   if (entry.etag != null && String(entry.etag).replace(/"/g, '').toLowerCase() !== hash) throw new Error('Etag Mismatch')
-  if (opened.size < 1) throw new Error('Too Small; each segment must be at least 1 byte.')
+  // Some clients end an upload with an empty segment.
+  if (opened.size < 1 && !isLast) throw new Error('Too small; each segment must be at least 1 byte.')
   const range = entry.range == null ? undefined : resolved(String(entry.range), opened.size)
   return { name: path, bytes: opened.size, hash, content_type: opened.content_type, last_modified: listingTime(opened.timestamp), ...(isSlo(opened.metadata) ? { sub_slo: true } : {}), ...(range === undefined ? {} : { range }) }
 }
 
-export async function putManifest(request: SwiftRequest): Promise<Response> {
+async function readManifest(request: SwiftRequest): Promise<Entry[]> {
   const given = Number(request.headers.get('content-length') ?? 0)
   if (given > MANIFEST_BYTES_MAX) throw swiftFault(413, `Manifest File > ${MANIFEST_BYTES_MAX} bytes`)
   const text = await request.request.text()
   if (text.length > MANIFEST_BYTES_MAX) throw swiftFault(413, `Manifest File > ${MANIFEST_BYTES_MAX} bytes`)
-  const entries = parseManifest(text)
+  return parseManifest(text)
+}
+
+/** Looks at every segment; what is wrong is told for all of them. */
+async function checkAll(request: SwiftRequest, entries: Entry[]): Promise<{ segments: Segment[]; errors: [string, string][] }> {
   const segments: Segment[] = []
   const errors: [string, string][] = []
   for (let at = 0; at < entries.length; at += CHECKS_AT_ONCE) {
     const batch = entries.slice(at, at + CHECKS_AT_ONCE)
-    const results = await Promise.allSettled(batch.map((entry) => check(request, entry)))
+    const results = await Promise.allSettled(batch.map((entry, n) => check(request, entry, at + n === entries.length - 1)))
     results.forEach((result, n) => {
       if (result.status === 'fulfilled') segments.push(result.value)
       else if (isFault(result.reason) && result.reason.kind !== 'forbidden' && result.reason.kind !== 'unauthorized' && result.reason.kind !== 'not_found') throw result.reason
       else errors.push([String(batch[n]?.path), isFault(result.reason) ? `${result.reason.status ?? ''} ${result.reason.kind === 'not_found' ? 'Not Found' : 'Forbidden'}`.trim() : (result.reason as Error).message])
     })
   }
-  if (errors.length > 0) throw swiftFault(400, `Errors:\n${errors.map(([path, what]) => `${path}, ${what}`).join('\n')}\n`)
+  return { segments, errors }
+}
+
+async function writeManifest(request: SwiftRequest, segments: Segment[]): Promise<Response> {
   const etag = sloEtag(segments)
   const wanted = request.headers.get('etag')?.replace(/"/g, '').toLowerCase()
   if (wanted !== undefined && wanted !== '' && wanted !== etag) throw swiftFault(422)
@@ -96,4 +110,62 @@ export async function putManifest(request: SwiftRequest): Promise<Response> {
   const body = new TextEncoder().encode(JSON.stringify(segments))
   const metadata = { ...objectMetadata(request.headers, request.now_s), 'X-Static-Large-Object': 'True', 'X-Object-Sysmeta-Slo-Etag': etag, 'X-Object-Sysmeta-Slo-Size': String(size) }
   return await store(request, request.objectName, body, { metadata, content_type: contentTypeOf(request.headers, request.objectName.object), size: body.byteLength, etag: null, slo: { size, etag } })
+}
+
+export async function putManifest(request: SwiftRequest): Promise<Response> {
+  if (request.headers.get('x-copy-from') !== null) throw swiftFault(405, 'Multipart Manifest PUTs cannot be COPY requests')
+  const entries = await readManifest(request)
+  const type = reportType(request)
+  if (isTrue(request.query.get('heartbeat'))) return beating(request, type, () => outcomeOf(request, entries))
+  const { segments, errors } = await checkAll(request, entries)
+  if (errors.length > 0) return sized(reportText(type, { errors }, 'upload'), { 'content-type': type }, 400)
+  return await writeManifest(request, segments)
+}
+
+async function outcomeOf(request: SwiftRequest, entries: Entry[]): Promise<Report> {
+  try {
+    const { segments, errors } = await checkAll(request, entries)
+    if (errors.length > 0) return { status: '400 Bad Request', body: 'Bad Request\nThe server could not comply with the request since it is either malformed or otherwise incorrect.', errors }
+    const written = await writeManifest(request, segments)
+    const fields: Record<string, string> = {}
+    for (const [field, header] of [['Etag', 'etag'], ['Last Modified', 'last-modified']] as const) {
+      const value = written.headers.get(header)
+      if (value !== null) fields[field] = value
+    }
+    return { status: written.status === 201 ? '201 Created' : '202 Accepted', body: '', fields, errors: [] }
+  } catch (error) {
+    if (!isFault(error)) throw error
+    const status = statusIn('swift', error)
+    return { status: `${status} ${titleOf(status)}`, body: error.message, errors: [] }
+  }
+}
+
+/** The answer begins at once, and a blank now and then keeps what is in between from closing the connection; the true status is in the body. */
+function beating(request: SwiftRequest, type: ReportType, work: () => Promise<Report>): Response {
+  const timers = request.env.SIM?.timers ?? systemTimers
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+  const writer = writable.getWriter()
+  const text = new TextEncoder()
+  let cancel = () => {}
+  const beat = () => {
+    cancel = timers.after(YIELD_EVERY_MS, () => {
+      void writer.write(text.encode(' ')).catch(() => {})
+      beat()
+    })
+  }
+  const run = async () => {
+    void writer.write(text.encode(' ')).catch(() => {})
+    beat()
+    try {
+      const report = await work()
+      await writer.write(text.encode(`\r\n\r\n${reportText(type, report, 'upload')}`))
+      await writer.close()
+    } catch (error) {
+      await writer.abort(error).catch(() => {})
+    } finally {
+      cancel()
+    }
+  }
+  void run()
+  return new Response(readable, { status: 202, headers: { 'content-type': type } })
 }

@@ -51,6 +51,8 @@ export async function respondObject(request: SwiftRequest, opened: Opened | null
     opened.drop()
     return new Response(null, { status: verdict, headers })
   }
+  const part = partAsked(request, opened)
+  if (part !== null) return await onePart(request, opened, part, headers)
   if (request.request.method === 'HEAD') {
     opened.drop()
     return new Response(null, { status: 200, headers: { ...headers, 'content-length': String(opened.size) } })
@@ -68,6 +70,28 @@ export async function respondObject(request: SwiftRequest, opened: Opened | null
     throw swiftFault(416, undefined, { 'content-range': `bytes */${opened.size}`, 'accept-ranges': 'bytes', etag: opened.etag })
   }
   return await partial(request, opened, ranges, headers)
+}
+
+/** ?part-number: one segment of a static large object, counted from 1. Anything else has no parts. */
+function partAsked(request: SwiftRequest, opened: Opened): number | null {
+  const given = request.query.get('part-number')
+  if (given === null || opened.parts === undefined) return null
+  if (!/^\d+$/.test(given) || Number(given) < 1) throw swiftFault(400, 'Part number must be an integer greater than 0')
+  if (request.headers.get('range') !== null) throw swiftFault(400, 'Range requests are not supported with part number queries')
+  return Number(given)
+}
+
+async function onePart(request: SwiftRequest, opened: Opened, part: number, headers: Record<string, string>): Promise<Response> {
+  const parts = opened.parts ?? []
+  const length = parts[part - 1]
+  const counted = { ...headers, 'x-parts-count': String(parts.length) }
+  if (length === undefined) throw swiftFault(416, 'The requested part number is not satisfiable', { ...counted, 'content-range': `bytes */${opened.size}` })
+  const first = parts.slice(0, part - 1).reduce((sum, one) => sum + one, 0)
+  const whole = { ...counted, 'content-length': String(length), 'content-range': contentRange({ first, last: first + length - 1 }, opened.size) }
+  // A HEAD too: its length is the part's.
+  if (request.request.method === 'HEAD') return new Response(null, { status: 206, headers: whole })
+  const body = length === 0 ? new Uint8Array() : bodyOf(await opened.open([first, first + length - 1]))
+  return new Response((body instanceof Uint8Array ? body : fixed(body, length)) as never, { status: 206, headers: whole })
 }
 
 async function partial(request: SwiftRequest, opened: Opened, ranges: ByteRange[], headers: Record<string, string>): Promise<Response> {

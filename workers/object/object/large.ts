@@ -100,7 +100,7 @@ async function openSlo(request: SwiftRequest, name: ObjectName, stored: Opened, 
     if (depth >= NESTING_MAX) throw swiftFault(409, 'Max recursion depth exceeded')
     return assemble(segments.map((segment) => sloPiece(request, name.account, segment, depth)), range)
   }
-  return { ...stored, etag: `"${etag}"`, size, kind: 'slo', open: async (range) => open(range), drop: () => {} }
+  return { ...stored, etag: `"${etag}"`, size, kind: 'slo', parts: segments.map(segmentLength), open: async (range) => open(range), drop: () => {} }
 }
 
 export const segmentRange = (segment: Segment): [number, number] => {

@@ -50,6 +50,7 @@ export async function putObject(request: SwiftRequest): Promise<Response> {
   if (version !== undefined) return await putVersion(request, version)
   if (request.query.get('multipart-manifest') === 'put') return await putManifest(request)
   if (request.headers.get('x-symlink-target') !== null) return await putLink(request, name)
+  if (request.headers.get('x-static-large-object') !== null) throw swiftFault(400, 'X-Static-Large-Object is a reserved header. To create a static large object add query param multipart-manifest=put.')
   const from = request.headers.get('x-copy-from')
   if (from !== null) {
     if (Number(request.headers.get('content-length') ?? 0) !== 0) throw swiftFault(400, 'Copy requests require a zero byte body')
@@ -161,8 +162,8 @@ export async function deleteObject(request: SwiftRequest): Promise<Response> {
   const name = request.objectName
   await request.needIn('object', 'delete', name.container, name.object)
   const version = await versionAsked(request)
+  if (request.query.get('multipart-manifest') === 'delete') return await deleteSlo(request, version)
   if (version !== undefined) return await deleteVersion(request, version)
-  if (request.query.get('multipart-manifest') === 'delete') return await deleteSlo(request)
   const begun = await beginWrite(request.env, name)
   if (await restoreVersion(request, begun)) return empty(204)
   const { existed, marker } = await removeCurrent(request.env, begun, request.now_ms)

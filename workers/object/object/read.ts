@@ -30,6 +30,8 @@ export interface Opened {
   /** Of an object in a container that is or was versioned. */
   version: string | null
   kind: 'plain' | 'slo' | 'dlo' | 'manifest'
+  /** Bytes of each segment of a static large object. */
+  parts?: number[]
   /** Path of what a symbolic link led to. */
   location?: string
   /** Both inclusive; null is all. One stream per call. */
