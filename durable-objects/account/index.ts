@@ -4,17 +4,24 @@ import { type AccountInfo, AccountStore, type ContainerEntry, type ContainerRepo
 import type { Metadata } from '../../workers/object/headers.ts'
 import type { ListQuery, Listed } from '../../workers/object/list.ts'
 import { LazyObject } from '../container/lazy.ts'
+import { type Rate, Throttle } from '../../workers/object/throttle.ts'
 import type { Deps } from '../kernel/deps.ts'
 import type { Env } from '../kernel/env.ts'
 
 export class AccountObject extends LazyObject {
   #store: AccountStore | null = null
+  #throttle = new Throttle()
   constructor(state: DurableObjectState, env: Env) {
     super(state, env, migrations)
   }
 
   protected override boot(deps: Deps): void {
     this.#store = new AccountStore(deps)
+  }
+
+  /** See throttle.ts: milliseconds to wait, null is too many. */
+  throttle(key: string, rate: Rate): number | null {
+    return this.#throttle.take(key, rate, this.now_ms)
   }
 
   info(): AccountInfo | null {

@@ -8,12 +8,14 @@ import type { Metadata } from '../../workers/object/headers.ts'
 import type { ListQuery, Listed } from '../../workers/object/list.ts'
 import { syncAgreed, syncRow, syncTarget } from '../../workers/object/features/sync.ts'
 import { deleteReplicas } from '../../workers/object/replicas.ts'
+import { type Rate, Throttle } from '../../workers/object/throttle.ts'
 import type { Deps } from '../kernel/deps.ts'
 import type { Env } from '../kernel/env.ts'
 import { LazyObject } from './lazy.ts'
 
 export class ContainerObject extends LazyObject {
   #store: ContainerStore | null = null
+  #throttle = new Throttle()
   #bindings: Env
   constructor(state: DurableObjectState, env: Env) {
     super(state, env, migrations)
@@ -34,6 +36,11 @@ export class ContainerObject extends LazyObject {
         await deleteReplicas(env, storedName({ account: info.account, container: info.name, object: row.name }, row.version), info.policy, timestamp, deps.clock.now_ms())
       },
     })
+  }
+
+  /** See throttle.ts: milliseconds to wait, null is too many. */
+  throttle(key: string, rate: Rate): number | null {
+    return this.#throttle.take(key, rate, this.now_ms)
   }
 
   info(): ContainerInfo | null {

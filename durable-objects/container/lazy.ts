@@ -3,6 +3,7 @@
  * guessed name leaves no database behind.
  */
 import { DurableObject } from 'cloudflare:workers'
+import { systemClock } from '../../schema/values/time.ts'
 import { type Deps, buildDeps } from '../kernel/deps.ts'
 import type { Env } from '../kernel/env.ts'
 import type { Migration } from '../kernel/migrate.ts'
@@ -19,6 +20,10 @@ export abstract class LazyObject extends DurableObject<Env> {
     this.#state = state
     this.#env = env
     this.#migrations = migrations
+  }
+
+  protected get now_ms(): number {
+    return (this.#env.SIM?.clock ?? systemClock).now_ms()
   }
 
   /** Called once, when the tables are there. */

@@ -16,6 +16,8 @@ const STANDARD: Record<number, { kind: FaultKind; title: string; text: string }>
   416: { kind: 'range_not_satisfiable', title: 'Requested Range Not Satisfiable', text: 'The Range requested is not available.' },
   422: { kind: 'unprocessable', title: 'Unprocessable Entity', text: 'Unable to process the contained instructions' },
   429: { kind: 'rate_limited', title: 'Too Many Requests', text: 'Too many requests.' },
+  497: { kind: 'forbidden', title: 'Blacklisted', text: 'Your account has been blacklisted' },
+  498: { kind: 'rate_limited', title: 'Rate Limited', text: 'Slow down' },
   499: { kind: 'client_closed', title: 'Client Disconnect', text: 'The client was disconnected during request.' },
   500: { kind: 'internal', title: 'Internal Error', text: 'The server has either erred or is incapable of performing the requested operation.' },
   501: { kind: 'not_implemented', title: 'Not Implemented', text: 'The requested method is not implemented by this server.' },

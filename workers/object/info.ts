@@ -8,13 +8,18 @@ import { SYMLOOP_MAX } from './features/symlink.ts'
 import { DIGESTS } from './features/tempurl.ts'
 import { LIMITS } from './headers.ts'
 import { MANIFEST_BYTES_MAX } from './object/large.ts'
-import { POLICIES } from './policies.ts'
+import { swiftOptions } from './options.ts'
+import { policiesOf, defaultPolicy } from './policies.ts'
+import { limitsShown } from './throttle.ts'
 
 export function capabilities(env: Env): Record<string, unknown> {
   const { realm, cluster } = syncRealm(env)
+  const policies = policiesOf(env).filter((policy) => policy.deprecated !== true).map(({ index, name, aliases = [] }) => ({ name, aliases: [name, ...aliases].join(', '), ...(index === defaultPolicy(env) ? { default: true } : {}) }))
+  const { ratelimit, read_only } = swiftOptions(env)
   return {
-    swift: { ...LIMITS, version: '2.30.1', strict_cors_mode: true, allow_account_management: false, account_autocreate: true, policies: POLICIES.map(({ name, default: isDefault }) => ({ name, aliases: name, ...(isDefault ? { default: true } : {}) })) },
+    swift: { ...LIMITS, version: '2.30.1', strict_cors_mode: true, allow_account_management: false, account_autocreate: true, policies },
     account_quotas: {}, container_quotas: {}, staticweb: {}, crossdomain: {}, keystoneauth: {},
+    ...(ratelimit === undefined ? {} : { ratelimit: limitsShown(ratelimit) }), ...(read_only === true ? { read_only: {} } : {}),
     bulk_upload: { max_containers_per_extraction: CONTAINERS_PER_EXTRACTION_MAX, max_failed_extractions: FAILED_EXTRACTIONS_MAX },
     bulk_delete: { max_deletes_per_request: DELETES_MAX, max_failed_deletes: 1_000 },
     slo: { max_manifest_segments: SEGMENTS_MAX, max_manifest_size: MANIFEST_BYTES_MAX, min_segment_size: 1, yield_frequency: YIELD_EVERY_MS / 1_000, allow_async_delete: false },

@@ -9,6 +9,7 @@ import { expiresOf, inRange, parseSignature } from './features/tempurl.ts'
 import { deleteAtOf, mergeMeta, metaChanges, objectMetadata } from './headers.ts'
 import { decodeName, hashOf, partitionOf, rawPath, splitPath } from './names.ts'
 import { resolveRanges } from './ranges.ts'
+import { Throttle, rateFor } from './throttle.ts'
 import { Stamps, formatTicks, httpDate, listingTime, parseTicks } from './timestamp.ts'
 
 test('paths are split once and never normalised', () => {
@@ -104,4 +105,30 @@ test('signatures are read in both forms', () => {
   assert.ok(inRange('10.1.2.3', '10.0.0.0/8'))
   assert.ok(!inRange('11.1.2.3', '10.0.0.0/8'))
   assert.ok(!inRange('', '10.0.0.0/8'))
+  assert.ok(inRange('10.1.2.3', '10.1.2.3') && inRange('2001:db8::1', '2001:db8::/32') && !inRange('2001:db9::1', '2001:db8::/32'))
+  for (const bad of ['10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/', '/8', 'x', '']) assert.ok(!inRange('10.1.2.3', bad), bad)
+})
+
+test('a rate is kept whatever the arrivals, a burst only up to the buffer; between two sizes it falls evenly', () => {
+  const arrivals = fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 2, maxLength: 60 })
+  fc.assert(fc.property(arrivals, fc.integer({ min: 1, max: 20 }), (gaps, per_s) => {
+    const throttle = new Throttle()
+    const rate = { per_s, sleep_max_s: 2, buffer_s: 1 }
+    const served: number[] = []
+    let now = 1_000_000
+    for (const gap of gaps) {
+      now += gap
+      const wait = throttle.take('k', rate, now)
+      if (wait === null) continue
+      assert.ok(wait < 2_000)
+      served.push(now + wait)
+    }
+    for (let i = 0; i < served.length; i++) for (let j = i + 1; j < served.length; j++) {
+      const span_s = ((served[j] ?? 0) - (served[i] ?? 0)) / 1_000
+      assert.ok(j - i <= (span_s + rate.buffer_s) * per_s + 1 + 1e-6, `${j - i} in ${span_s} s at ${per_s}/s`)
+    }
+  }), { numRuns: 300 })
+  const limits = { container_ratelimit_100: 100, container_ratelimit_200: 50, container_listing_ratelimit_0: 7 }
+  assert.deepEqual([99, 100, 150, 200, 1_000_000].map((size) => rateFor(limits, 'container_ratelimit', size)), [null, 100, 75, 50, 50])
+  assert.equal(rateFor(limits, 'container_listing_ratelimit', 3), 7)
 })

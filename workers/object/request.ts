@@ -67,6 +67,11 @@ export class SwiftRequest {
     return this.request.method === 'GET' || this.request.method === 'HEAD'
   }
 
+  /** The operator of the store: beyond every account. */
+  get isReseller(): boolean {
+    return this.allows('swift:reseller')
+  }
+
   get container(): string {
     if (this.names.container === null) throw swiftFault(404)
     return this.names.container

@@ -7,6 +7,7 @@ import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import { onRegion } from '../../durable-objects/kernel/sessions.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import type { HostRow } from '../agents/hosts/store.ts'
+import { policyAt } from './policies.ts'
 import { type Assignment, PART_POWER_DEFAULT, REPLICAS_DEFAULT, type RingDevice, balanceReport, rebalance } from './ring.ts'
 
 export interface RingView {
@@ -151,7 +152,7 @@ export class RingStore {
     if (row !== undefined) return row
     const secret = () => (this.#deps.env.SIM === undefined ? randomBytes(16).toString('hex') : Buffer.from(this.#deps.random.bytes(16)).toString('hex'))
     this.#rows('INSERT INTO ring (id, version, part_power, replicas, min_part_hours, overload, hash_prefix, hash_suffix, moved_h, rebalanced_ms, moved) VALUES (1, 0, ?, ?, ?, ?, ?, ?, NULL, 0, 0)',
-      PART_POWER_DEFAULT, REPLICAS_DEFAULT, MIN_PART_HOURS_DEFAULT, OVERLOAD_DEFAULT, secret(), secret())
+      PART_POWER_DEFAULT, policyAt(this.#deps.env, Number(this.#deps.name))?.replicas ?? REPLICAS_DEFAULT, MIN_PART_HOURS_DEFAULT, OVERLOAD_DEFAULT, secret(), secret())
     return this.#row()
   }
 

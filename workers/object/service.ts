@@ -6,6 +6,7 @@ import { type Method, type Route, route } from '../http/route.ts'
 import type { Service } from '../http/service.ts'
 import { deleteAccount, getAccount, headAccount, postAccount, putAccount } from './account/routes.ts'
 import { deleteContainer, getContainer, headContainer, postContainer, putContainer } from './container/routes.ts'
+import { gate } from './features/gate.ts'
 import { formPost } from './features/formpost.ts'
 import { staticWebObject } from './features/staticweb.ts'
 import { tempUrl, tempUrlHeaders } from './features/tempurl.ts'
@@ -49,8 +50,13 @@ const levels: Record<'account' | 'container' | 'object', { path: string; handler
   object: { path: '/v1/:account/:container/:object', handlers: { HEAD: signed(readObject), GET: signed(readObject), PUT: signed(putObject), POST: signed(postToObject), DELETE: signed(deleteObject), COPY: copyObject, OPTIONS: preflight } },
 }
 
+const gated = (work: Handler): Handler => async (request) => {
+  await gate(request)
+  return await work(request)
+}
+
 const routesOf = (level: keyof typeof levels): Route[] =>
-  Object.entries(levels[level].handlers).map(([method, handler]) => route({ method: method as Method, path: levels[level].path, policy: 'public', body: 'stream', handle: swift(cors(handler)) }))
+  Object.entries(levels[level].handlers).map(([method, handler]) => route({ method: method as Method, path: levels[level].path, policy: 'public', body: 'stream', handle: swift(cors(gated(handler))) }))
 
 const fixedText = (path: string, type: string, text: (env: Env) => string): Route => route({ method: 'GET', path, policy: 'public', handle: plain((ctx) => (ctx.request.method === 'HEAD' ? new Response(null, { headers: { 'content-type': type } }) : sized(text(ctx.env), { 'content-type': type }))) })
 

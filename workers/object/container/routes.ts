@@ -21,12 +21,12 @@ import { type ContainerInfo, NULL_VERSION, type ObjectRow, versionId } from './r
 const SPECIAL = ['x-container-read', 'x-container-write', 'x-container-sync-to', 'x-container-sync-key', 'x-versions-location', 'x-history-location', 'x-versions-enabled'] as const
 const OWNER_ONLY = /^x-container-(read|write|sync-.*)$|^x-container-meta-temp-url-key(-2)?$/
 
-export function containerHeaders(info: ContainerInfo, access: Access): Record<string, string> {
+export function containerHeaders({ env, isReseller }: Pick<SwiftRequest, 'env' | 'isReseller'>, info: ContainerInfo, access: Access): Record<string, string> {
   const headers: Record<string, string> = {
     'x-container-object-count': String(info.object_count), 'x-container-bytes-used': String(info.bytes_used), 'x-timestamp': info.created_at, 'x-put-timestamp': info.put_at,
-    'last-modified': httpDate(info.put_at), 'x-storage-policy': policyName(info.policy), 'accept-ranges': 'bytes',
+    'last-modified': httpDate(info.put_at), 'x-storage-policy': policyName(env, info.policy), 'accept-ranges': 'bytes',
   }
-  for (const [name, value] of Object.entries(info.metadata)) if (access === 'owner' || !OWNER_ONLY.test(name)) headers[name] = value
+  for (const [name, value] of Object.entries(info.metadata)) if (name.startsWith('x-container-sysmeta-') ? isReseller : access === 'owner' || !OWNER_ONLY.test(name)) headers[name] = value
   return headers
 }
 
@@ -38,7 +38,7 @@ export async function headContainer(request: SwiftRequest): Promise<Response> {
   if (web !== null) return web
   const info = await objectOf(request).info()
   if (info === null) throw swiftFault(404)
-  return empty(204, { ...containerHeaders(info, access), 'content-type': 'text/plain; charset=utf-8' })
+  return empty(204, { ...containerHeaders(request, info, access), 'content-type': 'text/plain; charset=utf-8' })
 }
 
 export async function getContainer(request: SwiftRequest): Promise<Response> {
@@ -49,7 +49,7 @@ export async function getContainer(request: SwiftRequest): Promise<Response> {
   const format = listingFormat(request)
   const { info, entries } = await objectOf(request).list(listQuery(request, LIMITS.container_listing_limit))
   const rows = entries.map((entry) => (isSubdir(entry) ? entry : shown(entry, request.names.account)))
-  return renderListing(format, { element: 'container', name: request.container, item: 'object' }, rows, containerHeaders(info, access))
+  return renderListing(format, { element: 'container', name: request.container, item: 'object' }, rows, containerHeaders(request, info, access))
 }
 
 const shown = (row: ObjectRow, account: string) => ({
@@ -71,12 +71,12 @@ async function listVersions(request: SwiftRequest, access: Access): Promise<Resp
   const rows = entries.map((entry) => (isSubdir(entry) ? entry : {
     ...shown(entry, request.names.account), ...(entry.deleted ? { hash: EMPTY_MD5, content_type: DELETE_MARKER } : {}), version_id: versionId(entry.version), is_latest: entry.is_latest,
   }))
-  return sized(JSON.stringify(rows), { ...containerHeaders(info, access), 'content-type': 'application/json; charset=utf-8' })
+  return sized(JSON.stringify(rows), { ...containerHeaders(request, info, access), 'content-type': 'application/json; charset=utf-8' })
 }
 
 /** What a PUT or POST asks to change, checked. */
-export function containerChanges({ headers, env }: Pick<SwiftRequest, 'headers' | 'env'>): Metadata {
-  const changes = metaChanges(headers, 'container', SPECIAL)
+export function containerChanges({ headers, env, isReseller }: Pick<SwiftRequest, 'headers' | 'env' | 'isReseller'>): Metadata {
+  const changes = metaChanges(headers, 'container', isReseller ? [...SPECIAL, 'x-container-sysmeta-read-only'] : SPECIAL)
   const sync = changes['x-container-sync-to']
   if (sync !== undefined && sync !== '') syncTarget(env, sync)
   for (const name of ['x-container-read', 'x-container-write']) {
@@ -116,7 +116,7 @@ export async function putContainer(request: SwiftRequest): Promise<Response> {
   if (request.query.has('extract-archive')) return await bulkUpload(request)
   await request.admit('container', 'put')
   const changes = containerChanges(request)
-  const { created } = await createContainer(request, request.container, policyIndex(request.headers.get('x-storage-policy')), changes)
+  const { created } = await createContainer(request, request.container, policyIndex(request.env, request.headers.get('x-storage-policy')), changes)
   return empty(created ? 201 : 202)
 }
 

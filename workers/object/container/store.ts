@@ -8,6 +8,7 @@ import type { ContainerReport } from '../account/store.ts'
 import { swiftFault } from '../errors.ts'
 import { type Metadata, isTrue, mergeMeta } from '../headers.ts'
 import { type ListQuery, type Listed, listNames, whereSql } from '../list.ts'
+import { defaultPolicy } from '../policies.ts'
 import { Stamps, ticksOf, formatTicks } from '../timestamp.ts'
 import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type VersionRow, objectValues, toInfo, toObject, versioningOf } from './rows.ts'
 import { type Counted, type VersionQuery, VersionRows } from './versions.ts'
@@ -73,7 +74,7 @@ export class ContainerStore {
       this.#rows(
         `INSERT INTO container (id, account, name, policy, created_at, put_at, deleted, metadata, object_count, bytes_used, last_at, seq, reported_seq) VALUES (1, ?, ?, ?, ?, ?, 0, ?, 0, 0, ?, 1, 0)
          ON CONFLICT (id) DO UPDATE SET policy = excluded.policy, created_at = excluded.created_at, put_at = excluded.put_at, deleted = 0, metadata = excluded.metadata, last_at = excluded.last_at, seq = seq + 1`,
-        account, name, policy ?? 0, at, at, metadata, at)
+        account, name, policy ?? defaultPolicy(this.#deps.env), at, at, metadata, at)
       this.#lease()
     })
     this.#syncSoon()

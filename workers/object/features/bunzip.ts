@@ -1,5 +1,5 @@
-/// <reference path="./bzip2.d.ts" />
 /** bzip2, which the platform's DecompressionStream does not know: whole blocks as soon as their bytes are there, so that memory stays bounded by one block. */
+/// <reference path="./bzip2.d.ts" />
 import bitIterator from 'unbzip2-stream/lib/bit_iterator.js'
 import bzip2 from 'unbzip2-stream/lib/bzip2.js'
 

@@ -10,6 +10,7 @@ import { forgetContainer } from '../known.ts'
 import { type ObjectName, containerKey } from '../names.ts'
 import { sloOf } from '../object/large.ts'
 import { bodyOf, openStored } from '../object/read.ts'
+import { swiftOptions } from '../options.ts'
 import { beginWrite, commitWrite, isSuperseded } from '../object/write.ts'
 import { deleteReplicas } from '../replicas.ts'
 
@@ -20,7 +21,7 @@ export interface SyncRealm {
 
 /** The names under which this cloud is known; of use only to clients, which must write them. */
 export function syncRealm(env: Env): SyncRealm {
-  const given = (JSON.parse(env.OPTIONS || '{}') as { swift?: { container_sync?: Partial<SyncRealm> } }).swift?.container_sync
+  const given = swiftOptions(env).container_sync
   return { realm: given?.realm ?? 'realm1', cluster: given?.cluster ?? 'name1' }
 }
 

@@ -1,8 +1,10 @@
 /** Temporary URLs: method, expiry and path signed with an account's or container's key (swift/common/middleware/tempurl.py). */
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { contains, parseCidr, parseIp } from '../../../schema/values/ip.ts'
 import { swiftFault } from '../errors.ts'
 import type { Grant, SwiftRequest } from '../request.ts'
 import { PREFIX } from '../names.ts'
+import { swiftOptions } from '../options.ts'
 
 export const DIGESTS = ['sha1', 'sha256', 'sha512'] as const
 type Digest = (typeof DIGESTS)[number]
@@ -61,8 +63,7 @@ export async function tempUrl(request: SwiftRequest): Promise<void> {
   const prefix = request.query.get('temp_url_prefix')
   if (prefix !== null && !object.startsWith(prefix)) throw invalid()
   const range = request.query.get('temp_url_ip_range')
-  const client = request.headers.get('cf-connecting-ip') ?? ''
-  if (range !== null && !inRange(client, range)) throw invalid()
+  if (range !== null && !inRange(clientAddress(request), range)) throw invalid()
   const raw = request.path
   const paths = prefix === null ? signedPaths(raw) : signedPaths(`/v1/${request.names.account}/${container}/${prefix}`).map((path) => `prefix:${path}`)
   const methods = method === 'HEAD' ? ['HEAD', 'GET', 'PUT', 'POST'] : [method]
@@ -81,17 +82,20 @@ const safeDecode = (path: string): string => {
   }
 }
 
-const ipv4 = (text: string): number | null => {
-  const parts = text.split('.').map(Number)
-  return parts.length === 4 && parts.every((part) => Number.isInteger(part) && part >= 0 && part <= 255) ? parts.reduce((sum, part) => sum * 256 + part, 0) : null
+/**
+ * The client's address: on one machine workerd tells the peer's (with its port), at the edge only Cloudflare sets CF-Connecting-IP. Whatever else a client writes into
+ * headers says nothing, unless the operator names the header of a proxy of theirs.
+ */
+export function clientAddress(request: SwiftRequest): string {
+  const trusted = swiftOptions(request.env).client_ip_header
+  if (trusted !== undefined) return (request.headers.get(trusted) ?? '').split(',').at(-1)?.trim() ?? ''
+  const peer = (request.request as { cf?: { clientIp?: string } }).cf?.clientIp
+  return peer === undefined ? (request.headers.get('cf-connecting-ip') ?? '') : peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1').replace(/^::ffff:(?=\d+\.)/, '')
 }
 
 export function inRange(client: string, range: string): boolean {
-  const [network = '', bits = '32'] = range.split('/')
-  const [a, b] = [ipv4(client), ipv4(network)]
-  if (a === null || b === null) return client !== '' && client === network
-  const size = 2 ** (32 - Number(bits))
-  return Math.floor(a / size) === Math.floor(b / size)
+  const [ip, cidr] = [parseIp(client), parseCidr(range)]
+  return ip !== null && cidr !== null && contains(cidr, ip)
 }
 
 /** How the bytes are offered, and which of the object's metadata a stranger may not see. */

@@ -1,0 +1,49 @@
+/** Settings of the object store: the `swift` part of env.OPTIONS (JSON). Names follow Swift's own configuration. */
+import type { Env } from '../../durable-objects/kernel/env.ts'
+
+export interface PolicyOption {
+  /** Names the ring. Never used for another policy again. */
+  index: number
+  name: string
+  aliases?: string[]
+  default?: boolean
+  /** What is there is served; no new containers. */
+  deprecated?: boolean
+  /** Of a ring that is yet to be made. */
+  replicas?: number
+}
+
+export interface RateLimits {
+  /** PUT and DELETE of containers, per second and account; 0 is no limit. */
+  account_ratelimit?: number
+  max_sleep_time_seconds?: number
+  rate_buffer_seconds?: number
+  account_whitelist?: string[]
+  account_blacklist?: string[]
+  /** container_ratelimit_SIZE and container_listing_ratelimit_SIZE: requests per second from that many objects on. */
+  [size: string]: number | string[] | undefined
+}
+
+export interface SwiftOptions {
+  container_sync?: { realm?: string; cluster?: string }
+  /** A header in which a trusted proxy before this server names the client (its last entry counts). */
+  client_ip_header?: string
+  read_only?: boolean
+  /** With read_only: deletions go on. */
+  allow_deletes?: boolean
+  ratelimit?: RateLimits
+  storage_policies?: PolicyOption[]
+}
+
+const parsed = new Map<string, SwiftOptions>()
+
+export function swiftOptions(env: Pick<Env, 'OPTIONS'>): SwiftOptions {
+  const text = env.OPTIONS ?? ''
+  if (text === '') return {}
+  const known = parsed.get(text)
+  if (known !== undefined) return known
+  const options = (JSON.parse(text) as { swift?: SwiftOptions }).swift ?? {}
+  parsed.clear()
+  parsed.set(text, options)
+  return options
+}
