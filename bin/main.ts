@@ -9,6 +9,7 @@ const COMMANDS: Record<string, () => Promise<{ run(args: string[]): Promise<numb
   dev: () => import('./commands/dev.ts'),
   join: () => import('./commands/join.ts'),
   host: () => import('./commands/host.ts'),
+  ui: () => import('./commands/ui.ts'),
   supervise: () => import('./commands/supervise.ts'),
 }
 

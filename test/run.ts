@@ -20,7 +20,7 @@ interface Group {
 const files = (...patterns: string[]) => globSync(patterns, { cwd: ROOT }).filter((path) => !path.includes('node_modules')).sort()
 
 const GROUPS: Group[] = [
-  { name: 'types', root: false, command: ['bash', '-c', 'tsc -p tsconfig.json && tsc -p agent/tsconfig.json && tsc -p test/tsconfig.json'], timeout_s: 180 },
+  { name: 'types', root: false, command: ['bash', '-c', 'tsc -p tsconfig.json && tsc -p agent/tsconfig.json && tsc -p test/tsconfig.json && tsc -p workers/dashboard/ui/tsconfig.json'], timeout_s: 180 },
   { name: 'lint', root: false, command: ['biome', 'lint', '--error-on-warnings', '--diagnostic-level=warn', '.'], timeout_s: 120 },
   { name: 'unit', root: false, files: files('{workers,durable-objects,schema,agent,bin}/**/*.test.ts', 'test/tidy.test.ts', 'test/ledger/*.test.ts'), concurrency: 2, timeout_s: 300 },
   { name: 'api', root: false, files: files('test/api/**/*.test.ts'), concurrency: 2, timeout_s: 300 },
@@ -33,7 +33,7 @@ const GROUPS: Group[] = [
 ]
 
 /** Programs of the suites that need root, by the Debian package that brings them. */
-const PACKAGES: [string, string][] = [['openstack', 'python3-openstackclient'], ['sshpass', 'sshpass'], ['ssh', 'openssh-client'], ['mkfs.xfs', 'xfsprogs'], ['busybox', 'busybox-static'], ['ping', 'iputils-ping'], ['arping', 'iputils-arping'], ['jq', 'jq'], ['tcpdump', 'tcpdump']]
+const PACKAGES: [string, string][] = [['openstack', 'python3-openstackclient'], ['sshpass', 'sshpass'], ['ssh', 'openssh-client'], ['mkfs.xfs', 'xfsprogs'], ['busybox', 'busybox-static'], ['ping', 'iputils-ping'], ['arping', 'iputils-arping'], ['jq', 'jq'], ['tcpdump', 'tcpdump'], ['chromium', 'chromium']]
 
 async function installTestPackages(): Promise<void> {
   const { installPackages } = await import('../bin/lib/packages.ts')

@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '..')
 export const FILE_LINES_MAX = 400
 export const FUNCTION_LINES_MAX = 70
 
-const files = globSync(['workers/**/*.ts', 'durable-objects/**/*.ts', 'schema/**/*.ts', 'agent/**/*.ts', 'bin/**/*.ts', 'test/**/*.ts'], { cwd: ROOT }).filter((path) => !path.includes('node_modules')).sort()
+const files = globSync(['workers/**/*.ts', 'workers/**/*.tsx', 'durable-objects/**/*.ts', 'schema/**/*.ts', 'agent/**/*.ts', 'bin/**/*.ts', 'test/**/*.ts'], { cwd: ROOT }).filter((path) => !path.includes('node_modules')).sort()
 const text = new Map(files.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]))
 const sources = files.filter((path) => !path.endsWith('.test.ts') && !path.startsWith('test/'))
 const baseline = JSON.parse(readFileSync(join(ROOT, 'test/tidy.baseline.json'), 'utf8')) as { files: Record<string, number>; functions: Record<string, number> }
@@ -70,6 +70,7 @@ test('banned calls', () => {
     ban(/\bDate\.now\(\)/, 'time is passed in', /^(bin\/|schema\/values\/time\.ts|agent\/(main|timers|sim\/mini-plane)\.ts)/)
     ban(/\bMath\.random\(\)/, 'randomness is passed in', /^schema\/values\/random\.ts|^bin\//)
     ban(/\beval\(|new Function\(/, 'no code from text', /^$/)
+    ban(/\b(inner|outer)HTML\b|document\.write\b|insertAdjacentHTML|dangerouslySetInnerHTML/, 'no page from text: names are shown, never parsed', /^$/)
     if (!/^\/\*\*|^#!/.test(text.get(path) ?? '')) bad.push(`${path}: a module opens with a paragraph that says what it is`)
   }
   assert.deepEqual(bad, [])

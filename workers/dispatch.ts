@@ -24,6 +24,8 @@ export async function dispatch(request: Request, env: Env, ctx: { waitUntil(work
   const { pathname } = new URL(request.url)
   const requestId = `req-${createIds(env.SIM?.random ?? systemRandom).uuid()}`
   const prefix = /^\/[^/]*/.exec(pathname)?.[0] ?? '/'
+  // Somebody who typed the cloud's address into a browser.
+  if (pathname === '/' && request.method === 'GET' && request.headers.get('accept')?.includes('text/html')) return new Response(null, { status: 302, headers: { location: '/dashboard' } })
   const server = serversOf(env).get(prefix)
   if (server === undefined) return renderFault('plain', new Fault('not_found', `Nothing is served at ${prefix}.`), request, requestId)
   const limited = limitBody(request, Number(env.BODY_BYTES_MAX ?? 0))

@@ -1,8 +1,8 @@
 /** `npm run dev`: the same bundle under miniflare, rebuilt and reloaded when a source changes; simulated hosts beside it. Not how a user runs it: see docs/operate.md. */
 import { spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { context } from 'esbuild'
+import { type Plugin, context } from 'esbuild'
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from 'miniflare'
 import { Api, joinToken } from '../lib/api.ts'
 import { compatibilityDate } from '../lib/bundle.ts'
@@ -10,6 +10,16 @@ import { cloudsYaml } from '../lib/clouds.ts'
 import { OBJECT_CLASSES } from '../lib/config.ts'
 import { ROOT, homeOf, makeHome, secretsOf, writePrivate } from '../lib/home.ts'
 import { parseStart } from '../lib/options.ts'
+import { buildUi, uiSources } from '../lib/ui.ts'
+
+/** The dashboard's files are made before each bundle, and watched. */
+const UI_FIRST: Plugin = {
+  name: 'ui',
+  setup: (build) => {
+    build.onStart(() => buildUi())
+    build.onLoad({ filter: /workers\/dashboard\/routes\.ts$/ }, ({ path }) => ({ contents: readFileSync(path, 'utf8'), loader: 'ts', watchFiles: uiSources() }))
+  },
+}
 
 export async function run(args: string[]): Promise<number> {
   const options = parseStart(args.includes('--hosts') ? args : [...args, '--hosts', 'sim:3'])
@@ -38,7 +48,7 @@ export async function run(args: string[]): Promise<number> {
   mkdirSync(home.run, { recursive: true })
   const watcher = await context({
     entryPoints: [join(ROOT, 'workers/index.ts')], bundle: true, format: 'esm', target: 'es2024', external: ['node:*', 'cloudflare:*'], outfile: out, logLevel: 'warning',
-    plugins: [{ name: 'reload', setup: (build) => build.onEnd(async (result) => void (result.errors.length === 0 && (await reload()))) }],
+    plugins: [UI_FIRST, { name: 'reload', setup: (build) => build.onEnd(async (result) => void (result.errors.length === 0 && (await reload()))) }],
   })
   await watcher.watch()
   writePrivate(home.clouds, cloudsYaml({ url, password: secrets.admin_password, region: 'RegionOne' }))

@@ -23,9 +23,9 @@ const KEPT = 3
 
 function sourcesHash(): string {
   const hash = createHash('sha256')
-  for (const pattern of ['workers/**/*', 'durable-objects/**/*.ts', 'schema/**/*.ts', 'agent/**/*.ts', 'wrangler.toml', 'package-lock.json', 'bin/lib/bundle.ts']) {
+  for (const pattern of ['workers/**/*', 'durable-objects/**/*.ts', 'schema/**/*.ts', 'agent/**/*.ts', 'wrangler.toml', 'package-lock.json', 'bin/lib/bundle.ts', 'bin/lib/ui.ts']) {
     for (const path of globSync(pattern, { cwd: ROOT, withFileTypes: false }).sort()) {
-      if (path.endsWith('.test.ts') || !/\.\w+$/.test(path)) continue
+      if (path.endsWith('.test.ts') || path.startsWith('workers/dashboard/built.js') || !/\.\w+$/.test(path)) continue
       hash.update(path)
       hash.update(readFileSync(join(ROOT, path)))
     }
