@@ -12,6 +12,7 @@ import { FederatedLogin } from '../../workers/identity/federation/login/store.ts
 import { identityOptions } from '../../workers/identity/kernel/options.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
 import { SigningKeys } from '../../workers/identity/keys/keys.ts'
+import { Attempts } from '../../workers/identity/passwords/attempts.ts'
 import { type RevocationPage, Revoker } from '../../workers/identity/revocations/revoker.ts'
 import { Login } from '../../workers/identity/tokens/login.ts'
 import { SERVICES } from '../../workers/services.ts'
@@ -29,7 +30,7 @@ export class IdentityObject extends SkyObject {
     super(state, env, migrations, {})
     const { deps } = this
     const options = identityOptions(env)
-    this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)) }
+    this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)), attempts: new Attempts(deps.clock, options) }
     seed(deps, SERVICES.flatMap(({ type, name, endpoint }) => (endpoint === null ? [] : [{ type, name: CATALOG_NAMES[type] ?? name, endpoint }])))
   }
 

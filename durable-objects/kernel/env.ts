@@ -26,6 +26,8 @@ export interface Env {
   PUBLIC_URL?: string
   /** The edge plan's body limit in bytes; larger bodies get 413. */
   BODY_BYTES_MAX?: string
+  /** Header in which a reverse proxy in front says where a request came from; empty where there is none. */
+  CLIENT_ADDRESS_HEADER?: string
   /** JSON: policy rule -> check string, over the defaults. */
   POLICY_OVERRIDES?: string
   /** Secret that makes the first admin; see docs/operate.md. */

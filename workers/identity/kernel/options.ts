@@ -19,6 +19,9 @@ export interface IdentityOptions {
   max_project_tree_depth: number
   max_redelegation_count: number
   user_app_cred_limit: number
+  /** Failed logins that one address has free, and how many come back a minute. 0: no limit. */
+  login_failures_max: number
+  login_failures_per_minute: number
   /** How long who has proved a part of its rules may take to prove the rest. */
   receipt_life_ms: number
   /** Passcodes of this many steps (30 s each) before the present one hold too. */
@@ -50,6 +53,8 @@ export const DEFAULT_OPTIONS: IdentityOptions = {
   max_project_tree_depth: 5,
   max_redelegation_count: 3,
   user_app_cred_limit: 0,
+  login_failures_max: 60,
+  login_failures_per_minute: 30,
   receipt_life_ms: 300_000,
   totp_included_previous_windows: 1,
   federation: { trusted_dashboards: [], loopback_issuers: false, default_authorization_ttl: 0 },

@@ -5,6 +5,7 @@ import { Fault } from '../../../schema/values/fault.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { SigningKeys } from '../keys/keys.ts'
 import type { Revoker } from '../revocations/revoker.ts'
+import type { Attempts } from '../passwords/attempts.ts'
 import type { IdentityOptions } from './options.ts'
 
 export interface Realm {
@@ -14,6 +15,7 @@ export interface Realm {
   keys: SigningKeys
   catalog: Catalog
   revoker: Revoker
+  attempts: Attempts
 }
 
 /** A store's writes: change log entries know who acted. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { decoyHash, hashPassword, parseHash, sameParams, verifyPassword } from './hash.ts'
+import { decoyHash, hashPassword, isKnownHash, parseHash, sameParams, verifyPassword } from './hash.ts'
 
 const cheap = { ln: 2, r: 8, p: 1 }
 
@@ -25,5 +25,32 @@ test('a decoy, a foreign kind and absurd parameters match nothing and cost nothi
   for (const bad of ['', '$2b$12$abc', 'plain', '$scrypt$ln=40,r=8,p=1$AAAA$AAAA', '$scrypt$ln=2,r=8,p=1$$']) {
     assert.equal(parseHash(bad), null)
     assert.equal(await verifyPassword('pw', bad), false)
+  }
+})
+
+/** Made by passlib 1.7.4, as Keystone 22 calls it. */
+const FOREIGN = [
+  '$scrypt$ln=10,r=8,p=1$qZVSyrkXYkxpTWnNGaN07g$bxTOzQcNyqL3kLseyvTyY/9ujIpcGAzEltrje0vgyUg',
+  '$pbkdf2-sha512$1000$wDjHuDfGOEcoRQjBWGvt3Q$CRgwS/Ek/MNurH600mPz68ooxCJb8ZhKftB57t7gX5GFor4saOFodn1ss.k9erfwp5bI/u6AvbpG7clq/9.qBg',
+  '$2b$04$zJA3iOH.ipPIJH6GqDjF8.EmhcqIkWWnoS3whQc/aEvmKvvi1I29q', '$2a$04$cyw5jr2tRhXE7wjjn98YHeTqwCJkK2hHyetxeagcEia3d2TR9BRZO', '$2y$04$/d8Bh7.wZBJNPvHYIKbfzeKEOhdFm5rqH6S8AaVWri.tmZ26gZ4AS',
+]
+
+test('hashes of a Keystone verify: scrypt, PBKDF2, bcrypt in its three spellings', async () => {
+  for (const hash of FOREIGN) {
+    assert.ok(isKnownHash(hash), hash)
+    assert.ok(await verifyPassword('pw-\u00fcn\u00ef', hash), hash)
+    for (const wrong of ['', 'pw', 'PW-\u00fcn\u00ef', 'pw-\u00fcn\u00ef ']) assert.equal(await verifyPassword(wrong, hash), false, hash)
+    assert.ok(!sameParams(hash, { ln: 14, r: 8, p: 2 }), 'is written anew at the next login')
+  }
+  const long = '$2b$04$rxQSCU6nxqY8t5iF.CwXJuWbWlvO2h1C8ydlYr4JxZpWvvdC88tsy'
+  assert.ok(await verifyPassword('x'.repeat(72), long), 'bcrypt reads 72 bytes')
+  assert.equal(await verifyPassword('x'.repeat(71), long), false)
+})
+
+test('a hash that would cost without bound, or is cut, is none', async () => {
+  const [, pbkdf2 = '', bcrypt = ''] = FOREIGN
+  for (const bad of [bcrypt.replace('$04$', '$31$'), bcrypt.replace('$04$', '$03$'), bcrypt.slice(0, -1), `${bcrypt}a`, pbkdf2.replace('$1000$', '$9999999$'), pbkdf2.replace('$1000$', '$0$'), pbkdf2.slice(0, -4), '$6$salt$hash', '$2b$04$']) {
+    assert.equal(isKnownHash(bad), false, bad)
+    assert.equal(await verifyPassword('pw-\u00fcn\u00ef', bad), false)
   }
 })

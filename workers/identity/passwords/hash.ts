@@ -1,8 +1,9 @@
 /**
  * Password hashes: scrypt with its parameters beside each hash ($scrypt$ln=14,r=8,p=2$salt$key, passlib's notation), so that they can be raised at any
- * time and old hashes still verify. Costs tens of milliseconds of one thread: runs in the hasher process or an edge Worker, never in an object.
+ * time and old hashes still verify; hashes that a Keystone wrote are read by foreign.ts. Costs tens of milliseconds of one thread: runs in the hasher process or an edge Worker, never in an object.
  */
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import { isForeign, verifyForeign } from './foreign.ts'
 
 export interface ScryptParams {
   ln: number
@@ -22,7 +23,7 @@ interface Parsed extends ScryptParams {
 }
 
 export function parseHash(text: string): Parsed | null {
-  const match = /^\$scrypt\$ln=(\d+),r=(\d+),p=(\d+)\$([A-Za-z0-9_-]+)\$([A-Za-z0-9_-]+)$/.exec(text)
+  const match = /^\$scrypt\$ln=(\d+),r=(\d+),p=(\d+)\$([A-Za-z0-9_+/-]+)\$([A-Za-z0-9_+/-]+)$/.exec(text)
   if (match === null) return null
   const [, ln, r, p, salt, key] = match
   const params = { ln: Number(ln), r: Number(r), p: Number(p) }
@@ -51,11 +52,15 @@ export async function hashPassword(password: string, params: ScryptParams): Prom
 
 /** False also for a hash of no known kind. */
 export async function verifyPassword(password: string, hash: string): Promise<boolean> {
+  if (password.length > PASSWORD_CHARS_MAX) return false
   const parsed = parseHash(hash)
-  if (parsed === null || password.length > PASSWORD_CHARS_MAX) return false
+  if (parsed === null) return await verifyForeign(password, hash)
   const key = await derive(password, parsed.salt, parsed)
   return key.length === parsed.key.length && timingSafeEqual(key, parsed.key)
 }
+
+/** Whether a hash made elsewhere can be taken over. */
+export const isKnownHash = (hash: string): boolean => parseHash(hash) !== null || isForeign(hash)
 
 /** A hash that nothing matches, at the cost of a real one: what an unknown user is checked against. */
 export const decoyHash = (params: ScryptParams): string => write(params, Buffer.alloc(SALT_BYTES), Buffer.alloc(KEY_BYTES))

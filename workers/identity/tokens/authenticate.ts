@@ -6,6 +6,7 @@ import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import { callerOfToken } from '../../http/auth.ts'
+import { clientAddress } from '../../http/client-address.ts'
 import type { Context } from '../../http/context.ts'
 import { identityOptions } from '../kernel/options.ts'
 import { sameParams } from '../passwords/hash.ts'
@@ -23,6 +24,7 @@ export interface Proof {
 
 type Method = (ctx: Context, login: Remote<Login>, identity: AuthRequest['identity']) => Promise<Proof>
 
+const addressOf = (ctx: Context): string | null => clientAddress(ctx.env, ctx.request)
 const denied = () => new Fault('unauthorized', 'The request you have made requires authentication.')
 const missing = (method: string) => new Fault('bad_request', `Expecting to find ${method} in identity. The server could not comply with the request since it is either malformed or otherwise incorrect.`)
 
@@ -33,24 +35,24 @@ const METHODS: Record<string, Method> = {
     const hasher = hasherOf(ctx.env)
     const params = identityOptions(ctx.env).scrypt
     const password = user.password ?? ''
-    let challenge = await login.passwordChallenge(user as NameRef)
+    let challenge = await login.passwordChallenge(user as NameRef, addressOf(ctx))
     if (challenge.bootstrap && ctx.env.BOOTSTRAP_ADMIN_PASSWORD) {
       await login.bootstrap(await hasher.hash(ctx.env.BOOTSTRAP_ADMIN_PASSWORD, params), ctx.requestId)
       challenge = await login.passwordChallenge(user as NameRef)
     }
     const right = await hasher.verify(password, challenge.hash)
-    if (challenge.user_id === null || challenge.barred) throw denied()
-    if (!right) {
-      await login.passwordFailed(challenge.user_id)
+    // Nobody, locked and wrong are told apart neither by the answer nor by the way to it.
+    if (!right || challenge.user_id === null || challenge.barred) {
+      await login.passwordFailed(challenge.barred ? null : challenge.user_id)
       throw denied()
     }
     if (challenge.expired) throw new Fault('unauthorized', `The password is expired and needs to be changed for user: ${challenge.user_id}.`)
     return { user_id: challenge.user_id, password: { hash: challenge.hash, upgraded: sameParams(challenge.hash, params) ? null : await hasher.hash(password, params) } }
   },
-  totp: async (_ctx, login, identity) => {
+  totp: async (ctx, login, identity) => {
     if (identity.totp === undefined) throw missing('totp')
     const { user } = identity.totp
-    const user_id = await login.totpUser(user as NameRef, user.passcode ?? '')
+    const user_id = await login.totpUser(user as NameRef, user.passcode ?? '', addressOf(ctx))
     if (user_id === null) throw denied()
     return { user_id }
   },
@@ -63,7 +65,7 @@ const METHODS: Record<string, Method> = {
     if (identity.application_credential === undefined) throw missing('application_credential')
     const { id, name, user, secret } = identity.application_credential
     if (id === undefined && (name === undefined || user === undefined)) throw missing('id, or name and user,')
-    const challenge = await login.appCredChallenge({ id, name, user: user as NameRef | undefined })
+    const challenge = await login.appCredChallenge({ id, name, user: user as NameRef | undefined }, addressOf(ctx))
     const right = await hasherOf(ctx.env).verify(secret, challenge.hash)
     if (!right || challenge.user_id === null) throw denied()
     return { user_id: challenge.user_id, app_cred_id: challenge.app_cred_id }
@@ -106,6 +108,6 @@ export async function authenticateAndIssue(ctx: Context, login: Remote<Login>, a
   if (all.app_cred_id !== undefined && auth.scope !== undefined) throw new Fault('unauthorized', 'Application credentials cannot request a scope.')
   return await login.issue({
     user_id: all.user_id, methods: [...new Set(auth.identity.methods)], scope, parent: all.parent ?? null, app_cred_id: all.app_cred_id ?? null, password: all.password ?? null, request_id: ctx.requestId,
-    receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
+    address: addressOf(ctx), receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
   })
 }

@@ -20,6 +20,9 @@ import { setPassword } from '../users/store.ts'
 import { Issuer } from './issue.ts'
 import type { IssueRequest, Issued, NameRef } from './scope.ts'
 
+/** Methods that take from the bucket of the client's address. */
+const COUNTED = ['password', 'totp', 'application_credential']
+
 export interface Challenge {
   /** null: nobody. The hash below then matches nothing, at the same cost. */
   user_id: string | null
@@ -39,7 +42,9 @@ export class Login extends RpcTarget {
     this.#realm = realm
   }
 
-  passwordChallenge(ref: NameRef): Challenge {
+  /** `address`: where the attempt comes from; what it takes there comes back with `issue` or `changePassword`. */
+  passwordChallenge(ref: NameRef, address: string | null = null): Challenge {
+    this.#realm.attempts.take(address)
     const { db, deps, options } = this.#realm
     const user = this.#findUser(ref)
     const now = deps.clock.now_ms()
@@ -63,7 +68,9 @@ export class Login extends RpcTarget {
     })
   }
 
-  passwordFailed(user_id: string): void {
+  /** Also for nobody (null): an unknown name must cost the caller as much as a wrong password. */
+  passwordFailed(user_id: string | null): void {
+    if (user_id === null) return
     const { db, deps, options } = this.#realm
     const user = db.select().from(users).where(eq(users.id, user_id)).get()
     if (user === undefined || options.lockout_failure_attempts <= 0) return
@@ -81,7 +88,7 @@ export class Login extends RpcTarget {
   }
 
   /** The user's own change, after the old password was checked against `before`. Every token of the user ends. */
-  async changePassword(user_id: string, before: string, hash: string, request_id: string): Promise<void> {
+  async changePassword(user_id: string, before: string, hash: string, request_id: string, address: string | null = null): Promise<void> {
     const { db, revoker } = this.#realm
     const seq = commit(this.#realm, { request_id, user_id }, (tx) => {
       const user = new Issuer(this.#realm).liveUser(user_id)
@@ -93,11 +100,13 @@ export class Login extends RpcTarget {
       const impact = ofUser(db, user_id)
       return revoker.record(impact.refs, impact.projectIds)
     })
+    this.#realm.attempts.giveBack(address)
     await revoker.pushed(seq)
   }
 
   /** The user whose passcode this is, now; null for anybody else. A passcode is good once, and wrong ones count towards the lock as wrong passwords do. */
-  totpUser(ref: NameRef, given: string): string | null {
+  totpUser(ref: NameRef, given: string, address: string | null = null): string | null {
+    this.#realm.attempts.take(address)
     const { db, deps, options } = this.#realm
     const user = this.#findUser(ref)
     const now = deps.clock.now_ms()
@@ -115,7 +124,8 @@ export class Login extends RpcTarget {
     return null
   }
 
-  appCredChallenge(ref: { id?: string; name?: string; user?: NameRef }): { user_id: string | null; app_cred_id: string; hash: string } {
+  appCredChallenge(ref: { id?: string; name?: string; user?: NameRef }, address: string | null = null): { user_id: string | null; app_cred_id: string; hash: string } {
+    this.#realm.attempts.take(address)
     const { db, options } = this.#realm
     const nobody = { user_id: null, app_cred_id: '', hash: decoyHash(options.scrypt) }
     const owner = ref.id === undefined ? this.#findUser(ref.user ?? {}) : undefined
@@ -138,6 +148,8 @@ export class Login extends RpcTarget {
     const user = issuer.liveUser(request.user_id)
     const current = currentPassword(db, user.id)
     if (request.password !== null && current?.hash !== request.password.hash) throw new Fault('unauthorized', 'The request you have made requires authentication.')
+    const attempts = request.methods.filter((method) => COUNTED.includes(method)).length
+    if (attempts > 0) this.#realm.attempts.giveBack(request.address ?? null, attempts)
     const proved = request.receipt === undefined ? request.methods : [...new Set([...request.methods, ...methodsOfReceipt(this.#realm, user, request.receipt)])]
     if (!rulesMet(user.options, [...proved, ...(parent?.methods ?? [])])) throw makeReceipt(this.#realm, user, issuer.domainName(user.domain_id), proved)
     const issued = await issuer.issue({ ...request, methods: proved })

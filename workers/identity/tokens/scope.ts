@@ -48,6 +48,8 @@ export interface IssueRequest {
   password: { hash: string; upgraded: string | null } | null
   /** Openstack-Auth-Receipt: what an earlier request has proved. */
   receipt?: string
+  /** Where the request came from: what its attempts took is given back. */
+  address?: string | null
   request_id: string
   /** The identity provider that just vouched for the user. */
   federation?: Caller['federation']

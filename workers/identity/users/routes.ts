@@ -1,6 +1,7 @@
 /** /v3/users. Hashes are made here, in the Worker or the hasher process, and only hashes go to the object. */
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
+import { clientAddress } from '../../http/client-address.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import { groupView } from '../groups/views.ts'
 import { split } from '../kernel/crud.ts'
@@ -42,17 +43,20 @@ async function list(ctx: Context): Promise<unknown> {
 async function changeOwn(ctx: Context): Promise<unknown> {
   const { password, original_password } = ctx.body.user as { password: string; original_password: string }
   const login = loginOf(ctx)
+  const address = clientAddress(ctx.env, ctx.request)
   const hasher = hasherOf(ctx.env)
   const options = identityOptions(ctx.env)
-  const challenge = await login.passwordChallenge({ id: param(ctx, 'user_id') })
+  const challenge = await login.passwordChallenge({ id: param(ctx, 'user_id') }, address)
   const right = await hasher.verify(original_password, challenge.hash)
-  if (!right && challenge.user_id !== null && !challenge.barred) await login.passwordFailed(challenge.user_id)
-  if (!right || challenge.user_id === null || challenge.barred) throw new Fault('unauthorized', 'The request you have made requires authentication.')
+  if (!right || challenge.user_id === null || challenge.barred) {
+    await login.passwordFailed(challenge.barred ? null : challenge.user_id)
+    throw new Fault('unauthorized', 'The request you have made requires authentication.')
+  }
   checkStrength(password, options)
   for (const old of await login.passwordHistory(challenge.user_id)) {
     if (await hasher.verify(password, old)) throw new Fault('bad_request', `The new password cannot be identical to a previous password. The total number which includes the new password must be unique is ${options.unique_last_password_count}.`)
   }
-  await login.changePassword(challenge.user_id, challenge.hash, await hasher.hash(password, options.scrypt), ctx.requestId)
+  await login.changePassword(challenge.user_id, challenge.hash, await hasher.hash(password, options.scrypt), ctx.requestId, address)
   return reply({ status: 204 })
 }
 
