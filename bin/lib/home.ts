@@ -38,13 +38,16 @@ export function writePrivate(path: string, text: string): void {
 
 export interface Secrets {
   admin_password: string
+  /** Seals what Identity keeps: see workers/identity/secrets/vault.ts. Newest first, comma separated. */
+  identity_keys: string
 }
 
 /** Generated once per home; never a fixed password. */
 export function secretsOf(home: Home): Secrets {
   const path = join(home.dir, 'secrets.json')
-  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as Secrets
-  const secrets: Secrets = { admin_password: randomBytes(18).toString('base64url') }
+  const known = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Partial<Secrets>) : {}
+  if (known.admin_password !== undefined && known.identity_keys !== undefined) return known as Secrets
+  const secrets: Secrets = { admin_password: randomBytes(18).toString('base64url'), identity_keys: randomBytes(32).toString('base64url'), ...known }
   writePrivate(path, `${JSON.stringify(secrets, null, 2)}\n`)
   return secrets
 }

@@ -14,6 +14,8 @@ import type { Realm } from '../../workers/identity/kernel/realm.ts'
 import { SigningKeys } from '../../workers/identity/keys/keys.ts'
 import { Attempts } from '../../workers/identity/passwords/attempts.ts'
 import { type RevocationPage, Revoker } from '../../workers/identity/revocations/revoker.ts'
+import { reseal } from '../../workers/identity/secrets/reseal.ts'
+import { Vault } from '../../workers/identity/secrets/vault.ts'
 import { Login } from '../../workers/identity/tokens/login.ts'
 import { SERVICES } from '../../workers/services.ts'
 import type { Env } from '../kernel/env.ts'
@@ -30,7 +32,9 @@ export class IdentityObject extends SkyObject {
     super(state, env, migrations, {})
     const { deps } = this
     const options = identityOptions(env)
-    this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)), attempts: new Attempts(deps.clock, options) }
+    const vault = new Vault(env.IDENTITY_KEYS ?? '', deps.random)
+    reseal(deps, vault)
+    this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options, vault), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)), attempts: new Attempts(deps.clock, options), vault }
     seed(deps, SERVICES.flatMap(({ type, name, endpoint }) => (endpoint === null ? [] : [{ type, name: CATALOG_NAMES[type] ?? name, endpoint }])))
   }
 

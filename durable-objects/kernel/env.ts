@@ -32,6 +32,8 @@ export interface Env {
   POLICY_OVERRIDES?: string
   /** Secret that makes the first admin; see docs/operate.md. */
   BOOTSTRAP_ADMIN_PASSWORD?: string
+  /** Secret: keys that seal Identity's secrets at rest, newest first; see workers/identity/secrets/vault.ts. */
+  IDENTITY_KEYS?: string
   /** JSON overrides of limits: security compliance, scheduler... */
   OPTIONS?: string
   /** Only in the simulator: its clock, randomness and log. */

@@ -166,4 +166,12 @@ CREATE TABLE websso_secrets (
 );
 `,
   },
+  {
+    name: 'identity/sealed-0001',
+    sql: `
+ALTER TABLE credentials ADD COLUMN sealed TEXT;
+CREATE INDEX credentials_sealed ON credentials (sealed);
+ALTER TABLE signing_keys ADD COLUMN sealed TEXT;
+`,
+  },
 ]

@@ -15,6 +15,8 @@ export const signingKeys = sqliteTable('signing_keys', {
   /** When it began to sign; null is the next one, published ahead. */
   active_ms: integer('active_ms'),
   retired_ms: integer('retired_ms'),
+  /** Key that seals the seed; null is plain. */
+  sealed: text('sealed'),
 })
 
 /** What the first boot made, by name: never made again, even after an operator deleted it. */
@@ -73,8 +75,8 @@ export const endpoints = sqliteTable('endpoints', {
 
 export const credentials = sqliteTable('credentials', {
   id: text('id').primaryKey(), user_id: text('user_id').notNull(), project_id: text('project_id'), type: text('type').notNull(), blob: text('blob').notNull(),
-  app_cred_id: text('app_cred_id'), trust_id: text('trust_id'), extra: json<Extra>('extra').notNull(),
-}, (t) => [index('credentials_user').on(t.user_id)])
+  app_cred_id: text('app_cred_id'), trust_id: text('trust_id'), extra: json<Extra>('extra').notNull(), sealed: text('sealed'),
+}, (t) => [index('credentials_user').on(t.user_id), index('credentials_sealed').on(t.sealed)])
 
 export const applicationCredentials = sqliteTable('application_credentials', {
   id: text('id').primaryKey(), user_id: text('user_id').notNull(), project_id: text('project_id').notNull(), name: text('name').notNull(), description: text('description'), secret_hash: text('secret_hash').notNull(),

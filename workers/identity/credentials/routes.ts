@@ -9,7 +9,7 @@ import { authorized, listView, param, realmOf, rootUrl } from '../kernel/http.ts
 import { selfLink } from '../kernel/links.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
 import { id, wrapped } from '../kernel/words.ts'
-import type { CredentialRow, Ec2Credential } from './store.ts'
+import type { Credential, Ec2Credential } from './store.ts'
 
 const COLUMNS = ['user_id', 'project_id', 'type', 'blob']
 const kind = v.pipe(v.string('must be a string'), v.minLength(1), v.maxLength(255))
@@ -18,14 +18,14 @@ const createBody = wrapped('credential', { blob, type: kind, user_id: v.optional
 const updateBody = wrapped('credential', { blob: v.optional(blob), type: v.optional(kind), user_id: v.optional(id), project_id: v.nullish(id) })
 const ec2Body = v.looseObject({ tenant_id: id })
 
-const credentialView = ({ extra, id: own, user_id, project_id, type, blob: content }: CredentialRow, root: string) => ({ ...extra, id: own, user_id, project_id, type, blob: content, links: selfLink(root, `/credentials/${own}`) })
+const credentialView = ({ extra, id: own, user_id, project_id, type, blob: content }: Credential, root: string) => ({ ...extra, id: own, user_id, project_id, type, blob: content, links: selfLink(root, `/credentials/${own}`) })
 const ec2View = (row: Ec2Credential, root: string) => ({ ...row, links: selfLink(root, `/users/${row.user_id}/credentials/OS-EC2/${row.access}`) })
 const target = (row: { user_id: string }) => ({ 'target.credential.user_id': row.user_id })
-const own = async (ctx: Context, rule: string): Promise<CredentialRow> => await authorized(ctx, rule, realmOf(ctx).credentials.get(param(ctx, 'credential_id')), target)
+const own = async (ctx: Context, rule: string): Promise<Credential> => await authorized(ctx, rule, realmOf(ctx).credentials.get(param(ctx, 'credential_id')), target)
 
 async function update(ctx: Context): Promise<unknown> {
   const row = await own(ctx, 'identity:update_credential')
-  const change = split(ctx.body.credential, COLUMNS) as Partial<CredentialRow>
+  const change = split(ctx.body.credential, COLUMNS) as Partial<Credential>
   const moved = (change.user_id !== undefined && change.user_id !== row.user_id) || (change.project_id !== undefined && change.project_id !== row.project_id)
   if (moved && !ctx.allows('identity:update_credential', {})) throw new Fault('forbidden', 'The user and the project of a credential cannot be changed.')
   return { credential: credentialView(await realmOf(ctx).credentials.update(row.id, change), rootUrl(ctx)) }

@@ -1,13 +1,17 @@
 /** Credentials: blobs by type, and EC2 keys as one of the types (id = SHA-256 of the access key). Runs in the Identity object. */
 import { createHash } from 'node:crypto'
-import { and, eq, inArray } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import { applicationCredentials, credentials, projects, totpUsed, users } from '../../../schema/identity/tables.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import { type Realm, duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
 import { Store, exists, inTx, merged } from '../kernel/store.ts'
+import { credentialRow } from '../secrets/reseal.ts'
 
 export type CredentialRow = typeof credentials.$inferSelect
+
+/** A credential as the API shows it: its blob is open. */
+export type Credential = Omit<CredentialRow, 'sealed'>
 
 export interface Ec2Credential {
   access: string
@@ -42,50 +46,41 @@ function blobOf(text: string): Blob {
 }
 
 export class Credentials extends Store {
-  get(id: string): CredentialRow {
-    const row = this.realm.db.select().from(credentials).where(eq(credentials.id, id)).get()
-    if (row === undefined) throw notFound('credential', id)
-    return row
+  get(id: string): Credential {
+    return this.#opened(this.#row(id))
   }
 
-  list(query: ListQuery): CredentialRow[] {
-    return listRows(this.realm.db, credentials, query)
+  list(query: ListQuery): Credential[] {
+    return listRows(this.realm.db, credentials, query).map((row) => this.#opened(row))
   }
 
-  create(spec: { user_id: string; project_id?: string | null; type: string; blob: string; extra: Record<string, unknown> }): CredentialRow {
-    const row: CredentialRow = { id: this.realm.deps.ids.hex(), project_id: null, app_cred_id: this.caller.app_cred_id ?? null, trust_id: this.caller.trust_id ?? null, ...spec }
+  create(spec: { user_id: string; project_id?: string | null; type: string; blob: string; extra: Record<string, unknown> }): Credential {
+    const made: Credential = { id: this.realm.deps.ids.hex(), project_id: null, app_cred_id: this.caller.app_cred_id ?? null, trust_id: this.caller.trust_id ?? null, ...spec }
     if (spec.type === 'ec2') {
       const blob = blobOf(spec.blob)
       if (typeof blob.access !== 'string') throw invalid('Invalid blob in credential: an ec2 credential needs access and secret.')
-      if (row.project_id === null) throw invalid('project_id is required for credential type ec2.')
-      row.id = ec2Id(blob.access)
+      if (made.project_id === null) throw invalid('project_id is required for credential type ec2.')
+      made.id = ec2Id(blob.access)
       this.#mayDelegate()
-      row.blob = JSON.stringify({ ...blob, ...(row.trust_id === null ? {} : { trust_id: row.trust_id }), ...(row.app_cred_id === null ? {} : { app_cred_id: row.app_cred_id }) })
+      made.blob = JSON.stringify({ ...blob, ...(made.trust_id === null ? {} : { trust_id: made.trust_id }), ...(made.app_cred_id === null ? {} : { app_cred_id: made.app_cred_id }) })
     }
     return inTx(this, (tx) => {
-      if (this.realm.db.select({ id: credentials.id }).from(credentials).where(eq(credentials.id, row.id)).get() !== undefined) throw duplicate('credential', `ID ${row.id}`)
-      tx.db.insert(credentials).values(row).run()
-      tx.change('credential', row.id, 'create', null, shown(row))
-      return row
+      if (this.realm.db.select({ id: credentials.id }).from(credentials).where(eq(credentials.id, made.id)).get() !== undefined) throw duplicate('credential', `ID ${made.id}`)
+      tx.db.insert(credentials).values(this.#sealed(made)).run()
+      tx.change('credential', made.id, 'create', null, shown(made))
+      return made
     })
   }
 
-  async update(id: string, change: Partial<CredentialRow>): Promise<CredentialRow> {
+  async update(id: string, change: Partial<Credential>): Promise<Credential> {
     const [row, seq] = inTx(this, (tx) => {
       const before = this.get(id)
       if (change.user_id !== undefined && change.user_id !== before.user_id) throw forbidden('A credential cannot change its user.')
-      const row = merged(before, change)
-      if (row.type === 'ec2') {
-        const [old, fresh] = [before.type === 'ec2' ? blobOf(before.blob) : null, blobOf(row.blob)]
-        if (row.project_id === null) throw invalid('project_id is required for credential type ec2.')
-        if (old !== null) {
-          for (const key of FIXED_KEYS) if (fresh[key] !== undefined && fresh[key] !== old[key]) throw invalid(`${key} of a credential cannot be updated.`)
-          row.blob = JSON.stringify({ ...fresh, ...Object.fromEntries(FIXED_KEYS.flatMap((key) => (old[key] === undefined ? [] : [[key, old[key]]]))) })
-        }
-      }
-      tx.db.update(credentials).set(row).where(eq(credentials.id, id)).run()
-      tx.change('credential', id, 'update', shown(before), shown(row))
-      return [row, before.blob === row.blob && before.project_id === row.project_id && before.type === row.type ? 0 : this.#ended(before)] as const
+      const after = merged(before, change)
+      if (after.type === 'ec2') after.blob = keptDelegation(before, after)
+      tx.db.update(credentials).set(this.#sealed(after)).where(eq(credentials.id, id)).run()
+      tx.change('credential', id, 'update', shown(before), shown(after))
+      return [after, before.blob === after.blob && before.project_id === after.project_id && before.type === after.type ? 0 : this.#ended(before)] as const
     })
     await this.realm.revoker.pushed(seq)
     return row
@@ -93,7 +88,7 @@ export class Credentials extends Store {
 
   async delete(id: string): Promise<void> {
     const seq = inTx(this, (tx) => {
-      const row = this.get(id)
+      const row = this.#row(id)
       tx.db.delete(credentials).where(eq(credentials.id, id)).run()
       tx.db.delete(totpUsed).where(eq(totpUsed.credential_id, id)).run()
       tx.change('credential', id, 'delete', shown(row), null)
@@ -114,11 +109,11 @@ export class Credentials extends Store {
   ec2Get(userId: string, access: string): Ec2Credential {
     const row = this.realm.db.select().from(credentials).where(and(eq(credentials.id, ec2Id(access)), eq(credentials.user_id, userId))).get()
     if (row === undefined) throw new Fault('not_found', `Could not find credential: ${access}.`)
-    return ec2Of(row)
+    return this.#ec2(row)
   }
 
   ec2List(userId: string): Ec2Credential[] {
-    return this.realm.db.select().from(credentials).where(and(eq(credentials.user_id, userId), inArray(credentials.type, ['ec2']))).all().map(ec2Of)
+    return this.realm.db.select().from(credentials).where(and(eq(credentials.user_id, userId), eq(credentials.type, 'ec2'))).all().map((row) => this.#ec2(row))
   }
 
   async ec2Delete(userId: string, access: string): Promise<void> {
@@ -126,8 +121,29 @@ export class Credentials extends Store {
     await this.delete(ec2Id(access))
   }
 
+  #row(id: string): CredentialRow {
+    const row = this.realm.db.select().from(credentials).where(eq(credentials.id, id)).get()
+    if (row === undefined) throw notFound('credential', id)
+    return row
+  }
+
+  #opened(row: CredentialRow): Credential {
+    const { sealed: _, ...rest } = row
+    return { ...rest, blob: plainBlob(this.realm, row) }
+  }
+
+  #sealed(credential: Credential): CredentialRow {
+    const { text, sealed } = this.realm.vault.seal(credential.blob, credentialRow(credential.id))
+    return { ...credential, blob: text, sealed }
+  }
+
+  #ec2(row: CredentialRow): Ec2Credential {
+    const blob = blobOf(plainBlob(this.realm, row))
+    return { access: String(blob.access), secret: String(blob.secret), user_id: row.user_id, tenant_id: row.project_id ?? '', trust_id: row.trust_id }
+  }
+
   /** Tokens that this key made, and signing keys derived from it, end with it. */
-  #ended(row: CredentialRow): number {
+  #ended(row: Pick<CredentialRow, 'id' | 'type' | 'project_id'>): number {
     if (row.type !== 'ec2') return 0
     return this.realm.revoker.record([{ scope: 'credential', subject: row.id }], row.project_id === null ? [] : [row.project_id])
   }
@@ -143,15 +159,19 @@ export class Credentials extends Store {
   }
 }
 
-const shown = ({ id, user_id, project_id, type }: CredentialRow) => ({ id, user_id, project_id, type })
+/** The blob of an updated ec2 credential: what it was delegated by stays as it was. */
+function keptDelegation(before: Credential, after: Credential): string {
+  const [old, fresh] = [before.type === 'ec2' ? blobOf(before.blob) : null, blobOf(after.blob)]
+  if (after.project_id === null) throw invalid('project_id is required for credential type ec2.')
+  if (old === null) return after.blob
+  for (const key of FIXED_KEYS) if (fresh[key] !== undefined && fresh[key] !== old[key]) throw invalid(`${key} of a credential cannot be updated.`)
+  return JSON.stringify({ ...fresh, ...Object.fromEntries(FIXED_KEYS.flatMap((key) => (old[key] === undefined ? [] : [[key, old[key]]]))) })
+}
+
+const shown = ({ id, user_id, project_id, type }: Pick<CredentialRow, 'id' | 'user_id' | 'project_id' | 'type'>) => ({ id, user_id, project_id, type })
 
 /** What a credential holds, as it was given. */
-export const plainBlob = (_realm: Realm, row: CredentialRow): string => row.blob
+export const plainBlob = (realm: Realm, row: CredentialRow): string => realm.vault.open({ text: row.blob, sealed: row.sealed }, credentialRow(row.id))
 
 /** The secret half of an EC2 credential. */
 export const secretOf = (realm: Realm, row: CredentialRow): string => String(blobOf(plainBlob(realm, row)).secret)
-
-function ec2Of(row: CredentialRow): Ec2Credential {
-  const blob = blobOf(row.blob)
-  return { access: String(blob.access), secret: String(blob.secret), user_id: row.user_id, tenant_id: row.project_id ?? '', trust_id: row.trust_id }
-}

@@ -6,6 +6,7 @@ import type { Catalog } from '../catalog/catalog.ts'
 import type { SigningKeys } from '../keys/keys.ts'
 import type { Revoker } from '../revocations/revoker.ts'
 import type { Attempts } from '../passwords/attempts.ts'
+import type { Vault } from '../secrets/vault.ts'
 import type { IdentityOptions } from './options.ts'
 
 export interface Realm {
@@ -16,6 +17,7 @@ export interface Realm {
   catalog: Catalog
   revoker: Revoker
   attempts: Attempts
+  vault: Vault
 }
 
 /** A store's writes: change log entries know who acted. */

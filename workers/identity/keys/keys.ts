@@ -6,6 +6,8 @@ import { asc, eq, isNotNull, isNull } from 'drizzle-orm'
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { signingKeys } from '../../../schema/identity/tables.ts'
 import type { PublicKey } from '../../../schema/values/token.ts'
+import { signingKeyRow } from '../secrets/reseal.ts'
+import type { Vault } from '../secrets/vault.ts'
 import type { IdentityOptions } from '../kernel/options.ts'
 
 /** PKCS #8 header of an Ed25519 private key (RFC 8410); the 32 byte seed follows. */
@@ -21,11 +23,13 @@ const importSeed = (seed: Uint8Array, extractable: boolean): Promise<CryptoKey> 
 export class SigningKeys {
   #deps: Deps
   #options: IdentityOptions
+  #vault: Vault
   #signer: (Signer & { until_ms: number }) | null = null
   #making: Promise<void> | null = null
 
-  constructor(deps: Deps, options: IdentityOptions) {
+  constructor(deps: Deps, options: IdentityOptions, vault: Vault) {
     this.#deps = deps
+    this.#vault = vault
     this.#options = options
   }
 
@@ -45,7 +49,7 @@ export class SigningKeys {
       active = this.#active()
     }
     if (active === undefined) throw new Error('no signing key')
-    const key = await importSeed(Uint8Array.from(Buffer.from(active.seed, 'base64url')), false)
+    const key = await importSeed(Uint8Array.from(Buffer.from(this.#vault.open({ text: active.seed, sealed: active.sealed }, signingKeyRow(active.kid)), 'base64url')), false)
     this.#signer = { kid: active.kid, key, until_ms: (active.active_ms ?? now) + this.#options.key_life_ms }
     return this.#signer
   }
@@ -84,9 +88,11 @@ export class SigningKeys {
     await this.#making
   }
 
-  async #generate(): Promise<{ kid: string; x: string; seed: string }> {
+  async #generate(): Promise<{ kid: string; x: string; seed: string; sealed: string | null }> {
     const seed = this.#deps.random.bytes(32)
     const jwk = (await crypto.subtle.exportKey('jwk', await importSeed(seed, true))) as { x?: string }
-    return { kid: this.#deps.ids.hex().slice(0, 16), x: jwk.x ?? '', seed: Buffer.from(seed).toString('base64url') }
+    const kid = this.#deps.ids.hex().slice(0, 16)
+    const { text, sealed } = this.#vault.seal(Buffer.from(seed).toString('base64url'), signingKeyRow(kid))
+    return { kid, x: jwk.x ?? '', seed: text, sealed }
   }
 }

@@ -1,0 +1,52 @@
+/** Secrets at rest: what the object's database shows with a key, without one, and after a rotation. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type IdentityCloud, identityCloud } from './support.ts'
+
+const V3 = '/identity/v3'
+const key = (byte: number) => Buffer.alloc(32, byte).toString('base64url')
+const CANARY = 'canary-of-a-credential'
+
+const dump = (cloud: IdentityCloud): string => {
+  const { storage } = cloud.cluster.instance('IDENTITY', 'identity').deps
+  const tables = storage.sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").toArray().map((row: { name: string }) => row.name)
+  return JSON.stringify(tables.map((name: string) => storage.sql.exec(`SELECT * FROM "${name}"`).toArray()))
+}
+
+test('with a key neither blobs nor signing seeds are in the database; a new key seals everything anew, and then the old one can go', async () => {
+  const cloud = identityCloud({ vars: { IDENTITY_KEYS: key(1) } })
+  const ann = await cloud.tenant('ann')
+  const list = async () => (await cloud.call('GET', `${V3}/credentials?user_id=${ann.user_id}`, { token: ann.token })).body.credentials.map((row: { blob: string }) => row.blob)
+  const made = await cloud.call('POST', `${V3}/credentials`, { token: ann.token, json: { credential: { type: 'note', blob: CANARY, user_id: ann.user_id } } })
+  assert.deepEqual([made.status, made.body.credential.blob, 'sealed' in made.body.credential], [201, CANARY, false])
+  assert.ok(!dump(cloud).includes(CANARY))
+  const seed = () => cloud.cluster.instance('IDENTITY', 'identity').deps.storage.sql.exec('SELECT seed, sealed FROM signing_keys ORDER BY kid').toArray() as { seed: string; sealed: string }[]
+  assert.ok(seed().every((row) => Buffer.from(row.seed, 'base64url').length > 32 && row.sealed !== null))
+  const before = seed()[0]?.sealed
+  const reboot = (keys: string) => {
+    cloud.env.IDENTITY_KEYS = keys
+    cloud.cluster.crash('IDENTITY', 'identity')
+  }
+  reboot(`${key(2)},${key(1)}`)
+  assert.deepEqual(await list(), [CANARY])
+  assert.notEqual(seed()[0]?.sealed, before)
+  reboot(key(2))
+  assert.deepEqual(await list(), [CANARY])
+  assert.equal((await cloud.login({ project: 'admin' })).status, 201)
+  reboot(key(3))
+  assert.throws(() => dump(cloud), /does not have/)
+  cloud.close()
+})
+
+test('a first key seals what was plain', async () => {
+  const cloud = identityCloud()
+  const ann = await cloud.tenant('ann')
+  const ec2 = (await cloud.call('POST', `${V3}/users/${ann.user_id}/credentials/OS-EC2`, { token: ann.token, json: { tenant_id: ann.project_id } })).body.credential
+  assert.ok(dump(cloud).includes(ec2.secret))
+  cloud.env.IDENTITY_KEYS = key(1)
+  cloud.cluster.crash('IDENTITY', 'identity')
+  assert.ok(!dump(cloud).includes(ec2.secret))
+  assert.equal((await cloud.call('GET', `${V3}/users/${ann.user_id}/credentials/OS-EC2/${ec2.access}`, { token: ann.token })).body.credential.secret, ec2.secret)
+  assert.equal((await cloud.call('GET', `${V3}/auth/projects`, { token: ann.token })).status, 200, 'signed by the key that is sealed now')
+  cloud.close()
+})
