@@ -1,5 +1,5 @@
 /** The supervisor: workerd with the bundle, workerd for hashing, the agents; kept up until told to stop. What it knows is in run/state.json. */
-import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { Api, joinToken } from '../lib/api.ts'
@@ -82,6 +82,17 @@ export async function supervise(home: Home, options: StartOptions, say: Say): Pr
   }
 }
 
+/** Certificate authorities of one's own, from a PEM file. */
+function authorities(): string[] {
+  const file = process.env.SKYHOOK_CA_FILE
+  if (!file) return []
+  try {
+    return readFileSync(file, 'utf8').match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n?/g) ?? []
+  } catch (error) {
+    throw new Problem(`SKYHOOK_CA_FILE: ${(error as Error).message}`)
+  }
+}
+
 function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Say, save: () => void): KeptProcess[] {
   const secrets = secretsOf(home)
   const hasherSocket = join(home.run, 'hasher.sock')
@@ -96,7 +107,7 @@ function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Sa
     REGION_NAME, BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, IDENTITY_KEYS: secrets.identity_keys, BODY_BYTES_MAX: process.env.SKYHOOK_BODY_BYTES_MAX ?? '0',
     POLICY_OVERRIDES: process.env.SKYHOOK_POLICY_OVERRIDES ?? '', OPTIONS: process.env.SKYHOOK_OPTIONS ?? '', PUBLIC_URL: process.env.SKYHOOK_PUBLIC_URL ?? '',
   }
-  writePrivate(join(home.run, 'plane.capnp'), planeConfig({ bundle: 'worker.js', listen: `${options.address}:${options.port}`, objects_dir: home.objects, hasher_socket: hasherSocket, compatibility_date: bundles.compatibility_date, vars }))
+  writePrivate(join(home.run, 'plane.capnp'), planeConfig({ bundle: 'worker.js', listen: `${options.address}:${options.port}`, objects_dir: home.objects, hasher_socket: hasherSocket, compatibility_date: bundles.compatibility_date, vars, authorities: authorities() }))
   writePrivate(join(home.run, 'hasher.capnp'), hasherConfig({ bundle: 'hasher.js', socket: hasherSocket, compatibility_date: bundles.compatibility_date }))
   const workerd = workerdBinary()
   const serve = (config: string) => [workerd, 'serve', '--experimental', join(home.run, config)]

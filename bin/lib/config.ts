@@ -7,6 +7,8 @@ export interface WorkerdConfig {
   hasher_socket: string
   compatibility_date: string
   vars: Record<string, string>
+  /** PEM of authorities that are trusted beside the public ones: an identity provider on site may have its certificate from one's own. */
+  authorities: string[]
 }
 
 export const OBJECT_CLASSES: Record<string, string> = {
@@ -33,7 +35,7 @@ const config :Workerd.Config = (
     (name = "plane", worker = .plane),
     (name = "objects", disk = (path = ${quote(config.objects_dir)}, writable = true)),
     (name = "hasher", external = (address = ${quote(`unix:${config.hasher_socket}`)}, http = ())),
-    (name = "internet", network = (allow = ["public", "private", "local"])),
+    (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true, trustedCertificates = [${config.authorities.map(quote).join(', ')}]))),
   ],
   sockets = [(name = "http", address = ${quote(config.listen)}, http = (), service = "plane")],
 );

@@ -157,7 +157,8 @@ async function introspect(verifier: Verifier, token: string): Promise<Claims> {
   if (!listOf(json.aud ?? json.client_id).some((aud) => config.audiences.includes(String(aud)))) refuse(verifier, `for another audience (${String(json.aud ?? json.client_id)})`)
   if (typeof json.exp === 'number' && json.exp + config.skew_s <= now_ms / 1000) refuse(verifier, 'expired')
   if (json.cnf !== undefined) refuse(verifier, 'the token is bound to its sender (cnf)')
-  if (typeof json.sub !== 'string' || json.sub === '') refuse(verifier, 'of nobody')
+  // A machine's token may name only its client. That is no `sub`: a client may be called as a user is.
+  if (![json.sub, json.client_id].some((name) => typeof name === 'string' && name !== '')) refuse(verifier, 'of nobody')
   return { ...json, iss: config.issuer }
 }
 
