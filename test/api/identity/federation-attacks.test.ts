@@ -139,7 +139,7 @@ test('opaque tokens: the provider is asked, and only its word about tokens for u
   const entered = await send(access_token, 'asking')
   assert.equal(entered.status, 201, entered.text)
   assert.equal(entered.body.token.user.name, CLIENT.id)
-  assert.equal(await statusOf(`${access_token.slice(0, -1)}_`, 'asking'), 401)
+  assert.equal(await statusOf(`${access_token}x`, 'asking'), 401)
   assert.equal(await statusOf((await provider.grant({ grant_type: 'client_credentials', scope: 'opaque' }, OTHER)).access_token, 'asking'), 401)
   await ok('PUT', `${FED}/identity_providers/asking/protocols/openid/oidc`, { oidc: { issuer: provider.issuer, client_id: CLIENT.id, client_secret: 'wrong', bearer: 'introspection' } })
   const wrong = await send(access_token, 'asking')

@@ -8,6 +8,8 @@ import { Fault } from '../../../../schema/values/fault.ts'
 import { projectById } from '../../assignments/effective.ts'
 import { type Realm, commit, notFound } from '../../kernel/realm.ts'
 import { merged } from '../../kernel/store.ts'
+import { makeReceipt } from '../../mfa/receipts.ts'
+import { rulesMet } from '../../mfa/rules.ts'
 import { Projects } from '../../projects/store.ts'
 import { both, ofAssignment } from '../../revocations/concerned.ts'
 import { Issuer } from '../../tokens/issue.ts'
@@ -99,7 +101,11 @@ export class FederatedLogin extends RpcTarget {
     await revoker.pushed(seq)
     const { idp_id, protocol_id, request_id } = entering
     deps.log('federation.entered', { idp_id, protocol_id, user_id: userId, request_id })
-    return await new Issuer(this.#realm).issue({ user_id: userId, methods: [protocol_id], scope: { kind: 'unscoped' }, parent: null, app_cred_id: null, password: null, request_id, federation: { idp_id, protocol_id } })
+    const issuer = new Issuer(this.#realm)
+    const user = issuer.liveUser(userId)
+    // Whoever must prove more than one thing must do so this way too.
+    if (!rulesMet(user.options, [protocol_id, 'mapped'])) throw makeReceipt(this.#realm, user, issuer.domainName(user.domain_id), [protocol_id])
+    return await issuer.issue({ user_id: userId, methods: [protocol_id], scope: { kind: 'unscoped' }, parent: null, app_cred_id: null, password: null, request_id, federation: { idp_id, protocol_id } })
   }
 
   #provider(id: string): ProviderRow {
