@@ -25,11 +25,14 @@ export function statusIn(dialect: Dialect, fault: Fault): number {
 
 const escapeHtml = (text: string) => text.replace(/[&<>"]/g, (char) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[char] ?? char)
 
+/** How policyFault says it, which Keystone's clients know in other words. */
+const REFUSED = /^Policy doesn't allow (.+) to be performed\.$/s
+
 function bodyOf(dialect: Dialect, status: number, fault: Fault, requestId: string): unknown {
   const title = titleOf(status)
   switch (dialect) {
     case 'keystone':
-      return { error: { code: status, message: fault.message, title } }
+      return { error: { code: status, message: fault.message.replace(REFUSED, 'You are not authorized to perform the requested action: $1.'), title } }
     case 'nova':
     case 'cinder': {
       if (status === 401) return { error: { code: 401, message: fault.message, title } }
@@ -56,6 +59,6 @@ export function renderFault(dialect: Dialect, fault: Fault, request: Request, re
   const body = request.method === 'HEAD' ? null : bodyOf(dialect, status, fault, requestId)
   const headers = new Headers({ 'content-type': dialect === 'swift' ? 'text/html; charset=UTF-8' : 'application/json', ...extraHeaders })
   for (const [name, value] of Object.entries(fault.headers ?? {})) headers.set(name, value)
-  if (status === 401) headers.set('www-authenticate', dialect === 'swift' ? 'Swift realm="unknown", Keystone' : `Keystone uri="${new URL(request.url).origin}/identity"`)
+  if (status === 401) headers.set('www-authenticate', dialect === 'swift' ? 'Swift realm="unknown", Keystone' : `Keystone uri="${new URL(request.url).origin}/identity${dialect === 'keystone' ? '/v3' : ''}"`)
   return new Response(body === null ? null : typeof body === 'string' ? body : JSON.stringify(body), { status, headers })
 }

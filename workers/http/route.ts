@@ -2,7 +2,7 @@
  * A route is data: method, path, policy, versions, schemas, status and handler in one literal, so that tests can enumerate them. The kernel below
  * turns a request into a context and a result into a response; handlers never test roles, parse JSON or build error bodies.
  */
-import type { GenericSchema, InferOutput } from 'valibot'
+import type { BaseIssue, GenericSchema, InferOutput } from 'valibot'
 import { safeParse } from 'valibot'
 import { Fault } from '../../schema/values/fault.ts'
 import type { Context } from './context.ts'
@@ -53,7 +53,10 @@ export class ReplyBox {
 
 export const JSON_BYTES_MAX = 4 * 1024 * 1024
 
-export async function parseBody(spec: Route, request: Request, minor: number): Promise<unknown> {
+/** How a service words what is wrong with a body; the default names the field and its path. */
+export type Wording = (issue: BaseIssue<unknown>) => string
+
+export async function parseBody(spec: Route, request: Request, minor: number, wording?: Wording): Promise<unknown> {
   if (spec.body === undefined || spec.body === 'stream') return undefined
   const length = Number(request.headers.get('content-length') ?? 0)
   if (length > JSON_BYTES_MAX) throw new Fault('too_large', `Request body is larger than ${JSON_BYTES_MAX} bytes.`)
@@ -66,14 +69,15 @@ export async function parseBody(spec: Route, request: Request, minor: number): P
     throw new Fault('bad_request', text === '' ? 'A JSON body is required.' : 'Malformed request body: not valid JSON.')
   }
   if (spec.body === 'json') return json
-  return validate(typeof spec.body === 'function' && !('kind' in spec.body) ? (spec.body as (minor: number) => GenericSchema)(minor) : (spec.body as GenericSchema), json)
+  return validate(typeof spec.body === 'function' && !('kind' in spec.body) ? (spec.body as (minor: number) => GenericSchema)(minor) : (spec.body as GenericSchema), json, wording)
 }
 
 /** Parses or throws a 400 that names the field. */
-export function validate<S extends GenericSchema>(schema: S, value: unknown): InferOutput<S> {
+export function validate<S extends GenericSchema>(schema: S, value: unknown, wording?: Wording): InferOutput<S> {
   const result = safeParse(schema, value, { abortEarly: true })
   if (result.success) return result.output
   const issue = result.issues[0]
+  if (wording !== undefined) throw new Fault('bad_request', wording(issue))
   const path = issue.path?.map((part: { key: unknown }) => String(part.key)).join('.') ?? ''
   const last = path.split('.').at(-1)
   throw new Fault('bad_request', path === '' ? `Invalid request body: ${issue.message}` : `Invalid input for field/attribute ${last}. Value: ${shown(issue.input)}. ${issue.message} (at ${path})`, { details: undefined })

@@ -66,7 +66,7 @@ export class Server {
   async handle(request: Request, env: Env, path: string, requestId: string, now_ms: number, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
     const { service } = this
     let version: Version | null = null
-    const headersOf = () => ({ 'x-openstack-request-id': requestId, ...(service.dialect === 'nova' ? { 'x-compute-request-id': requestId } : {}), ...(version === null ? {} : versionHeaders(service, version)) })
+    const headersOf = () => ({ 'x-openstack-request-id': requestId, ...(service.dialect === 'nova' ? { 'x-compute-request-id': requestId } : {}), ...(service.dialect === 'keystone' ? { vary: 'X-Auth-Token' } : {}), ...(version === null ? {} : versionHeaders(service, version)) })
     try {
       version = service.microversions === undefined ? [1, 0] : requestedVersion(service, request.headers)
       const match = await this.#find(request, service.rewrite?.(path) ?? path, version)
@@ -88,13 +88,13 @@ export class Server {
     const { request } = parts
     const key = request.method === 'POST' && route.body !== 'stream' && caller !== null ? await ledgerKey(request, caller, this.service.name) : null
     if (key === null) {
-      const body = await parseBody(route, request, parts.version[1])
+      const body = await parseBody(route, request, parts.version[1], this.service.wording)
       return await this.#answer(route, new Context(parts, caller, body, parts.url.searchParams), headers)
     }
     const owner = caller?.project_id == null ? env.IDENTITY.getByName(IDENTITY_NAME) : env.PROJECT.getByName(caller.project_id)
     return await keepReply(owner, key, parts.requestId, async () => {
       try {
-        const body = await parseBody(route, key.request, parts.version[1])
+        const body = await parseBody(route, key.request, parts.version[1], this.service.wording)
         return await this.#answer(route, new Context({ ...parts, request: key.request }, caller, body, parts.url.searchParams), headers)
       } catch (error) {
         return this.#failure(error, request, parts.requestId, headers)

@@ -1,7 +1,7 @@
 /** What a service declares: its place in the catalog, its dialect of errors and versions, its routes. */
 import type { Version } from './microversion.ts'
 import type { PolicyRule } from './policy.ts'
-import type { Route } from './route.ts'
+import type { Route, Wording } from './route.ts'
 
 export type Dialect = 'keystone' | 'nova' | 'placement' | 'glance' | 'cinder' | 'neutron' | 'swift' | 'plain'
 
@@ -23,4 +23,5 @@ export interface Service {
   /** Splits the raw path itself where names may hold anything (Swift): candidates, best first. Default: the routes' path patterns. */
   match?(path: string): { route: Route; params: Record<string, string> }[]
   policies: PolicyRule[]
+  wording?: Wording
 }

@@ -26,9 +26,10 @@ import { tokenRoutes } from './tokens/routes.ts'
 import { trustPolicies, trustRoutes } from './trusts/routes.ts'
 import { groupPolicies, userPolicies } from './users/policy.ts'
 import { userRoutes } from './users/routes.ts'
+import { wording } from './kernel/wording.ts'
 
 export const identity: Service = {
-  name: 'keystone', type: 'identity', prefix: '/identity', endpoint: '/identity/v3', dialect: 'keystone',
+  name: 'keystone', type: 'identity', prefix: '/identity', endpoint: '/identity/v3', dialect: 'keystone', wording,
   routes: [
     ...discoveryRoutes, ...tokenRoutes, ...domainRoutes, ...projectRoutes, ...userRoutes, ...groupRoutes, ...roleRoutes, ...assignmentRoutes, ...regionRoutes, ...serviceRoutes, ...endpointRoutes,
     ...policyRoutes, ...consumerRoutes, ...endpointFilterRoutes, ...credentialRoutes, ...ec2Routes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes, ...federationRoutes,

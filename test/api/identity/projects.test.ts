@@ -47,7 +47,7 @@ test('names are unique in a domain, bounded and not empty', async () => {
   assert.equal((await as.post('projects', { project: { name: 'p' } })).status, 409)
   assert.equal((await as.post('projects', { project: { name: 'p', domain_id: domain.id } })).status, 201)
   for (const name of ['', ' ', 'a'.repeat(65), 5]) assert.equal((await as.post('projects', { project: { name } })).status, 400)
-  assert.equal((await as.post('projects', { project: { name: 'q', domain_id: 'nowhere' } })).status, 404)
+  assert.equal((await as.post('projects', { project: { name: 'q', domain_id: 'nowhere' } })).status, 400)
   assert.equal((await as.post('domains', { domain: { name: 'other' } })).status, 409)
   cloud.close()
 })

@@ -24,8 +24,8 @@ const rule = v.union([
   v.strictObject({ service: v.pipe(v.string(), v.minLength(1)), method: v.picklist(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']), path: v.pipe(v.string(), v.startsWith('/'), v.maxLength(128)) }),
 ], 'must be an access rule: service, method and path, or id')
 const body = wrapped('application_credential', {
-  name: name255, description: text, secret: v.nullish(v.pipe(v.string('must be a string'), v.minLength(1), v.maxLength(PASSWORD_CHARS_MAX))), expires_at: v.nullish(v.string('must be a string')),
-  unrestricted: v.nullish(v.boolean('must be a boolean')), roles: v.optional(v.pipe(v.array(role), v.maxLength(RULES_MAX))), access_rules: v.optional(v.pipe(v.array(rule), v.maxLength(RULES_MAX))),
+  name: name255, description: text, secret: v.nullish(v.pipe(v.string(), v.minLength(1), v.maxLength(PASSWORD_CHARS_MAX))), expires_at: v.nullish(v.string()),
+  unrestricted: v.nullish(v.boolean()), roles: v.optional(v.pipe(v.array(role), v.maxLength(RULES_MAX))), access_rules: v.optional(v.pipe(v.array(rule), v.maxLength(RULES_MAX))),
 })
 
 const ruleView = ({ id, service, method, path }: AccessRuleRow) => ({ id, service, method, path })
@@ -50,7 +50,7 @@ async function create(ctx: Context): Promise<unknown> {
   const secret = given ?? randomBytes(SECRET_BYTES).toString('base64url')
   const { applicationCredentials } = realmOf(ctx)
   await applicationCredentials.mayManage()
-  const spec = { name, description: description ?? null, expires_us: expires_at == null ? null : parseMicros(expires_at, 'expires_at'), unrestricted: unrestricted ?? false, roles: roles ?? null, access_rules: access_rules ?? null }
+  const spec = { name, description: description ?? null, expires_us: expires_at == null ? null : parseMicros(expires_at), unrestricted: unrestricted ?? false, roles: roles ?? null, access_rules: access_rules ?? null }
   const row = await applicationCredentials.create(spec, await hasherOf(ctx.env).hash(secret, identityOptions(ctx.env).scrypt))
   return { application_credential: { ...appCredView(row, rootUrl(ctx)), secret } }
 }

@@ -4,7 +4,7 @@ import type { Db } from '../../../durable-objects/kernel/deps.ts'
 import { accessRules, applicationCredentials } from '../../../schema/identity/tables.ts'
 import { type RoleRow, projectById, rolesByIds } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
-import { duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
+import { duplicate, forbidden, inThePast, invalid, notFound } from '../kernel/realm.ts'
 import { Store, inTx } from '../kernel/store.ts'
 import { callersRoles } from '../roles/own.ts'
 
@@ -49,7 +49,7 @@ export class ApplicationCredentials extends Store {
     if (project_id === null || projectById(db, project_id) === undefined) throw invalid('An application credential needs a project-scoped token.')
     this.mayManage()
     return inTx(this, (tx) => {
-      if (spec.expires_us !== null && spec.expires_us <= tx.now_ms * 1000) throw invalid('expires_at must be in the future.')
+      if (spec.expires_us !== null && spec.expires_us <= tx.now_ms * 1000) throw inThePast()
       const mine = db.select().from(applicationCredentials).where(eq(applicationCredentials.user_id, user_id)).all()
       if (mine.some((row) => row.name === spec.name)) throw duplicate('application_credential', `name ${spec.name}`)
       if (options.user_app_cred_limit > 0 && mine.length >= options.user_app_cred_limit) throw forbidden(`Unable to create additional application credentials, maximum of ${options.user_app_cred_limit} already exceeded for user.`)

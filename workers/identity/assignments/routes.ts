@@ -33,8 +33,8 @@ function familyRoutes({ path, target, actor, inherited }: Family): Route[] {
   const one = inherited ? `${path}/:role_id/inherited_to_projects` : `${path}/:role_id`
   const check = async (ctx: Context) => {
     const roleId = param(ctx, 'role_id')
-    const role = await realmOf(ctx).assignments.check(await admitted(ctx, rule('check'), roleId), roleId)
-    return target === 'system' && ctx.request.method === 'GET' ? reply({ status: 200, body: { role: roleView(role, rootUrl(ctx)) } }) : reply({ status: 204 })
+    await realmOf(ctx).assignments.check(await admitted(ctx, rule('check'), roleId), roleId)
+    return reply({ status: 204 })
   }
   return [
     route({
@@ -65,7 +65,7 @@ function filterOf(query: URLSearchParams): AssignmentFilter {
   const bad = (message: string) => new Fault('bad_request', message)
   if (filter.user_id !== null && filter.group_id !== null) throw bad('Specify a user or group, not both')
   if (filter.project_id !== null && filter.domain_id !== null) throw bad('Specify a domain or project, not both')
-  if (filter.system && (filter.project_id !== null || filter.domain_id !== null)) throw bad('Specify system, a domain or a project, not several')
+  if (filter.system && (filter.project_id !== null || filter.domain_id !== null)) throw bad(`Specify system or ${filter.project_id !== null ? 'project' : 'domain'}, not both`)
   if (filter.inherited && query.get('scope.OS-INHERIT:inherited_to') !== 'projects') throw bad('Only inherited_to=projects is known')
   if (filter.include_subtree && filter.project_id === null) throw bad('scope.project.id must be specified if include_subtree is also specified')
   if (filter.effective && filter.group_id !== null) throw bad('Combining effective and group filter will always result in an empty list.')

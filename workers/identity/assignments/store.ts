@@ -77,15 +77,15 @@ export class Assignments extends Store {
     this.facts(ref, roleId)
     const { db } = this.realm
     const row = db.select().from(assignments).where(and(where(ref), eq(assignments.role_id, roleId))).get()
-    if (row === undefined) throw new Fault('not_found', `Could not find role assignment with role: ${roleId}, user or group: ${ref.actor_id}, project, domain, or system: ${ref.target_id}.`)
+    if (row === undefined) throw new Fault('not_found', `Could not find role assignment with role: ${roleId}, user or group: ${ref.actor_id}, project, domain, or system: ${ref.target_type === 'system' ? 'system' : ref.target_id}.`)
     return rolesByIds(db, [roleId])[0] as RoleRow
   }
 
   /** Idempotent. */
   grant(ref: GrantRef, roleId: string): void {
     const facts = this.facts(ref, roleId)
-    if (facts.role_domain_id !== null && ref.target_type === 'system') throw new Fault('forbidden', 'A role of a domain cannot be assigned on the system.')
-    if (facts.role_domain_id !== null && (facts.project_domain_id ?? facts.domain_id) !== facts.role_domain_id) throw new Fault('forbidden', `Role ${roleId} belongs to domain ${facts.role_domain_id} and cannot be assigned elsewhere.`)
+    if (facts.role_domain_id !== null && ref.target_type === 'system') throw new Fault('bad_request', `Role ${roleId} is a domain-specific role. Unable to use a domain-specific role in a system assignment.`)
+    if (facts.role_domain_id !== null && (facts.project_domain_id ?? facts.domain_id) !== facts.role_domain_id) throw new Fault('forbidden', ref.target_type === 'project' ? `Project ${ref.target_id} must be in the same domain as the role ${roleId} being assigned.` : `Domain ${ref.target_id} must be the domain of the role ${roleId} being assigned.`)
     inTx(this, (tx) => {
       tx.db.insert(assignments).values({ ...ref, role_id: roleId }).onConflictDoNothing().run()
       tx.change('assignment', ref.actor_id, 'create', null, { ...ref, role_id: roleId })

@@ -46,7 +46,7 @@ function seedModel(deps: Deps, now_ms: number): void {
   db.insert(projects).values({ ...blank, id: adminProject, name: 'admin', domain_id: DEFAULT_DOMAIN_ID, parent_id: DEFAULT_DOMAIN_ID, is_domain: false, enabled: true, description: 'Bootstrap project for initializing the cloud.' }).run()
   db.insert(projects).values({ ...blank, id: ids.hex(), name: 'service', domain_id: DEFAULT_DOMAIN_ID, parent_id: DEFAULT_DOMAIN_ID, is_domain: false, enabled: true, description: 'Service accounts' }).run()
   const roleIds = new Map([...ROLE_CHAIN, ...OTHER_ROLES].map((name) => [name, ids.hex()]))
-  for (const [name, id] of roleIds) db.insert(roles).values({ id, name, domain_id: '', description: null, options: {}, extra: {} }).run()
+  for (const [name, id] of roleIds) db.insert(roles).values({ id, name, domain_id: '', description: null, options: { immutable: true }, extra: {} }).run()
   const idOf = (name: string) => roleIds.get(name) ?? ''
   for (const [at, name] of ROLE_CHAIN.slice(0, -1).entries()) db.insert(impliedRoles).values({ prior_id: idOf(name), implied_id: idOf(ROLE_CHAIN[at + 1] ?? '') }).run()
   const admin = ids.hex()

@@ -1,16 +1,17 @@
 /** /v3/OS-OAUTH1/consumers. The secret is shown once, to who creates it. */
+import * as v from 'valibot'
 import { type Route, route } from '../../http/route.ts'
 import { type CrudSpec, crudPolicies, crudRoutes, split } from '../kernel/crud.ts'
 import { realmOf, rootUrl } from '../kernel/http.ts'
 import { selfLink } from '../kernel/links.ts'
-import { text, wrapped } from '../kernel/words.ts'
+import { changed, text, wrapped } from '../kernel/words.ts'
 import type { ConsumerRow } from './store.ts'
 
 const body = wrapped('consumer', { description: text })
 const consumerView = ({ extra, id, description }: ConsumerRow, root: string) => ({ ...extra, id, description, links: selfLink(root, `/OS-OAUTH1/consumers/${id}`) })
 
 const spec: CrudSpec<ConsumerRow> = {
-  one: 'consumer', many: 'consumers', path: '/v3/OS-OAUTH1/consumers', store: (session) => session.consumers, create: body, update: body, filters: {}, columns: ['description'], view: consumerView,
+  one: 'consumer', many: 'consumers', path: '/v3/OS-OAUTH1/consumers', store: (session) => session.consumers, create: body, update: changed('consumer', { description: text, secret: v.optional(v.never("should not be valid under {'required': ['secret']}")) }), filters: {}, columns: ['description'], view: consumerView,
   read: 'role:admin or (role:reader and system_scope:all)',
 }
 

@@ -12,8 +12,8 @@ import { id, wrapped } from '../kernel/words.ts'
 import type { Credential, Ec2Credential } from './store.ts'
 
 const COLUMNS = ['user_id', 'project_id', 'type', 'blob']
-const kind = v.pipe(v.string('must be a string'), v.minLength(1), v.maxLength(255))
-const blob = v.pipe(v.string('must be a string'), v.maxLength(65_536))
+const kind = v.pipe(v.string(), v.minLength(1), v.maxLength(255))
+const blob = v.pipe(v.string(), v.maxLength(65_536))
 const createBody = wrapped('credential', { blob, type: kind, user_id: v.optional(id), project_id: v.nullish(id) })
 const updateBody = wrapped('credential', { blob: v.optional(blob), type: v.optional(kind), user_id: v.optional(id), project_id: v.nullish(id) })
 const ec2Body = v.looseObject({ tenant_id: id })

@@ -4,7 +4,8 @@ import { endpointGroups, endpoints, projectEndpoints, projects } from '../../../
 import type { Caller } from '../../../schema/values/caller.ts'
 import { type ProjectRow, projectsByIds } from '../assignments/effective.ts'
 import type { EndpointRow } from '../endpoints/store.ts'
-import { type Realm, notFound } from '../kernel/realm.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import { type Realm, linked, notFound } from '../kernel/realm.ts'
 import { TableStore, exists, inTx } from '../kernel/store.ts'
 
 export type EndpointGroupRow = typeof endpointGroups.$inferSelect
@@ -14,23 +15,24 @@ export class EndpointGroups extends TableStore<typeof endpointGroups> {
   constructor(realm: Realm, caller: Caller) {
     super(realm, caller, {
       kind: 'endpoint group',
+      missing: (id) => notFound('Endpoint Group', id),
       table: endpointGroups,
       remove: ({ realm: { db } }, row) => void db.delete(projectEndpoints).where(and(eq(projectEndpoints.kind, 'group'), eq(projectEndpoints.ref_id, row.id))).run(),
     })
   }
 
-  /** Idempotent. */
   associate(projectId: string, kind: Kind, refId: string): void {
     this.#known(projectId, kind, refId)
     inTx(this, (tx) => {
-      tx.db.insert(projectEndpoints).values({ project_id: projectId, kind, ref_id: refId }).onConflictDoNothing().run()
+      if (this.#link(projectId, kind, refId) !== undefined) throw linked(kind === 'group' ? 'project_endpoint_group' : 'project_endpoint')
+      tx.db.insert(projectEndpoints).values({ project_id: projectId, kind, ref_id: refId }).run()
       tx.change('endpoint filter', projectId, 'update', null, { kind, ref_id: refId })
     })
   }
 
   check(projectId: string, kind: Kind, refId: string): void {
     this.#known(projectId, kind, refId)
-    if (this.#link(projectId, kind, refId) === undefined) throw notFound(kind === 'group' ? 'endpoint group association' : 'endpoint association', refId)
+    if (this.#link(projectId, kind, refId) === undefined) throw new Fault('not_found', kind === 'group' ? 'Endpoint Group Project Association not found' : `Endpoint ${refId} not found in project ${projectId}`)
   }
 
   dissociate(projectId: string, kind: Kind, refId: string): void {
@@ -58,6 +60,7 @@ export class EndpointGroups extends TableStore<typeof endpointGroups> {
   }
 
   projectsOf(kind: Kind, refId: string): ProjectRow[] {
+    this.#there(kind, refId)
     const rows = this.realm.db.select().from(projectEndpoints).where(and(eq(projectEndpoints.kind, kind), eq(projectEndpoints.ref_id, refId))).all()
     return projectsByIds(this.realm.db, rows.map((row) => row.project_id))
   }
@@ -69,6 +72,11 @@ export class EndpointGroups extends TableStore<typeof endpointGroups> {
   #known(projectId: string, kind: Kind, refId: string): void {
     const { db } = this.realm
     if (!exists(db, projects, projectId)) throw notFound('project', projectId)
+    this.#there(kind, refId)
+  }
+
+  #there(kind: Kind, refId: string): void {
+    const { db } = this.realm
     if (kind === 'group') this.get(refId)
     else if (!exists(db, endpoints, refId)) throw notFound('endpoint', refId)
   }

@@ -2,7 +2,7 @@
 import { eq } from 'drizzle-orm'
 import { endpoints, projectEndpoints, regions, services } from '../../../schema/identity/tables.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
-import { type Realm, invalid } from '../kernel/realm.ts'
+import { type Realm, expecting } from '../kernel/realm.ts'
 import { TableStore, exists } from '../kernel/store.ts'
 
 export type EndpointRow = typeof endpoints.$inferSelect
@@ -13,8 +13,8 @@ export class Endpoints extends TableStore<typeof endpoints> {
       kind: 'endpoint',
       table: endpoints,
       check: ({ realm: { db } }, row) => {
-        if (!exists(db, services, row.service_id)) throw invalid(`Could not find service: ${row.service_id}.`)
-        if (row.region_id !== null && !exists(db, regions, row.region_id)) throw invalid(`Could not find region: ${row.region_id}.`)
+        if (!exists(db, services, row.service_id)) throw expecting('endpoint service_id', 'service table')
+        if (row.region_id !== null && !exists(db, regions, row.region_id)) throw expecting('endpoint region_id', 'region table')
       },
       remove: ({ realm: { db } }, row) => void db.delete(projectEndpoints).where(eq(projectEndpoints.ref_id, row.id)).run(),
       changed: (store) => store.realm.catalog.changed(),

@@ -3,7 +3,7 @@ import { Fault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, listView, pagedView, param, realmOf, rootUrl } from '../kernel/http.ts'
+import { authorized, listView, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
 import { groupCreate, groupUpdate } from '../users/requests.ts'
 import { userView } from '../users/views.ts'
@@ -48,6 +48,7 @@ export const groupRoutes: Route[] = [
     method: 'PATCH', path: '/v3/groups/:group_id', policy: 'token', body: groupUpdate,
     handle: async (ctx) => {
       const { id } = await own(ctx, 'identity:update_group')
+      sameId(ctx.body.group, id)
       return { group: groupView(await realmOf(ctx).groups.update(id, split(ctx.body.group, COLUMNS) as Partial<GroupRow>), rootUrl(ctx)) }
     },
   }),
@@ -63,7 +64,7 @@ export const groupRoutes: Route[] = [
     method: 'GET', path: '/v3/groups/:group_id/users/:user_id', policy: 'token',
     handle: async (ctx) => {
       const [groupId, userId] = await member(ctx, 'identity:check_user_in_group')
-      if (!(await realmOf(ctx).groups.hasMember(groupId, userId))) throw new Fault('not_found', `User ${userId} is not found in group ${groupId}`)
+      if (!(await realmOf(ctx).groups.hasMember(groupId, userId))) throw new Fault('not_found', `User '${userId}' not found in group '${groupId}'`)
       return reply({ status: 204 })
     },
   }),

@@ -1,6 +1,7 @@
 /** Groups and their members. Losing a member ends the tokens that the group gave it. Runs in the Identity object. */
 import { and, eq } from 'drizzle-orm'
 import { assignments, groupMembers, groups, users, vouchedMembers } from '../../../schema/identity/tables.ts'
+import { Fault } from '../../../schema/values/fault.ts'
 import { groupIdsOf, projectById } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import { duplicate, invalid, notFound } from '../kernel/realm.ts'
@@ -9,6 +10,8 @@ import { removeGroupRows } from '../projects/store.ts'
 import { type Impact, both, ofAssignment } from '../revocations/concerned.ts'
 
 export type GroupRow = typeof groups.$inferSelect
+
+export const notMember = (id: string, userId: string): Fault => new Fault('not_found', `User '${userId}' not found in group '${id}'`)
 
 export class Groups extends Store {
   get(id: string): GroupRow {
@@ -36,7 +39,7 @@ export class Groups extends Store {
   update(id: string, change: Partial<Omit<GroupRow, 'description'> & { description: string | null }>): GroupRow {
     return inTx(this, (tx) => {
       const before = this.get(id)
-      if (change.domain_id != null && change.domain_id !== before.domain_id) throw invalid('Update of `domain_id` is not allowed.')
+      if (change.domain_id != null && change.domain_id !== before.domain_id) throw invalid('Cannot change Domain ID')
       const row = merged<GroupRow>(before, { ...(change as Partial<GroupRow>), ...(change.description === null ? { description: '' } : {}) })
       this.#unique(row)
       tx.db.update(groups).set(row).where(eq(groups.id, id)).run()
@@ -71,7 +74,7 @@ export class Groups extends Store {
 
   async removeMember(id: string, userId: string): Promise<void> {
     const { revoker } = this.realm
-    if (!this.hasMember(id, userId)) throw notFound(`user in group ${id}`, userId)
+    if (!this.hasMember(id, userId)) throw notMember(id, userId)
     const seq = inTx(this, (tx) => {
       const impact = this.#given(id)
       tx.db.delete(groupMembers).where(and(eq(groupMembers.group_id, id), eq(groupMembers.user_id, userId))).run()
@@ -95,6 +98,6 @@ export class Groups extends Store {
 
   #unique(row: GroupRow): void {
     const found = this.realm.db.select({ id: groups.id }).from(groups).where(and(eq(groups.domain_id, row.domain_id), eq(groups.name, row.name), eq(groups.origin, 'local'))).get()
-    if (found !== undefined && found.id !== row.id) throw duplicate('group', `name ${row.name} in domain ${row.domain_id}`)
+    if (found !== undefined && found.id !== row.id) throw duplicate('group', `name ${row.name} at domain ID ${row.domain_id}`)
   }
 }

@@ -2,7 +2,7 @@
 import { IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
 import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
 import type { IdentitySession } from '../../../durable-objects/identity/session.ts'
-import { isFault } from '../../../schema/values/fault.ts'
+import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { nextUrl } from '../../http/pagination.ts'
 import type { Target } from '../../http/policy.ts'
@@ -65,6 +65,12 @@ export function pagedView(ctx: Context, name: string, rows: { id?: unknown }[]):
   const view = listView(ctx, name, rows)
   if (limit > 0 && rows.length === limit && typeof last === 'string') (view.links as { next: string | null }).next = nextUrl(ctx.origin, ctx.url, last)
   return view
+}
+
+/** The id in a body is the one in the path, or none. */
+export function sameId(given: unknown, id: string): void {
+  const own = (given as { id?: unknown }).id
+  if (own !== undefined && own !== id) throw new Fault('bad_request', 'Cannot change ID')
 }
 
 export const param = (ctx: Context, name: string): string => decodeURIComponent(ctx.params[name] ?? '')

@@ -26,6 +26,12 @@ export function commit<T>(realm: Realm, caller: Pick<Caller, 'request_id' | 'use
 }
 
 export const notFound = (kind: string, id: string): Fault => new Fault('not_found', `Could not find ${kind}: ${id}.`)
+/** A reference that does not hold, as Keystone says it. */
+export const expecting = (what: string, where: string): Fault =>
+  new Fault('bad_request', `Expecting to find ${what} in ${where}. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.`)
+export const inThePast = (): Fault => new Fault('bad_request', "The 'expires_at' must not be before now. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
+/** The same two things cannot be linked twice. */
+export const linked = (kind: string): Fault => new Fault('conflict', `Conflict occurred attempting to store ${kind} - Duplicate entry.`)
 export const duplicate = (kind: string, what: string): Fault => new Fault('conflict', `Conflict occurred attempting to store ${kind} - Duplicate entry found with ${what}.`)
 export const invalid = (message: string): Fault => new Fault('bad_request', message)
 export const forbidden = (message: string): Fault => new Fault('forbidden', message)

@@ -4,6 +4,7 @@ import { eq } from 'drizzle-orm'
 import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Db, Tx } from '../../../durable-objects/kernel/deps.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
+import type { Fault } from '../../../schema/values/fault.ts'
 import { type ListQuery, listRows } from './listing.ts'
 import { type Realm, commit, notFound } from './realm.ts'
 
@@ -27,6 +28,8 @@ export interface TableSpec<T extends IdTable> {
   /** 'service': in messages and in the change log. */
   kind: string
   table: T
+  /** How upstream words that it is not there, where it differs. */
+  missing?(id: string): Fault
   /** Runs in the transaction before a row is written; throws what is wrong with it. */
   check?(store: Store, row: RowOf<T>, before: RowOf<T> | null): void
   /** Runs in the transaction before a row is deleted: refuses, or takes what hangs on it. */
@@ -43,7 +46,7 @@ export class TableStore<T extends IdTable> extends Store {
 
   get(id: string): RowOf<T> {
     const row = this.realm.db.select().from(this.spec.table as never).where(eq(this.spec.table.id, id)).get() as RowOf<T> | undefined
-    if (row === undefined) throw notFound(this.spec.kind, id)
+    if (row === undefined) throw this.spec.missing?.(id) ?? notFound(this.spec.kind, id)
     return row
   }
 

@@ -7,13 +7,13 @@ import { type CrudSpec, crudPolicies, crudRoutes } from '../kernel/crud.ts'
 import { authorized, listView, param, realmOf, rootUrl } from '../kernel/http.ts'
 import { selfLink } from '../kernel/links.ts'
 import { type ListQuery, listQuery, withFilter } from '../kernel/listing.ts'
-import { id, name255, text } from '../kernel/words.ts'
+import { INTEGER, STRING_OR_NULL, id, name255, text } from '../kernel/words.ts'
 import type { LimitRow, RegisteredLimitRow } from './store.ts'
 
 /** -1 is no limit. */
-const amount = v.pipe(v.number('must be a number'), v.integer('must be an integer'), v.minValue(-1, 'must be -1 or more'), v.maxValue(0x7fffffff))
+const amount = v.pipe(v.number(INTEGER), v.integer(INTEGER), v.minValue(-1), v.maxValue(0x7fffffff))
 const LIST_MAX = 1_000
-const region = v.nullish(v.string('must be a string'))
+const region = v.nullish(v.string(STRING_OR_NULL))
 const list = <S extends v.GenericSchema>(item: S) => v.pipe(v.array(item), v.minLength(1), v.maxLength(LIST_MAX))
 const MODEL = { name: 'flat', description: 'Limit enforcement and validation does not take project hierarchy into consideration.' }
 

@@ -3,7 +3,7 @@ import { and, eq, isNull } from 'drizzle-orm'
 import { limits, projects, registeredLimits, regions, services } from '../../../schema/identity/tables.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { projectById } from '../assignments/effective.ts'
-import { type Realm, forbidden, invalid, notFound } from '../kernel/realm.ts'
+import { type Realm, expecting, forbidden, invalid } from '../kernel/realm.ts'
 import { type Store, TableStore, exists } from '../kernel/store.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 
@@ -13,9 +13,9 @@ export type LimitRow = typeof limits.$inferSelect
 const regionIs = (column: typeof limits.region_id | typeof registeredLimits.region_id, id: string | null) => (id === null ? isNull(column) : eq(column, id))
 const taken = (kind: string) => new Fault('conflict', `Conflict occurred attempting to store ${kind} - Duplicate entry.`)
 
-function checkPlace({ realm: { db } }: Store, row: { service_id: string; region_id: string | null }): void {
-  if (!exists(db, services, row.service_id)) throw invalid(`Could not find service: ${row.service_id}.`)
-  if (row.region_id !== null && !exists(db, regions, row.region_id)) throw invalid(`Could not find region: ${row.region_id}.`)
+function checkPlace({ realm: { db } }: Store, row: { service_id: string; region_id: string | null }, kind: string): void {
+  if (!exists(db, services, row.service_id)) throw expecting('service_id', kind)
+  if (row.region_id !== null && !exists(db, regions, row.region_id)) throw expecting('region_id', kind)
 }
 
 export class RegisteredLimits extends TableStore<typeof registeredLimits> {
@@ -24,9 +24,10 @@ export class RegisteredLimits extends TableStore<typeof registeredLimits> {
     const inUse = (row: RegisteredLimitRow) => forbidden(`Unable to update or delete registered limit ${row.id} because there are project limits associated with it.`)
     super(realm, caller, {
       kind: 'registered limit',
+      missing: (id) => new Fault('not_found', `Could not find registered limit for ${id}.`),
       table: registeredLimits,
       check: (store, row, before) => {
-        checkPlace(store, row)
+        checkPlace(store, row, 'registered_limit')
         const same = realm.db.select().from(registeredLimits).where(and(eq(registeredLimits.service_id, row.service_id), eq(registeredLimits.resource_name, row.resource_name), regionIs(registeredLimits.region_id, row.region_id))).get()
         if (same !== undefined && same.id !== row.id) throw taken('registered_limit')
         const moved = before !== null && (before.service_id !== row.service_id || before.region_id !== row.region_id || before.resource_name !== row.resource_name)
@@ -43,12 +44,13 @@ export class Limits extends TableStore<typeof limits> {
   constructor(realm: Realm, caller: Caller) {
     super(realm, caller, {
       kind: 'limit',
+      missing: (id) => new Fault('not_found', `Could not find limit for ${id}.`),
       table: limits,
       check: (store, row, before) => {
-        checkPlace(store, row)
+        checkPlace(store, row, 'limit')
         if ((row.project_id === null) === (row.domain_id === null)) throw invalid('A limit is for either a project or a domain.')
-        if (row.project_id !== null && !exists(realm.db, projects, row.project_id)) throw notFound('project', row.project_id)
-        if (row.domain_id !== null && projectById(realm.db, row.domain_id)?.is_domain !== true) throw notFound('domain', row.domain_id)
+        if (row.project_id !== null && !exists(realm.db, projects, row.project_id)) throw expecting('project_id', 'limit')
+        if (row.domain_id !== null && projectById(realm.db, row.domain_id)?.is_domain !== true) throw expecting('domain_id', 'limit')
         if (before !== null) return
         const registered = realm.db.select().from(registeredLimits).where(and(eq(registeredLimits.service_id, row.service_id), eq(registeredLimits.resource_name, row.resource_name), regionIs(registeredLimits.region_id, row.region_id))).get()
         if (registered === undefined) throw forbidden('Unable to create a limit that has no corresponding registered limit.')

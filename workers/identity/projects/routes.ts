@@ -6,8 +6,9 @@ import type { Target } from '../../http/policy.ts'
 import { type Route, reply, route, validate } from '../../http/route.ts'
 import type { ProjectRow } from '../assignments/effective.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, flag, pagedView, param, realmOf, rootUrl } from '../kernel/http.ts'
+import { authorized, flag, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
+import { wording } from '../kernel/wording.ts'
 import { tag as tagWord } from '../kernel/words.ts'
 import { PROJECT_COLUMNS, projectCreate, projectUpdate, tagList } from './requests.ts'
 import type { ProjectSpec, TagQuery } from './store.ts'
@@ -69,6 +70,7 @@ export const projectRoutes: Route[] = [
     method: 'PATCH', path: '/v3/projects/:project_id', policy: 'token', body: projectUpdate,
     handle: async (ctx) => {
       const row = await own(ctx, 'identity:update_project')
+      sameId(ctx.body.project, row.id)
       return { project: projectView(await realmOf(ctx).projects.update(row.id, split(ctx.body.project, PROJECT_COLUMNS) as Partial<ProjectSpec>), rootUrl(ctx)) }
     },
   }),
@@ -96,8 +98,8 @@ export const projectRoutes: Route[] = [
     method: 'PUT', path: '/v3/projects/:project_id/tags/:tag', policy: 'token', status: 201,
     handle: async (ctx) => {
       const row = await own(ctx, 'identity:create_project_tag')
-      const tags = validate(v.object({ tags: v.array(tagWord) }), { tags: [param(ctx, 'tag')] }).tags
-      await setTags(ctx, row, validate(tagList, { tags: [...new Set([...row.tags, ...tags])] }).tags)
+      const { name } = validate(v.object({ name: tagWord }), { name: param(ctx, 'tag') }, wording)
+      await setTags(ctx, row, validate(tagList, { tags: [...new Set([...row.tags, name])] }, wording).tags)
       return reply({ status: 201, headers: { location: `${rootUrl(ctx)}/projects/${row.id}/tags/${encodeURIComponent(param(ctx, 'tag'))}` } })
     },
   }),

@@ -6,7 +6,8 @@ import {
 } from '../../../schema/identity/tables.ts'
 import { type ProjectRow, ancestorsOf, byIds, descendantIds, projectById, projectIdsOfUser, projectsByIds } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
-import { duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import { forbidden, invalid, notFound } from '../kernel/realm.ts'
 import { Store, inTx, merged } from '../kernel/store.ts'
 import { removeProvidersOfDomain, removeVouchedGroup, removeVouchedUser } from '../federation/rows.ts'
 import { type Impact, both, nothing, ofDomain, ofProject } from '../revocations/concerned.ts'
@@ -38,6 +39,7 @@ export interface Family {
 }
 
 const asked = (kind: 'project' | 'domain', id: string) => notFound(kind, id)
+const taken = (row: ProjectRow) => new Fault('conflict', `Conflict occurred attempting to store project - it is not permitted to have two projects ${row.is_domain ? `acting as domains with the same name: ${row.name}` : `with either the same name or same id in the same domain: name is ${row.name}, project id ${row.id}`}.`)
 const kindOf = (row: ProjectRow) => (row.is_domain ? 'domain' : 'project')
 
 export class Projects extends Store {
@@ -90,7 +92,7 @@ export class Projects extends Store {
         id: spec.id ?? deps.ids.hex(), name: spec.name, domain_id: domainId, parent_id: parent?.id ?? null, is_domain: isDomain, enabled: spec.enabled ?? true, description: spec.description ?? '',
         tags: [...(spec.tags ?? [])].sort(), options: dropNulls(spec.options ?? {}), extra: spec.extra ?? {},
       }
-      if (projectById(db, row.id) !== undefined) throw duplicate(kindOf(row), `ID ${row.id}`)
+      if (projectById(db, row.id) !== undefined) throw taken(row)
       this.#unique(row)
       db.insert(projects).values(row).run()
       tx.change(kindOf(row), row.id, 'create', null, row)
@@ -106,7 +108,7 @@ export class Projects extends Store {
       mutable(before, options)
       if (rest.is_domain !== undefined && rest.is_domain !== before.is_domain) throw invalid('Update of `is_domain` is not allowed.')
       if (rest.parent_id !== undefined && rest.parent_id !== before.parent_id) throw forbidden('Update of `parent_id` is not allowed.')
-      if (rest.domain_id !== undefined && rest.domain_id !== null && rest.domain_id !== before.domain_id) throw invalid('Update of `domain_id` is not allowed.')
+      if (rest.domain_id !== undefined && rest.domain_id !== null && rest.domain_id !== before.domain_id) throw invalid('Cannot change Domain ID')
       const { domain_id: _d, parent_id: _p, is_domain: _i, id: _id, ...own } = rest
       const row = merged(before, { ...own, ...(description === undefined ? {} : { description: description ?? '' }), ...(tags === undefined ? {} : { tags: [...tags].sort() }), ...(options === undefined ? {} : { options: dropNulls({ ...before.options, ...options }) }) })
       this.#unique(row)
@@ -159,13 +161,13 @@ export class Projects extends Store {
   #parentOf(spec: ProjectSpec, isDomain: boolean): ProjectRow | null {
     const { db, options } = this.realm
     if (isDomain) {
-      if (spec.parent_id != null || spec.domain_id != null) throw invalid('A project that acts as a domain has no parent and no domain.')
+      if (spec.parent_id != null || spec.domain_id != null) throw invalid('only root projects are allowed to act as domains.')
       return null
     }
     const parentId = spec.parent_id ?? spec.domain_id ?? this.caller.domain_id ?? 'default'
     const parent = projectById(db, parentId)
-    if (parent === undefined) throw asked(spec.parent_id != null ? 'project' : 'domain', parentId)
-    if (spec.parent_id == null && !parent.is_domain) throw asked('domain', parentId)
+    // A reference in a body that does not hold is the body's fault.
+    if (parent === undefined || (spec.parent_id == null && !parent.is_domain)) throw invalid(`Could not find ${spec.parent_id != null ? 'project' : 'domain'}: ${parentId}.`)
     const domainId = parent.is_domain ? parent.id : parent.domain_id
     if (spec.domain_id != null && spec.domain_id !== domainId) throw invalid(`Cannot create project, since it specifies its domain_id ${spec.domain_id}, but specifies a parent in a different domain (${domainId}).`)
     const above = [parent, ...ancestorsOf(db, parent)]
@@ -177,7 +179,7 @@ export class Projects extends Store {
 
   #unique(row: ProjectRow): void {
     const found = this.realm.db.select({ id: projects.id }).from(projects).where(and(eq(projects.domain_id, row.domain_id), eq(projects.name, row.name))).get()
-    if (found !== undefined && found.id !== row.id) throw duplicate(kindOf(row), `name ${row.name}${row.is_domain ? '' : ` in domain ID ${row.domain_id}`}`)
+    if (found !== undefined && found.id !== row.id) throw taken(row)
   }
 
   #enabling(before: ProjectRow, after: ProjectRow): Impact {
@@ -210,7 +212,7 @@ const dropNulls = (options: Record<string, unknown>) => Object.fromEntries(Objec
 
 /** An immutable resource takes one change: the one that makes it mutable. */
 export function mutable(row: { id: string; options: Record<string, unknown>; is_domain?: boolean }, options: Record<string, unknown> | undefined, kind?: string): void {
-  if (row.options.immutable !== true || (options !== undefined && options.immutable !== true && 'immutable' in options)) return
+  if (row.options.immutable !== true || (options !== undefined && options.immutable === false)) return
   throw forbidden(`Unable to update immutable ${kind ?? (row.is_domain ? 'domain' : 'project')} resource: \`${row.id}. Set resource option "immutable" to false first.`)
 }
 

@@ -7,12 +7,12 @@ import type { RoleRow } from '../assignments/effective.ts'
 import { split } from '../kernel/crud.ts'
 import { authorized, pagedView, param, realmOf, rootUrl } from '../kernel/http.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
-import { id, immutable, name255, text, wrapped } from '../kernel/words.ts'
+import { changed, id, immutable, name255, text, wrapped } from '../kernel/words.ts'
 import { inferenceView, pairView, roleView } from './views.ts'
 
 const COLUMNS = ['name', 'domain_id', 'description', 'options']
-const roleCreate = wrapped('role', { name: name255, domain_id: v.nullish(id), description: text, options: immutable })
-const roleUpdate = wrapped('role', { name: v.optional(name255), domain_id: v.nullish(id), description: text, options: immutable })
+const roleCreate = wrapped('role', { name: name255, domain_id: v.nullish(id), description: v.optional(v.string()), options: immutable })
+const roleUpdate = changed('role', { name: v.optional(name255), domain_id: v.nullish(id), description: text, options: immutable })
 
 /** Roles of a domain have rules of their own, named after them. */
 const ruleOf = (row: { domain_id?: string | null }, verb: string, many = false) => `identity:${verb}_${row.domain_id ? 'domain_' : ''}role${many ? 's' : ''}`
@@ -67,7 +67,7 @@ export const roleRoutes: Route[] = [
   route({ method: 'DELETE', path: '/v3/roles/:role_id/implies/:implied_id', policy: 'identity:delete_implied_role', handle: async (ctx) => await realmOf(ctx).roles.unimply(...pair(ctx)) }),
   route({
     method: 'GET', path: '/v3/role_inferences', policy: 'identity:list_role_inference_rules',
-    handle: async (ctx) => ({ role_inferences: (await realmOf(ctx).roles.inferences()).map((row) => inferenceView(row, rootUrl(ctx))), links: { self: `${rootUrl(ctx)}/role_inferences` } }),
+    handle: async (ctx) => ({ role_inferences: (await realmOf(ctx).roles.inferences()).map((row) => inferenceView(row, rootUrl(ctx))) }),
   }),
 ]
 

@@ -4,7 +4,7 @@ import { applicationCredentials, assignments, impliedRoles, roles, trusts } from
 import { Fault } from '../../../schema/values/fault.ts'
 import { type RoleRow, projectById, rolesByIds } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
-import { duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
+import { duplicate, forbidden, invalid, linked, notFound } from '../kernel/realm.ts'
 import { Store, inTx, merged } from '../kernel/store.ts'
 import { mutable, removeRoleRows, unlocked } from '../projects/store.ts'
 import { both, ofAssignment } from '../revocations/concerned.ts'
@@ -82,15 +82,16 @@ export class Roles extends Store {
 
   implied(priorId: string, impliedId: string): { prior: RoleRow; implied: RoleRow } {
     const [prior, implied] = [this.get(priorId), this.get(impliedId)]
-    if (this.#link(priorId, impliedId) === undefined) throw new Fault('not_found', `${priorId} does not imply ${impliedId}`)
+    if (this.#link(priorId, impliedId) === undefined) throw new Fault('not_found', `${priorId} does not imply ${impliedId}.`)
     return { prior, implied }
   }
 
   imply(priorId: string, impliedId: string): { prior: RoleRow; implied: RoleRow } {
     const [prior, implied] = [this.get(priorId), this.get(impliedId)]
-    if (NEVER_IMPLIED.includes(implied.name) || (prior.domain_id === '' && implied.domain_id !== '')) throw forbidden(`${impliedId} cannot be an implied role`)
+    if (NEVER_IMPLIED.includes(implied.name) || (prior.domain_id === '' && implied.domain_id !== '')) throw forbidden(`${impliedId} cannot be an implied roles.`)
     return inTx(this, (tx) => {
-      tx.db.insert(impliedRoles).values({ prior_id: priorId, implied_id: impliedId }).onConflictDoNothing().run()
+      if (this.#link(priorId, impliedId) !== undefined) throw linked('implied_role')
+      tx.db.insert(impliedRoles).values({ prior_id: priorId, implied_id: impliedId }).run()
       tx.change('implied role', priorId, 'create', null, { implied_id: impliedId })
       return { prior, implied }
     })

@@ -20,6 +20,6 @@ export class Services extends TableStore<typeof services> {
   }
 
   override create(values: Partial<ServiceRow>): ServiceRow {
-    return super.create({ enabled: true, name: null, description: null, ...values })
+    return super.create({ enabled: true, name: '', description: null, ...values })
   }
 }

@@ -17,7 +17,8 @@ type UserRow = typeof users.$inferSelect
 type TrustRow = typeof trusts.$inferSelect
 type AppCredRow = typeof applicationCredentials.$inferSelect
 
-const refused = (message: string): Fault => new Fault('unauthorized', message)
+/** The reason stays here: to say it would tell strangers which projects, domains and users there are. */
+const refused = (_reason: string): Fault => new Fault('unauthorized', 'The request you have made requires authentication.')
 
 /** What a token is about, resolved: rows, not names. */
 interface Subject {

@@ -20,7 +20,7 @@ const VARY = { vary: 'X-Auth-Token' }
 /** The claims of X-Subject-Token, after the policy said that the caller may ask about it. */
 async function subject(ctx: Context, rule: string): Promise<Caller> {
   const token = ctx.request.headers.get('x-subject-token')
-  if (token === null || token === '') throw new Fault('bad_request', 'X-Subject-Token is required.')
+  if (token === null || token === '') throw new Fault('not_found', 'No token in the request')
   const expiredToo = flag(ctx.url.searchParams, 'allow_expired') && ctx.caller.roles.some((role) => role === 'service' || role === 'admin')
   const claims = expiredToo ? await realmOf(ctx).tokens.claimsOf(token) : await subjectOf(ctx, token)
   ctx.authorize(rule, { 'target.token.user_id': claims.user_id })
@@ -57,15 +57,15 @@ export const tokenRoutes: Route[] = [
     method: 'HEAD', path: '/v3/auth/tokens', policy: 'token',
     handle: async (ctx) => {
       await validated(ctx, 'identity:check_token')
-      return reply({ status: 200, headers: { 'x-subject-token': ctx.request.headers.get('x-subject-token') ?? '', ...VARY } })
+      return reply({ status: 200, headers: { 'content-type': 'application/json', 'x-subject-token': ctx.request.headers.get('x-subject-token') ?? '', ...VARY } })
     },
   }),
   route({ method: 'DELETE', path: '/v3/auth/tokens', policy: 'token', handle: async (ctx) => await realmOf(ctx).tokens.revoke(await subject(ctx, 'identity:revoke_token')) }),
   route({
     method: 'GET', path: '/v3/auth/catalog', policy: 'token',
     handle: async (ctx) => {
-      if (ctx.caller.project_id === null && ctx.caller.domain_id === null && !ctx.caller.system) throw new Fault('forbidden', 'A project-scoped or domain-scoped token is required to produce a service catalog.')
-      return listView(ctx, 'catalog', catalogView(await realmOf(ctx).tokens.catalog(), { origin: ctx.origin, project_id: ctx.caller.project_id, user_id: ctx.caller.user_id }))
+      if (ctx.caller.project_id === null && ctx.caller.domain_id === null && !ctx.caller.system) throw new Fault('forbidden', 'You are not authorized to perform the requested action.')
+      return { catalog: catalogView(await realmOf(ctx).tokens.catalog(), { origin: ctx.origin, project_id: ctx.caller.project_id, user_id: ctx.caller.user_id }), links: { self: `${rootUrl(ctx)}/auth/catalog` } }
     },
   }),
   route({ method: 'GET', path: '/v3/auth/projects', policy: 'token', handle: async (ctx) => listView(ctx, 'projects', (await realmOf(ctx).tokens.myProjects()).map((row) => projectView(row, rootUrl(ctx)))) }),

@@ -8,23 +8,23 @@ import { split } from '../kernel/crud.ts'
 import { listView, param, realmOf, rootUrl } from '../kernel/http.ts'
 import { selfLink } from '../kernel/links.ts'
 import { parseMicros, showMicros } from '../kernel/time.ts'
-import { id, wrapped } from '../kernel/words.ts'
+import { INTEGER_OR_NULL, id, wrapped } from '../kernel/words.ts'
 import { roleView } from '../roles/views.ts'
 import type { Trust } from './store.ts'
 
 const BASE = '/v3/OS-TRUST/trusts'
 const COLUMNS = ['trustor_user_id', 'trustee_user_id', 'project_id', 'impersonation', 'roles', 'expires_at', 'remaining_uses', 'allow_redelegation', 'redelegation_count']
-const count = (min: number) => v.nullish(v.pipe(v.number('must be a number'), v.integer('must be an integer'), v.minValue(min, `must be at least ${min}`)))
+const count = (min: number) => v.nullish(v.pipe(v.number(INTEGER_OR_NULL), v.integer(INTEGER_OR_NULL), v.minValue(min)))
 const body = wrapped('trust', {
-  trustor_user_id: id, trustee_user_id: id, project_id: v.nullish(id), impersonation: v.boolean('must be a boolean'), expires_at: v.nullish(v.string('must be a string')), remaining_uses: count(1),
-  allow_redelegation: v.nullish(v.boolean('must be a boolean')), redelegation_count: count(0), roles: v.optional(v.array(v.looseObject({ id: v.optional(v.string()), name: v.optional(v.string()) }))),
+  trustor_user_id: id, trustee_user_id: id, project_id: v.nullish(id), impersonation: v.boolean(), expires_at: v.nullish(v.string()), remaining_uses: count(1),
+  allow_redelegation: v.nullish(v.boolean()), redelegation_count: count(0), roles: v.optional(v.array(v.looseObject({ id: v.optional(v.string()), name: v.optional(v.string()) }))),
 })
 
 function trustView(trust: Trust, root: string, summary = false): Record<string, unknown> {
   const { extra, roles, expires_us, deleted_ms: _deleted, allow_redelegation: _allow, redelegated_trust_id, ...rest } = trust
   const self = `/OS-TRUST/trusts/${trust.id}`
   return {
-    ...extra, ...rest, expires_at: expires_us === null ? null : `${showMicros(expires_us)}Z`, deleted_at: null, ...(redelegated_trust_id === null ? {} : { redelegated_trust_id }),
+    ...extra, ...rest, expires_at: expires_us === null ? null : `${showMicros(expires_us)}Z`, deleted_at: null, redelegated_trust_id,
     ...(summary ? {} : { roles: roles.map((role) => roleView(role, root)), roles_links: { next: null, self: `${root}${self}/roles`, previous: null } }), links: selfLink(root, self),
   }
 }
@@ -61,7 +61,7 @@ export const trustRoutes: Route[] = [
       ctx.authorize('identity:create_trust', { 'target.trust.trustor_user_id': trust.trustor_user_id })
       const spec = {
         trustor_user_id: trust.trustor_user_id, trustee_user_id: trust.trustee_user_id, project_id: trust.project_id ?? null, impersonation: trust.impersonation, roles: trust.roles ?? [],
-        expires_us: trust.expires_at == null ? null : parseMicros(trust.expires_at, 'expires_at'), remaining_uses: trust.remaining_uses ?? null, allow_redelegation: trust.allow_redelegation ?? false,
+        expires_us: trust.expires_at == null ? null : parseMicros(trust.expires_at), remaining_uses: trust.remaining_uses ?? null, allow_redelegation: trust.allow_redelegation ?? false,
         redelegation_count: trust.redelegation_count ?? null, extra: split(trust, COLUMNS).extra as Record<string, unknown>,
       }
       return { trust: trustView(await realmOf(ctx).trusts.create(spec), rootUrl(ctx)) }

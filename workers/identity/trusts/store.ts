@@ -4,7 +4,7 @@ import type { Tx } from '../../../durable-objects/kernel/deps.ts'
 import { applicationCredentials, projects, trusts, users } from '../../../schema/identity/tables.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { type RoleRow, rolesByIds } from '../assignments/effective.ts'
-import { forbidden, invalid, notFound } from '../kernel/realm.ts'
+import { forbidden, inThePast, invalid, notFound } from '../kernel/realm.ts'
 import { Store, exists, inTx } from '../kernel/store.ts'
 import type { RevocationRef } from '../revocations/revoker.ts'
 import { callersRoles } from '../roles/own.ts'
@@ -52,7 +52,7 @@ export class Trusts extends Store {
       if (!exists(db, users, spec.trustee_user_id)) throw notFound('user', spec.trustee_user_id)
       if (spec.project_id !== null && !exists(db, projects, spec.project_id)) throw notFound('project', spec.project_id)
       if (spec.project_id !== null && spec.roles.length === 0) throw forbidden('At least one role should be specified.')
-      if (spec.expires_us !== null && spec.expires_us <= tx.now_ms * 1000) throw invalid('The expires_at must not be in the past.')
+      if (spec.expires_us !== null && spec.expires_us <= tx.now_ms * 1000) throw inThePast()
       if (spec.remaining_uses !== null && spec.allow_redelegation) throw invalid('remaining_uses must not be set if redelegation is allowed')
       const parent = this.caller.trust_id ? this.#row(this.caller.trust_id) : null
       const row: Row = {

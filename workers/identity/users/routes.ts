@@ -5,14 +5,15 @@ import { clientAddress } from '../../http/client-address.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import { groupView } from '../groups/views.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, listView, loginOf, pagedView, param, realmOf, rootUrl } from '../kernel/http.ts'
+import { authorized, listView, loginOf, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
+import { parseMicros } from '../kernel/time.ts'
 import { identityOptions } from '../kernel/options.ts'
 import { hasherOf } from '../passwords/hasher.ts'
 import { checkStrength } from '../passwords/rules.ts'
 import { projectView } from '../projects/views.ts'
 import { USER_COLUMNS, passwordChange, userCreate, userUpdate } from './requests.ts'
-import type { UserSpec, UserView } from './store.ts'
+import type { ExpiryFilter, UserSpec, UserView } from './store.ts'
 import { userView } from './views.ts'
 
 const target = (row: UserView) => ({ 'target.user.id': row.id, 'target.user.domain_id': row.domain_id })
@@ -31,12 +32,23 @@ function specOf(user: Record<string, unknown>): UserSpec {
   return split(rest, USER_COLUMNS) as unknown as UserSpec
 }
 
+const COMPARISONS: readonly string[] = ['eq', 'neq', 'lt', 'lte', 'gt', 'gte'] satisfies ExpiryFilter['op'][]
+
+/** password_expires_at=lt:2026-01-01T00:00:00Z; without a word before the moment it is exact. */
+function expiryFilter(text: string | null): ExpiryFilter | null {
+  if (text === null) return null
+  const at = text.indexOf(':')
+  const word = text.slice(0, at)
+  const [op, moment] = COMPARISONS.includes(word) ? [word as ExpiryFilter['op'], text.slice(at + 1)] : ['eq' as const, text]
+  return { op, at_ms: Math.floor(parseMicros(moment) / 1000) }
+}
+
 async function list(ctx: Context): Promise<unknown> {
   const { searchParams } = ctx.url
   ctx.authorize('identity:list_users', { 'target.domain_id': searchParams.get('domain_id') ?? ctx.caller.domain_id })
   let query = listQuery(searchParams, { domain_id: 'text', enabled: 'bool', name: 'text' })
   if (ctx.caller.domain_id !== null && !searchParams.has('domain_id')) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
-  return pagedView(ctx, 'users', (await realmOf(ctx).users.list(query)).map((row) => userView(row, rootUrl(ctx))))
+  return pagedView(ctx, 'users', (await realmOf(ctx).users.list(query, expiryFilter(searchParams.get('password_expires_at')))).map((row) => userView(row, rootUrl(ctx))))
 }
 
 /** POST /v3/users/{id}/password: the old password is the credential, so that an expired one can still be changed. */
@@ -76,6 +88,7 @@ export const userRoutes: Route[] = [
     method: 'PATCH', path: '/v3/users/:user_id', policy: 'token', body: userUpdate,
     handle: async (ctx) => {
       const { id } = await own(ctx, 'identity:update_user')
+      sameId(ctx.body.user, id)
       return { user: userView(await realmOf(ctx).users.update(id, specOf(ctx.body.user), await hashOf(ctx, ctx.body.user.password)), rootUrl(ctx)) }
     },
   }),
@@ -85,7 +98,7 @@ export const userRoutes: Route[] = [
     method: 'GET', path: '/v3/users/:user_id/groups', policy: 'token',
     handle: async (ctx) => {
       const { id } = await own(ctx, 'identity:list_groups_for_user')
-      return listView(ctx, 'groups', (await realmOf(ctx).users.groupsOf(id, listQuery(ctx.url.searchParams, { name: 'text' }))).map((row) => groupView(row, rootUrl(ctx))))
+      return listView(ctx, 'groups', (await realmOf(ctx).users.groupsOf(id, listQuery(ctx.url.searchParams, { name: 'text' }))).map((row) => ({ ...groupView(row, rootUrl(ctx)), membership_expires_at: null })))
     },
   }),
   route({

@@ -1,5 +1,5 @@
 /** Users: who may log in. Passwords arrive here as hashes; see passwords/. Runs in the Identity object. */
-import { and, eq, inArray } from 'drizzle-orm'
+import { type SQL, and, eq, inArray, sql } from 'drizzle-orm'
 import type { Tx } from '../../../durable-objects/kernel/deps.ts'
 import { groups, passwords, users } from '../../../schema/identity/tables.ts'
 import { byIds, groupIdsOf, memberIdsOf, projectById } from '../assignments/effective.ts'
@@ -37,13 +37,22 @@ export interface UserSpec {
   extra?: Record<string, unknown>
 }
 
+/** When the password in force expires. */
+export interface ExpiryFilter {
+  op: 'eq' | 'neq' | 'lt' | 'lte' | 'gt' | 'gte'
+  at_ms: number
+}
+
+const COMPARE = { eq: '=', neq: '<>', lt: '<', lte: '<=', gt: '>', gte: '>=' } as const
+const expiring = ({ op, at_ms }: ExpiryFilter): SQL => sql`(SELECT p.expires_ms FROM passwords p WHERE p.user_id = ${users.id} ORDER BY p.seq DESC LIMIT 1) ${sql.raw(COMPARE[op])} ${at_ms}`
+
 export class Users extends Store {
   get(id: string): UserView {
     return this.#view(this.#row(id))
   }
 
-  list(query: ListQuery): UserView[] {
-    return listRows(this.realm.db, users, query).map((row) => this.#view(row))
+  list(query: ListQuery, expiry: ExpiryFilter | null): UserView[] {
+    return listRows(this.realm.db, users, query, expiry === null ? undefined : expiring(expiry)).map((row) => this.#view(row))
   }
 
   ofGroup(groupId: string, query: ListQuery): UserView[] {
@@ -81,7 +90,7 @@ export class Users extends Store {
     const [row, seq] = inTx(this, (tx) => {
       const before = this.#row(id)
       const { options: given, domain_id, ...rest } = change
-      if (domain_id != null && domain_id !== before.domain_id) throw invalid('Update of `domain_id` is not allowed.')
+      if (domain_id != null && domain_id !== before.domain_id) throw invalid('Cannot change Domain ID')
       const row = merged(before, { ...rest, ...(given === undefined ? {} : { options: clean({ ...before.options, ...given }) }) }) as UserRow
       this.#check(row)
       const ends = (before.enabled && !row.enabled) || hash !== undefined
@@ -111,8 +120,8 @@ export class Users extends Store {
   #check(row: UserRow): void {
     const { db } = this.realm
     const same = row.origin !== 'local' ? undefined : db.select({ id: users.id }).from(users).where(and(eq(users.domain_id, row.domain_id), eq(users.name, row.name), eq(users.origin, 'local'))).get()
-    if (same !== undefined && same.id !== row.id) throw duplicate('user', `name ${row.name} in domain ${row.domain_id}`)
-    if (row.default_project_id !== null && projectById(db, row.default_project_id)?.is_domain === true) throw invalid('The default project must not be a domain.')
+    if (same !== undefined && same.id !== row.id) throw duplicate('user', `name ${row.name} at domain ID ${row.domain_id}`)
+    if (row.default_project_id !== null && projectById(db, row.default_project_id)?.is_domain === true) throw invalid(`User's default project ID cannot be a domain ID: ${row.default_project_id}`)
   }
 
   #row(id: string): UserRow {
