@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type AgentMessage, decodeFrame, encodeFrame, FRAME_BYTES_MAX, FRAME_LAST, type ObjectArgs, STREAM_CREDITS } from '../schema/agent/protocol.ts'
+import { type AgentMessage, type ConsoleArgs, decodeFrame, encodeFrame, FRAME_BYTES_MAX, FRAME_LAST, type ObjectArgs, STREAM_CREDITS } from '../schema/agent/protocol.ts'
 import { Fault } from '../schema/values/fault.ts'
+import type { ConsoleChannel } from './drivers/hypervisor/driver.ts'
 import type { ObjectDriver } from './drivers/object/driver.ts'
 import { silentLog } from './log.ts'
-import { Streams } from './streams.ts'
+import { type OpenConsole, Streams } from './streams.ts'
 
 const args: ObjectArgs = { device: 'd1', policy: 0, partition: 1, hash: 'a'.repeat(32), name: '/a/c/o', timestamp: '1700000000.00000' }
 const tick = () => new Promise((resolve) => setImmediate(resolve))
@@ -18,10 +19,10 @@ interface Lab {
   frames: { stream: number; last: boolean; payload: Uint8Array }[]
 }
 
-function lab(driver: Partial<ObjectDriver>): Lab {
+function lab(driver: Partial<ObjectDriver>, open?: OpenConsole): Lab {
   const sent: AgentMessage[] = []
   const frames: Lab['frames'] = []
-  const streams = new Streams({ send: (message) => sent.push(message), sendFrame: (frame) => frames.push(decodeFrame(frame)) }, driver as ObjectDriver, silentLog)
+  const streams = new Streams({ send: (message) => sent.push(message), sendFrame: (frame) => frames.push(decodeFrame(frame)) }, driver as ObjectDriver, silentLog, open)
   return { streams, sent, frames }
 }
 
@@ -135,4 +136,79 @@ test('a frame that came twice is dropped, one that was lost ends the stream: no 
   await tick()
   assert.equal(read.byteLength, 5)
   assert.deepEqual(sent.filter((message) => message.type === 'reset').map((message) => message.stream), [2])
+})
+
+const CONSOLE: ConsoleArgs = { server_id: 's', kind: 'vnc', incarnation: 1 }
+
+/** A machine that says what it is given, and keeps what it is told. */
+function machine(says: AsyncIterable<Uint8Array>, write?: () => Promise<void>) {
+  const heard: Uint8Array[] = []
+  let ended: () => void = () => {}
+  const gone = new Promise<void>((resolve) => {
+    ended = resolve
+  })
+  const seen = { heard, closed: 0 }
+  const channel: ConsoleChannel = {
+    output: (async function* () {
+      yield* says
+      await gone
+    })(),
+    write: async (bytes) => {
+      heard.push(bytes)
+      await write?.()
+    },
+    close: () => {
+      seen.closed++
+      ended()
+    },
+  }
+  return { channel, seen }
+}
+
+test('a console: each word of the machine is sent as it comes, and no more than was granted; what the viewer says is heard', async () => {
+  const { channel, seen } = machine(chunks(Array.from({ length: 20 }, (_, at) => Uint8Array.of(at))))
+  const { streams, sent, frames } = lab({}, async () => channel)
+  streams.open({ type: 'open', stream: 3, op: 'console', args: CONSOLE })
+  for (let turn = 0; turn < 5; turn++) await tick()
+  assert.deepEqual(sent, [{ type: 'head', stream: 3, ok: true, value: {} }])
+  assert.equal(frames.length, STREAM_CREDITS)
+  streams.frame(encodeFrame(3, 0, Uint8Array.of(7), 0))
+  streams.credit({ type: 'credit', stream: 3, frames: 100 })
+  for (let turn = 0; turn < 5; turn++) await tick()
+  assert.equal(frames.length, 20)
+  assert.deepEqual(seen.heard, [Uint8Array.of(7)])
+  assert.deepEqual(sent.at(-1), { type: 'credit', stream: 3, frames: 1 })
+  channel.close()
+  for (let turn = 0; turn < 5; turn++) await tick()
+  assert.equal(frames.at(-1)?.last, true, 'the end of the machine is told')
+  assert.equal(streams.count, 0)
+})
+
+test('a console ends with its viewer, with the link, and while it waits for credit or for the machine', async () => {
+  const endless = async function* () {
+    for (;;) yield new Uint8Array(10)
+  }
+  for (const [says, write] of [[chunks([]), undefined], [endless(), undefined], [chunks([]), () => new Promise<void>(() => {})]] as const) {
+    for (const end of ['reset', 'link'] as const) {
+      const { channel, seen } = machine(says, write)
+      const { streams, sent } = lab({}, async () => channel)
+      streams.open({ type: 'open', stream: 1, op: 'console', args: CONSOLE })
+      await tick()
+      if (write === undefined) streams.frame(encodeFrame(1, 0, Uint8Array.of(1), 0))
+      await tick()
+      if (end === 'reset') streams.reset(1, 'the viewer left')
+      else streams.closeAll('the host link was lost')
+      for (let turn = 0; turn < 5; turn++) await tick()
+      assert.ok(seen.closed > 0)
+      assert.equal(streams.count, 0)
+      assert.equal(sent.filter((message) => message.type === 'reset').length, 0)
+    }
+  }
+})
+
+test('a console that is not to be had is a head with its kind', async () => {
+  const { streams, sent } = lab({}, async () => Promise.reject(new Fault('conflict', 'it is off')))
+  streams.open({ type: 'open', stream: 1, op: 'console', args: CONSOLE })
+  await tick()
+  assert.deepEqual(sent, [{ type: 'head', stream: 1, ok: false, error: { kind: 'conflict', message: 'it is off' } }])
 })

@@ -1,6 +1,7 @@
 /** The plane's end of the host link: one connection counts, whatever an older one still delivers. Joining, and what hosts may ask for. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { CONSOLE_PATH } from '../../../durable-objects/host/consoles.ts'
 import type { HostObject } from '../../../durable-objects/host/index.ts'
 import type { HostFacts } from '../../../schema/agent/observed.ts'
 import { PROTOCOL_VERSION } from '../../../schema/agent/protocol.ts'
@@ -102,4 +103,15 @@ test('joining: a token works once, the same key again is the same host, hosts re
   assert.equal((await join(token, 'short')).status, 400)
   assert.equal((await cloud.call('GET', '/agents/v1/images/x/file?owner=project-a', { headers: { authorization: `Skyhook-Host ${first.body.host_id}:${Date.now()}:${'A'.repeat(86)}` } })).status, 401)
   assert.equal((await cloud.call('POST', '/agents/v1/join-tokens', { token: await cloud.token(), json: {} })).status, 403)
+})
+
+test('an agent from before consoles is never sent one: it would take it for a broken message', async () => {
+  const object = host('before-consoles')
+  const socket = new Socket()
+  object.accept(socket as never)
+  await object.webSocketMessage(socket, JSON.stringify({ type: 'hello', protocol_version: 1, facts: FACTS, desired_version: 0 }))
+  const answer = await (object as unknown as { fetch(request: Request): Promise<Response> }).fetch(new Request(`http://host${CONSOLE_PATH}?server_id=s&kind=vnc&incarnation=1`))
+  assert.equal(answer.status, 501)
+  assert.match(await answer.text(), /upgrade it/)
+  assert.equal(socket.sent.some((message) => message.type === 'open'), false)
 })
