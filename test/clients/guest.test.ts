@@ -1,6 +1,7 @@
 /** The user's path, whole: a server from the image, its console, ssh over the floating IP, a volume that keeps its data over detach, attach and reboot. Real QEMU, real network. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { Browser, browserMissing } from '../support/browser.ts'
 import { BOOT_TIMEOUT_MS, Guest } from '../support/guest.ts'
 import { type Shipped, shipped } from '../support/shipped.ts'
 
@@ -18,6 +19,31 @@ after(() => cloud.remove())
 test('a server boots, its console shows the login prompt', { timeout: BOOT_TIMEOUT_MS + 60_000 }, async () => {
   await guest.create('vm1')
   await cloud.until('login: on the console', async () => guest.os('console', 'log', 'show', guest.serverId).includes('login:'), BOOT_TIMEOUT_MS)
+})
+
+test('its screen opens in noVNC and its serial line in a terminal, through the link that the host dialled', { timeout: 120_000, skip: browserMissing() }, async () => {
+  const url = (kind: string) => guest.os('console', 'url', 'show', kind, guest.serverId, '-f', 'value', '-c', 'url')
+  const connected = `document.getElementById('status').textContent === 'Connected'`
+  const browser = await Browser.start()
+  try {
+    const screen = await browser.open(url('--novnc'))
+    await screen.until('noVNC is connected', connected)
+    await screen.sees(`QEMU (${guest.serverId})`)
+    await screen.until('a picture with more than one colour', `(() => { const canvas = document.querySelector('#screen canvas'); const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height); return new Set(new Uint32Array(data.buffer)).size > 1 })()`)
+    if (process.env.SKYHOOK_SCREENSHOTS !== undefined) await screen.screenshot(`${process.env.SKYHOOK_SCREENSHOTS}/guest.png`)
+    const [, token] = url('--serial').split('token=')
+    const serial = await browser.open(`${cloud.url}/dashboard/serial.html?token=${token}`)
+    await serial.until('the terminal is connected', connected)
+    await serial.call('Page.bringToFront')
+    await serial.key('Enter')
+    await serial.sees('vm1 login:')
+    for (const letter of 'guest') await serial.key(letter)
+    await serial.key('Enter')
+    await serial.sees('Password:')
+    assert.deepEqual([...screen.problems, ...serial.problems], [])
+  } finally {
+    await browser.stop()
+  }
 })
 
 test('ssh over the floating IP works, the guest has its name and a way out to the gateway', { timeout: BOOT_TIMEOUT_MS + 60_000 }, async () => {
