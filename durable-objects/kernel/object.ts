@@ -36,7 +36,14 @@ export abstract class SkyObject extends DurableObject<Env> {
     this.#revocations.add(events)
   }
 
-  idempotencyBegin(key: string, fingerprint: string, request_id: string): LedgerAnswer {
+  /** Events that may matter to one project. */
+  protected revocationsFor(projectId: string): Revocation[] {
+    return this.#revocations.all().filter(({ scope, subject }) => (scope === 'project' ? subject === projectId : scope === 'user_project' ? subject.endsWith(`:${projectId}`) : scope !== 'user_domain' && scope !== 'user_system'))
+  }
+
+  /** An earlier answer is given again only to a caller who would be let in now. */
+  idempotencyBegin(key: string, fingerprint: string, request_id: string, caller: Caller): LedgerAnswer {
+    this.admit(caller)
     return this.#idempotency.begin(key, fingerprint, request_id)
   }
 

@@ -21,10 +21,11 @@ export class ProjectObject extends SkyObject {
 
   /** A caller's session: refused where the token was revoked. The first call of a project's life enters it in the region's directory. */
   async open(caller: Caller): Promise<ProjectSession> {
-    this.admit(caller)
     // Revocations reach the projects a user has roles in. An administrator's token comes from elsewhere: Region knows every revocation.
     if (caller.project_id !== this.deps.name && caller.user_id !== SYSTEM_USER) await this.deps.env.REGION.getByName(REGION_OBJECT_NAME).check(caller)
+    // Before its first use a project is told of no revocation: it asks for them now.
     await this.#register()
+    this.admit(caller)
     return new ProjectSession(this.deps, caller)
   }
 
@@ -53,7 +54,7 @@ export class ProjectObject extends SkyObject {
     const { sql } = this.deps.storage
     sql.exec('CREATE TABLE IF NOT EXISTS _registered (yes INTEGER PRIMARY KEY)')
     if (sql.exec('SELECT yes FROM _registered').toArray().length === 0) {
-      await this.deps.env.REGION.getByName(REGION_OBJECT_NAME).enterProject(this.deps.name, projectTag(this.deps.name))
+      this.revoke(await this.deps.env.REGION.getByName(REGION_OBJECT_NAME).enterProject(this.deps.name, projectTag(this.deps.name)))
       sql.exec('INSERT OR IGNORE INTO _registered (yes) VALUES (1)')
     }
     this.#registered = true

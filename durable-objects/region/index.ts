@@ -1,7 +1,7 @@
 /** Region: what tenants share: hosts and their capacity, flavors, segments, the directory of owners. A shell: stores have the logic. */
 import { migrations } from '../../schema/region/migrations.ts'
 import type { HostFacts } from '../../schema/agent/observed.ts'
-import { type Caller, systemCaller } from '../../schema/values/caller.ts'
+import { type Caller, type Revocation, systemCaller } from '../../schema/values/caller.ts'
 import { computeRegionTasks, seedCompute } from '../../workers/compute/region.ts'
 import { networkRegionTasks, seedNetwork } from '../../workers/network/region.ts'
 import { seedVolume, volumeRegionTasks } from '../../workers/volume/region.ts'
@@ -36,8 +36,16 @@ export class RegionObject extends SkyObject {
     return new RegionSession(this.deps, systemCaller(requestId))
   }
 
-  enterProject(id: string, tag: string): void {
+  /** A project is used for the first time: from now on it is told of revocations; those before are the answer. */
+  enterProject(id: string, tag: string): Revocation[] {
     this.deps.storage.sql.exec('INSERT OR IGNORE INTO projects (id, tag) VALUES (?, ?)', id, tag)
+    return this.revocationsFor(id)
+  }
+
+  /** Revocations, and which of the projects concerned are in use: only these have to be told. */
+  revokeFor(events: Revocation[], projectIds: string[]): string[] {
+    this.revoke(events)
+    return this.deps.storage.sql.exec('SELECT id FROM projects WHERE id IN (SELECT value FROM json_each(?))', JSON.stringify(projectIds)).toArray().map((row) => String(row.id))
   }
 
   /** Makes a resource known to others. `audiences` replaces those before; none withdraws it. Idempotent. */

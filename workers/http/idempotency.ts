@@ -10,12 +10,13 @@ const REPLY_CHARS_MAX = 256 * 1024
 export interface LedgerKey {
   key: string
   fingerprint: string
+  caller: Caller
   /** The request with its body still readable. */
   request: Request
 }
 
 interface Ledger {
-  idempotencyBegin(key: string, fingerprint: string, request_id: string): Promise<LedgerAnswer>
+  idempotencyBegin(key: string, fingerprint: string, request_id: string, caller: Caller): Promise<LedgerAnswer>
   idempotencyFinish(key: string, reply: LedgerReply | null): Promise<void>
 }
 
@@ -32,13 +33,14 @@ export async function ledgerKey(request: Request, caller: Caller, service: strin
   all.set(new Uint8Array(body), head.byteLength)
   return {
     key: `${service}:${caller.user_id}:${given}`,
+    caller,
     fingerprint: hex(await crypto.subtle.digest('SHA-256', all)),
     request: new Request(request.url, { method: request.method, headers: request.headers, body }),
   }
 }
 
 export async function keepReply(ledger: Ledger, key: LedgerKey, requestId: string, run: () => Promise<Response>): Promise<Response> {
-  const answer = await ledger.idempotencyBegin(key.key, key.fingerprint, requestId)
+  const answer = await ledger.idempotencyBegin(key.key, key.fingerprint, requestId, key.caller)
   if (answer.state === 'replay') {
     const headers = new Headers(answer.reply.headers)
     headers.set('idempotency-replayed', 'true')

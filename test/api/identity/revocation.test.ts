@@ -120,6 +120,7 @@ test('a push that fails is told to the caller and repeated until it is through',
   })
   const tenant = await cloud.tenant('acme')
   const admin = await cloud.admin()
+  assert.equal((await cloud.call('GET', '/compute/v2.1/servers', { token: tenant.token })).status, 200, 'the project is in use')
   broken = true
   const answer = await cloud.call('DELETE', `${V3}/auth/tokens`, { token: admin, headers: { 'x-subject-token': tenant.token } })
   assert.equal(answer.status, 503)
@@ -144,5 +145,36 @@ test('revocations survive a crash of the object', async () => {
   cloud.cluster.crash('IDENTITY', 'identity')
   assert.equal((await cloud.call('GET', `${V3}/auth/projects`, { token: tenant.token })).status, 401)
   assert.equal((await cloud.call('GET', `${V3}/auth/projects`, { token: admin })).status, 200)
+  cloud.close()
+})
+
+test('a project that was never used is not brought to life by a revocation, and knows of it at its first use', async () => {
+  const cloud = identityCloud()
+  const ann = await cloud.tenant('ann')
+  const admin = await cloud.admin()
+  const projects = () => cloud.cluster.objects().filter(({ kind }) => kind === 'PROJECT').map(({ id }) => id)
+  const member = await roleNamed(cloud, admin, 'member')
+  const tokens: string[] = []
+  for (let n = 0; n < 5; n++) {
+    const { project } = (await cloud.call('POST', `${V3}/projects`, { token: admin, json: { project: { name: `p${n}`, domain_id: 'default' } } })).body
+    await cloud.call('PUT', `${V3}/projects/${project.id}/users/${ann.user_id}/roles/${member}`, { token: admin })
+    tokens.push((await cloud.login({ user_id: ann.user_id, password: ann.password, project_id: project.id })).token)
+  }
+  assert.equal((await cloud.call('GET', '/compute/v2.1/servers', { token: tokens[0] })).status, 200)
+  assert.equal(projects().length, 1)
+  assert.equal((await cloud.call('PATCH', `${V3}/users/${ann.user_id}`, { token: admin, json: { user: { enabled: false } } })).status, 200)
+  assert.equal(projects().length, 1)
+  for (const token of tokens) assert.equal((await cloud.call('GET', '/compute/v2.1/servers', { token })).status, 401)
+  cloud.close()
+})
+
+test('an earlier answer is not given again to a token that was revoked since', async () => {
+  const cloud = identityCloud()
+  const ann = await cloud.tenant('ann')
+  const post = () => cloud.call('POST', '/network/v2.0/networks', { token: ann.token, json: { network: { name: 'n' } }, headers: { 'idempotency-key': 'k' } })
+  assert.equal((await post()).status, 201)
+  assert.equal((await post()).headers.get('idempotency-replayed'), 'true')
+  await cloud.call('PATCH', `${V3}/users/${ann.user_id}`, { token: await cloud.admin(), json: { user: { enabled: false } } })
+  assert.equal((await post()).status, 401)
   cloud.close()
 })

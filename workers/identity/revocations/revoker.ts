@@ -1,6 +1,6 @@
 /**
- * Revocations: recorded in the transaction that causes them, refused here at once, and pushed to Region and to every Project concerned before the
- * revoking call is answered. A push that fails is repeated by alarm until every object has it; readers that end in no object poll `since`.
+ * Revocations: recorded in the transaction that causes them, refused here at once, and pushed to Region and to every Project concerned and in use before
+ * the revoking call is answered (one not in use yet asks Region at its first use). A push that fails is repeated by alarm until every object has it; readers that end in no object poll `since`.
  */
 import { asc, eq, gt, lt } from 'drizzle-orm'
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
@@ -77,8 +77,9 @@ export class Revoker {
     if (row === undefined) return
     const events = row.events as Revocation[]
     this.#admit(events)
-    const pushes = [() => env.REGION.getByName(REGION_OBJECT_NAME).revoke(events), ...row.project_ids.map((id) => () => env.PROJECT.getByName(id).revoke(events))]
-    for (let at = 0; at < pushes.length; at += PUSH_PARALLEL) await Promise.all(pushes.slice(at, at + PUSH_PARALLEL).map((push) => push()))
+    // Region first: a project that is used for the first time from now on gets the events there; those in use already are told one by one.
+    const used = await env.REGION.getByName(REGION_OBJECT_NAME).revokeFor(events, row.project_ids)
+    for (let at = 0; at < used.length; at += PUSH_PARALLEL) await Promise.all(used.slice(at, at + PUSH_PARALLEL).map((id) => env.PROJECT.getByName(id).revoke(events)))
     db.delete(revocationPushes).where(eq(revocationPushes.seq, seq)).run()
   }
 
