@@ -1,4 +1,4 @@
-/** Finds the service of a request by its first path segment and hands it over. */
+/** Finds the service of a request by its first path segment, or a dialect that knows its requests wherever they land, and hands it over. */
 import type { Env } from '../durable-objects/kernel/env.ts'
 import { systemRandom } from '../schema/values/random.ts'
 import { createIds } from '../schema/values/ids.ts'
@@ -24,9 +24,11 @@ export async function dispatch(request: Request, env: Env, ctx: { waitUntil(work
   const { pathname } = new URL(request.url)
   const requestId = `req-${createIds(env.SIM?.random ?? systemRandom).uuid()}`
   const prefix = /^\/[^/]*/.exec(pathname)?.[0] ?? '/'
+  const known = serversOf(env)
+  const dialect = SERVICES.find((service) => service.recognise?.(request, env, known.has(prefix)))
   // Somebody who typed the cloud's address into a browser.
-  if (pathname === '/' && request.method === 'GET' && request.headers.get('accept')?.includes('text/html')) return new Response(null, { status: 302, headers: { location: '/dashboard' } })
-  const server = serversOf(env).get(prefix)
+  if (dialect === undefined && pathname === '/' && request.method === 'GET' && request.headers.get('accept')?.includes('text/html')) return new Response(null, { status: 302, headers: { location: '/dashboard' } })
+  const server = known.get(dialect?.prefix ?? prefix)
   if (server === undefined) return renderFault('plain', new Fault('not_found', `Nothing is served at ${prefix}.`), request, requestId)
   const limited = limitBody(request, Number(env.BODY_BYTES_MAX ?? 0))
   const refuse = (fault: Fault) => renderFault(server.service.dialect, fault, request, requestId, { 'x-openstack-request-id': requestId })

@@ -8,9 +8,10 @@ import { identity } from './identity/service.ts'
 import { image } from './image/service.ts'
 import { network } from './network/service.ts'
 import { object } from './object/service.ts'
+import { s3 } from './object/s3/service.ts'
 import { placement } from './placement/service.ts'
 import { volume } from './volume/service.ts'
 
-export const SERVICES: Service[] = [identity, compute, placement, image, volume, network, object, agents, dashboard]
+export const SERVICES: Service[] = [identity, compute, placement, image, volume, network, object, s3, agents, dashboard]
 
 export const ALL_POLICIES: PolicyRule[] = SERVICES.flatMap((service) => service.policies)

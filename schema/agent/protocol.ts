@@ -24,6 +24,7 @@
 import type { Command } from './commands.ts'
 import type { DesiredItem } from './desired.ts'
 import type { HostFacts, ObservedItem } from './observed.ts'
+import type { DigestName } from '../values/digests.ts'
 
 export const PROTOCOL_VERSION = 2
 /** Oldest agent or plane this build talks to. */
@@ -100,11 +101,18 @@ export interface ObjectArgs {
   /** put: body length if known. */
   size_bytes?: number | null
   /** put: hashes besides MD5 that the answer should have, and whether to inspect as a disk image. */
-  want?: { sha512?: boolean; inspect?: boolean }
+  want?: ObjectWants
   /** put: refuse if the body's MD5 is another. hex. */
   etag?: string | null
   /** get: [first, last] bytes, both inclusive, already resolved against the size; null is all. */
   range?: [number, number] | null
+}
+
+export interface ObjectWants {
+  sha512?: boolean
+  inspect?: boolean
+  /** Checksums to keep with the object, base64: refused where the body's is another than the one given; null only asks for it. */
+  digests?: Partial<Record<DigestName, string | null>>
 }
 
 /** What put, head and get answer with. */
@@ -117,6 +125,8 @@ export interface ObjectHead {
   etag: string
   metadata: Record<string, string>
   sha512?: string
+  /** base64, those that were asked for when it was written. */
+  digests?: Partial<Record<DigestName, string>>
   /** Disk format found in the bytes: 'raw' where nothing is recognised. virtual_size_bytes only where the format says it. */
   inspection?: { format: string; virtual_size_bytes: number | null; problem: string | null }
 }

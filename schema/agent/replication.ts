@@ -12,6 +12,7 @@ export interface StoredVersion {
   size_bytes?: number
   etag?: string
   sha512?: string
+  digests?: ObjectHead['digests']
   inspection?: ObjectHead['inspection']
   /** base64 of one big-endian CRC-32 for each BLOCK_BYTES of the body: any part of it can be checked without the rest. */
   blocks?: string

@@ -36,4 +36,14 @@ CREATE UNIQUE INDEX versions_null ON versions (name) WHERE version = '';
 CREATE INDEX versions_delete_at ON versions (delete_at) WHERE delete_at IS NOT NULL;
 `,
   },
+  // What a bucket has beside its objects: settings by name, uploads in parts that go on, uploads whose segments are to be removed, and names that a conditional write holds.
+  {
+    name: 'container/s3-0001',
+    sql: `
+CREATE TABLE s3_config (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE s3_uploads (key TEXT NOT NULL, id TEXT NOT NULL, at_ms INTEGER NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID;
+CREATE TABLE s3_garbage (upload TEXT PRIMARY KEY, due_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE s3_writing (name TEXT PRIMARY KEY, at TEXT NOT NULL, until_ms INTEGER NOT NULL) WITHOUT ROWID;
+`,
+  },
 ]

@@ -27,6 +27,7 @@ export interface RequestParts {
 
 // biome-ignore lint/suspicious/noExplicitAny: the route's schema types the body; handlers of actions narrow it themselves.
 export class Context<B = any, Q = URLSearchParams> {
+  #parts: RequestParts
   readonly request: Request
   readonly env: Env
   readonly url: URL
@@ -44,6 +45,7 @@ export class Context<B = any, Q = URLSearchParams> {
   #opened: unknown[] = []
 
   constructor(parts: RequestParts, caller: Caller | null, body: B, query: Q) {
+    this.#parts = parts
     this.request = parts.request
     this.env = parts.env
     this.url = parts.url
@@ -62,6 +64,11 @@ export class Context<B = any, Q = URLSearchParams> {
   get caller(): Caller {
     if (this.#caller === null) throw unauthorized()
     return this.#caller
+  }
+
+  /** The same request in the name of somebody else: a dialect that verifies callers itself. */
+  as(caller: Caller): Context<B, Q> {
+    return new Context<B, Q>(this.#parts, caller, this.body, this.query)
   }
 
   get anonymous(): boolean {

@@ -17,6 +17,9 @@ const STATUS_BY_DIALECT: Partial<Record<Dialect, Partial<Record<FaultKind, numbe
   nova: { over_quota: 403 }, cinder: { over_quota: 413 }, neutron: { over_quota: 409 }, glance: { over_quota: 413 }, keystone: { over_quota: 403 }, swift: { over_quota: 413 },
 }
 
+/** What the kernel itself refuses before S3's handlers see it. */
+const S3_CODES: Partial<Record<number, string>> = { 404: 'NoSuchKey', 405: 'MethodNotAllowed', 413: 'EntityTooLarge', 500: 'InternalError', 503: 'ServiceUnavailable' }
+
 export const titleOf = (status: number): string => TITLES[status] ?? 'Error'
 
 export function statusIn(dialect: Dialect, fault: Fault): number {
@@ -45,6 +48,8 @@ function bodyOf(dialect: Dialect, status: number, fault: Fault, requestId: strin
       return { NeutronError: { type: fault.type ?? NEUTRON_TYPES[status] ?? title.replace(/ /g, ''), message: fault.message, detail: '' } }
     case 'glance':
       return { message: `${escapeHtml(fault.message)}<br /><br />\n\n\n`, code: `${status} ${title}`, title }
+    case 's3':
+      return `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${S3_CODES[status] ?? 'InternalError'}</Code><Message>${escapeHtml(fault.message)}</Message><RequestId>${requestId}</RequestId></Error>`
     case 'swift':
       return `<html><h1>${title}</h1><p>${escapeHtml(fault.message)}</p></html>`
     case 'plain':
@@ -57,7 +62,7 @@ function bodyOf(dialect: Dialect, status: number, fault: Fault, requestId: strin
 export function renderFault(dialect: Dialect, fault: Fault, request: Request, requestId: string, extraHeaders: Record<string, string> = {}): Response {
   const status = statusIn(dialect, fault)
   const body = request.method === 'HEAD' ? null : bodyOf(dialect, status, fault, requestId)
-  const headers = new Headers({ 'content-type': dialect === 'swift' ? 'text/html; charset=UTF-8' : 'application/json', ...extraHeaders })
+  const headers = new Headers({ 'content-type': dialect === 'swift' ? 'text/html; charset=UTF-8' : dialect === 's3' ? 'application/xml' : 'application/json', ...extraHeaders })
   for (const [name, value] of Object.entries(fault.headers ?? {})) headers.set(name, value)
   if (status === 401) headers.set('www-authenticate', dialect === 'swift' ? 'Swift realm="unknown", Keystone' : `Keystone uri="${new URL(request.url).origin}/identity${dialect === 'keystone' ? '/v3' : ''}"`)
   return new Response(body === null ? null : typeof body === 'string' ? body : JSON.stringify(body), { status, headers })

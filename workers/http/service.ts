@@ -1,9 +1,10 @@
 /** What a service declares: its place in the catalog, its dialect of errors and versions, its routes. */
+import type { Env } from '../../durable-objects/kernel/env.ts'
 import type { Version } from './microversion.ts'
 import type { PolicyRule } from './policy.ts'
 import type { Route, Wording } from './route.ts'
 
-export type Dialect = 'keystone' | 'nova' | 'placement' | 'glance' | 'cinder' | 'neutron' | 'swift' | 'plain'
+export type Dialect = 'keystone' | 'nova' | 'placement' | 'glance' | 'cinder' | 'neutron' | 'swift' | 's3' | 'plain'
 
 export interface Service {
   /** 'nova' */
@@ -22,6 +23,8 @@ export interface Service {
   routes: Route[]
   /** Splits the raw path itself where names may hold anything (Swift): candidates, best first. Default: the routes' path patterns. */
   match?(path: string): { route: Route; params: Record<string, string> }[]
+  /** Whether a request is this service's wherever it lands (by signature or host). `claimed`: its first path segment is another service's. */
+  recognise?(request: Request, env: Env, claimed: boolean): boolean
   policies: PolicyRule[]
   wording?: Wording
 }

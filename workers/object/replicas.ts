@@ -3,7 +3,7 @@
  * never touched here: streams are handed to the host links as they are.
  */
 import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
-import type { ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
+import type { ObjectArgs, ObjectHead, ObjectWants } from '../../schema/agent/protocol.ts'
 import { type Fault, isFault } from '../../schema/values/fault.ts'
 import { swiftFault } from './errors.ts'
 import type { Metadata } from './headers.ts'
@@ -26,7 +26,7 @@ export interface PutOptions {
   /** null: chunked, unknown. */
   size: number | null
   etag: string | null
-  want?: { sha512?: boolean; inspect?: boolean }
+  want?: ObjectWants
 }
 
 export const quorumOf = (replicas: number): number => Math.floor(replicas / 2) + 1

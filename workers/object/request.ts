@@ -161,6 +161,9 @@ export class SwiftRequest {
   }
 }
 
+/** What following a manifest needs of a request, whichever dialect it came in. */
+export type ManifestReader = Pick<SwiftRequest, 'env' | 'now_ms' | 'needIn' | 'segments'>
+
 /** 'X-Container-Meta-a_b' is the same header as '...-a-b': WSGI servers never told them apart, and clients rely on it. */
 function hyphened(headers: Headers): Headers {
   const odd = [...headers].filter(([name]) => name.includes('_'))

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import type { ObjectArgs } from '../../../schema/agent/protocol.ts'
+import { digestOf } from '../../../schema/values/digests.ts'
 import { isFault } from '../../../schema/values/fault.ts'
 import type { ObjectDriver } from './driver.ts'
 
@@ -75,9 +76,11 @@ export function objectConformance(name: string, make: () => Promise<ObjectLab>):
       assert.equal(await textOf((await driver.get(args('empty', 9))).body), '')
       const chunk = new Uint8Array(700_001).fill(7)
       const whole = Buffer.concat([chunk, chunk, chunk])
-      const head = await driver.put(args('large', 1, { want: { sha512: true, inspect: true } }), bodyOf(chunk, chunk, chunk))
+      const head = await driver.put(args('large', 1, { want: { sha512: true, inspect: true, digests: { crc32c: null, sha256: createHash('sha256').update(whole).digest('base64') } } }), bodyOf(chunk, chunk, chunk))
       assert.equal(head.size_bytes, whole.length)
       assert.equal(head.sha512, createHash('sha512').update(whole).digest('hex'))
+      assert.deepEqual(head.digests, { crc32c: digestOf('crc32c', whole), sha256: createHash('sha256').update(whole).digest('base64') })
+      await assert.rejects(driver.put(args('large', 2, { want: { digests: { sha1: createHash('sha1').update('other').digest('base64') } } }), bodyOf(chunk)), fault('unprocessable'))
       assert.deepEqual(head.inspection, { format: 'raw', virtual_size_bytes: null, problem: null })
       assert.deepEqual(await driver.head(args('large', 9)), head)
       const body: Uint8Array[] = []

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
 import { Fault } from '../../../schema/values/fault.ts'
+import { type Digest, type DigestName, createDigest, isDigestName } from '../../../schema/values/digests.ts'
 import type { StoredVersion } from '../../../schema/agent/replication.ts'
 import { createInspector } from '../../../schema/values/image-format.ts'
 import { BlockSums } from './blocks.ts'
@@ -9,12 +10,13 @@ import { BlockSums } from './blocks.ts'
 export interface Intake {
   push(chunk: Uint8Array): void
   /** Throws where the body is not what was announced. */
-  finish(): Pick<ObjectHead, 'size_bytes' | 'etag' | 'sha512' | 'inspection'> & Pick<StoredVersion, 'blocks'>
+  finish(): Pick<ObjectHead, 'size_bytes' | 'etag' | 'sha512' | 'digests' | 'inspection'> & Pick<StoredVersion, 'blocks'>
 }
 
 export function createIntake({ size_bytes: announced, etag: wanted, want }: Pick<ObjectArgs, 'size_bytes' | 'etag' | 'want'>): Intake {
   const md5 = createHash('md5')
   const sha512 = want?.sha512 === true ? createHash('sha512') : null
+  const digests = Object.keys(want?.digests ?? {}).filter(isDigestName).map((name): [DigestName, Digest] => [name, createDigest(name)])
   const inspector = want?.inspect === true ? createInspector() : null
   const blocks = new BlockSums()
   let size = 0
@@ -25,13 +27,16 @@ export function createIntake({ size_bytes: announced, etag: wanted, want }: Pick
       md5.update(chunk)
       blocks.push(chunk)
       sha512?.update(chunk)
+      for (const [, digest] of digests) digest.update(chunk)
       inspector?.push(chunk)
     },
     finish() {
       if (typeof announced === 'number' && size !== announced) throw new Fault('client_closed', `the body ended after ${size} of ${announced} bytes`)
       const etag = md5.digest('hex')
       if (typeof wanted === 'string' && wanted.toLowerCase() !== etag) throw new Fault('unprocessable', `the body's MD5 is ${etag}, not ${wanted}`)
-      return { size_bytes: size, etag, blocks: blocks.finish(), ...(sha512 === null ? {} : { sha512: sha512.digest('hex') }), ...(inspector === null ? {} : { inspection: inspector.finish() }) }
+      const found = Object.fromEntries(digests.map(([name, digest]) => [name, digest.finish()])) as ObjectHead['digests']
+      for (const [name, digest] of Object.entries(want?.digests ?? {})) if (digest !== null && found?.[name as DigestName] !== digest) throw new Fault('unprocessable', `the body's ${name} is another than the one given`, { type: name })
+      return { size_bytes: size, etag, blocks: blocks.finish(), ...(digests.length === 0 ? {} : { digests: found }), ...(sha512 === null ? {} : { sha512: sha512.digest('hex') }), ...(inspector === null ? {} : { inspection: inspector.finish() }) }
     },
   }
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { SkyObject } from '../../../durable-objects/kernel/object.ts'
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
+import { type DigestName, digestOf } from '../../../schema/values/digests.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Clock } from '../../../schema/values/time.ts'
 import { type Answer, type TestCloud, mintedCloud } from '../../support/cloud.ts'
@@ -47,9 +48,11 @@ export function hostClass(hosts: MemoryHosts) {
       if (typeof args.size_bytes === 'number' && args.size_bytes !== data.byteLength) throw new Fault('client_closed', 'the body ended early')
       const etag = md5(data)
       if (args.etag != null && args.etag !== etag) throw new Fault('unprocessable', 'another MD5')
+      const digests = Object.fromEntries(Object.keys(args.want?.digests ?? {}).map((name) => [name, digestOf(name as DigestName, data)])) as ObjectHead['digests']
+      for (const [name, digest] of Object.entries(args.want?.digests ?? {})) if (digest !== null && digests?.[name as DigestName] !== digest) throw new Fault('unprocessable', `another ${name}`)
       const before = disk.get(this.#key(args))
       if (before !== undefined && before.head.timestamp >= args.timestamp) throw new Fault('conflict', 'newer', { details: { timestamp: before.head.timestamp } })
-      const head: ObjectHead = { timestamp: args.timestamp, size_bytes: data.byteLength, etag, metadata: args.metadata ?? {}, ...(args.want?.sha512 ? { sha512: createHash('sha512').update(data).digest('hex') } : {}) }
+      const head: ObjectHead = { timestamp: args.timestamp, size_bytes: data.byteLength, etag, metadata: args.metadata ?? {}, ...(args.want?.digests === undefined ? {} : { digests }), ...(args.want?.sha512 ? { sha512: createHash('sha512').update(data).digest('hex') } : {}) }
       disk.set(this.#key(args), { data, head })
       return head
     }

@@ -10,7 +10,7 @@ import { type Metadata, isTrue, mergeMeta } from '../headers.ts'
 import { type ListQuery, type Listed, listNames, whereSql } from '../list.ts'
 import { defaultPolicy } from '../policies.ts'
 import { Stamps, ticksOf, formatTicks } from '../timestamp.ts'
-import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type VersionRow, objectValues, toInfo, toObject, versioningOf } from './rows.ts'
+import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type VersionRow, objectValues, toInfo, toObject, versionKey, versioningOf } from './rows.ts'
 import { type Counted, type VersionQuery, VersionRows } from './versions.ts'
 
 export type { ContainerInfo, ObjectRow, VersionRow } from './rows.ts'
@@ -33,6 +33,8 @@ export interface ContainerHooks {
   sync(info: ContainerInfo, rows: SyncRow[]): Promise<boolean>
   /** Removes an expired object's replicas with that timestamp. */
   expire(info: ContainerInfo, row: ObjectRow, timestamp: string): Promise<void>
+  /** The last row of an upload in parts is gone: its segments are of no use any more. In the same transaction. */
+  released(upload: string): void
 }
 
 export class ContainerStore {
@@ -144,7 +146,11 @@ export class ContainerStore {
         if (before !== null && before.at > row.at) return false
         if (tombstone !== undefined && String(tombstone.at) >= row.at) return false
       }
-      this.#count(row.version === '' && versioningOf(this.#live()) === 'never' ? this.#replace(row) : this.#versions.put(row))
+      if (row.version === '' && versioningOf(this.#live()) === 'never') this.#count(this.#replace(row))
+      else {
+        this.#forget(this.#versions.find(row.name, row.version === '' ? 'null' : row.version), row)
+        this.#count(this.#versions.put(row))
+      }
       if (row.delete_at !== null) this.#deps.alarms.at('expire', row.delete_at * 1000)
       return true
     })
@@ -153,6 +159,7 @@ export class ContainerStore {
   /** The common case, a container that was never versioned: one row. */
   #replace(row: ObjectRow): Counted {
     const before = this.object(row.name)
+    this.#forget(before, row)
     this.#rows(`INSERT OR REPLACE INTO objects (${OBJECT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...objectValues(row))
     return { objects: before === null ? 1 : 0, bytes: row.size - (before?.size ?? 0) }
   }
@@ -160,7 +167,10 @@ export class ContainerStore {
   /** A deletion in a versioned container: a marker becomes the newest version. `version` '' is the null marker, which takes the null version's place (its bytes are the caller's). */
   markDeleted(name: string, at: string, version: string): void {
     this.#live()
-    this.#deps.storage.transactionSync(() => this.#count(this.#versions.mark(name, at, version)))
+    this.#deps.storage.transactionSync(() => {
+      if (version === '') this.#forget(this.#versions.find(name, 'null'), null)
+      this.#count(this.#versions.mark(name, at, version))
+    })
   }
 
   /** Nothing is current any more; what was stays as an older version. */
@@ -185,6 +195,7 @@ export class ContainerStore {
     this.#deps.storage.transactionSync(() => {
       const removed = this.#versions.find(name, version === '' ? 'null' : version)
       if (removed === null) return
+      this.#forget(removed, null)
       const counted = this.#versions.drop(name, version)
       const next = heir && removed.is_latest && this.object(name) === null ? this.#versions.newest(name) : null
       const restored = next === null || next.deleted ? null : this.#versions.restore(name, next.version === '' ? 'null' : next.version)
@@ -209,10 +220,34 @@ export class ContainerStore {
       this.#rows('INSERT INTO tombstones (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = MAX(at, excluded.at)', name, at)
       this.#deps.alarms.at('tombstones', this.#deps.clock.now_ms() + TOMBSTONE_KEPT_MS)
       if (before === null) return false
+      this.#forget(before, null)
       this.#rows('DELETE FROM objects WHERE name = ?', name)
       this.#count({ objects: -1, bytes: -before.size })
       return true
     })
+  }
+
+  /** What a dialect keeps with a row; null removes. The row as it is then; null where there is none. */
+  patchExtra(name: string, id: string | null, patch: Record<string, string | null>): VersionRow | null {
+    const row = id === null ? this.latest(name) : this.version(name, id)
+    if (row === null || row.deleted) return row
+    const extra = { ...row.extra }
+    for (const [key, value] of Object.entries(patch)) {
+      if (value === null) delete extra[key]
+      else extra[key] = value
+    }
+    const text = Object.keys(extra).length === 0 ? null : JSON.stringify(extra)
+    if (this.object(name)?.version === row.version) this.#rows('UPDATE objects SET extra = ? WHERE name = ?', text, name)
+    else this.#rows('UPDATE versions SET extra = ? WHERE key = ?', text, versionKey(name, row.at))
+    return { ...row, extra }
+  }
+
+  /** A row goes, or gives way to `heir`. Where old versions are kept elsewhere by copies of the manifest, its segments stay in use. */
+  #forget(row: ObjectRow | null, heir: ObjectRow | null): void {
+    const upload = row?.extra?.['s3-upload']
+    if (upload === undefined || upload === heir?.extra?.['s3-upload']) return
+    const { metadata } = this.#live()
+    if (metadata['x-versions-location'] === undefined && metadata['x-history-location'] === undefined) this.#hooks.released(upload)
   }
 
   #live(): ContainerInfo {

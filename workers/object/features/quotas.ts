@@ -6,7 +6,7 @@ import type { SwiftRequest } from '../request.ts'
 const OVER = 'Upload exceeds quota.'
 const limit = (text: string | undefined): number | null => (text === undefined || !/^\d+$/.test(text) ? null : Number(text))
 
-export async function checkQuotas(request: SwiftRequest, begun: Begun, size: number | null): Promise<void> {
+export async function checkQuotas(request: Pick<SwiftRequest, 'allows' | 'account'>, begun: Begun, size: number | null): Promise<void> {
   const { info, existing } = begun
   const bytes = limit(info.metadata['x-container-meta-quota-bytes'])
   if (bytes !== null && info.bytes_used + (size ?? 0) > bytes) throw swiftFault(413, OVER)

@@ -7,7 +7,7 @@ import { type Metadata, contentTypeOf, metaOf, objectMetadata } from '../headers
 import { type ObjectName, PREFIX, decodeName, quotePath } from '../names.ts'
 import { openObject } from '../object/large.ts'
 import { store } from '../object/put.ts'
-import type { SwiftRequest } from '../request.ts'
+import type { ManifestReader, SwiftRequest } from '../request.ts'
 
 /** Links in a row. */
 export const SYMLOOP_MAX = 2
@@ -102,7 +102,7 @@ export async function putLink(request: SwiftRequest, name: ObjectName): Promise<
 }
 
 /** Follows one link further, once the caller may read what it names. `expected`: the ETag that the link before asked for. */
-export async function follow(request: SwiftRequest, link: Link, found: string, expected: string | null, links: number, here: ObjectName): Promise<ObjectName> {
+export async function follow(request: ManifestReader, link: Link, found: string, expected: string | null, links: number, here: ObjectName): Promise<ObjectName> {
   if (expected !== null && expected !== (link.etag ?? found)) throw swiftFault(409, 'X-Symlink-Target-Etag headers do not match', { 'content-location': linkPath(here) })
   if (links >= SYMLOOP_MAX) throw swiftFault(409, `Too many levels of symbolic links, maximum allowed is ${SYMLOOP_MAX}`)
   request.segments = true

@@ -24,13 +24,13 @@ const locationOf = (info: ContainerInfo): { container: string; history: boolean 
 }
 
 /** Before an overwrite: what is there now goes to the versions container. */
-export async function keepVersion(request: SwiftRequest, begun: Begun): Promise<void> {
+export async function keepVersion(request: Pick<SwiftRequest, 'env' | 'now_ms'>, begun: Begun): Promise<void> {
   const location = locationOf(begun.info)
   if (location === null || begun.existing === null) return
   await keep(request, begun, begun.existing, location.container)
 }
 
-async function keep(request: SwiftRequest, begun: Begun, existing: ObjectRow, container: string): Promise<void> {
+async function keep(request: Pick<SwiftRequest, 'env' | 'now_ms'>, begun: Begun, existing: ObjectRow, container: string): Promise<void> {
   const { name } = begun
   const opened = await openStored(request.env, name, true, request.now_ms)
   if (opened === null) return
@@ -48,7 +48,7 @@ async function keep(request: SwiftRequest, begun: Begun, existing: ObjectRow, co
 }
 
 /** Instead of a DELETE in a versioned container. True where it was settled here. */
-export async function restoreVersion(request: SwiftRequest, begun: Begun): Promise<boolean> {
+export async function restoreVersion(request: Pick<SwiftRequest, 'env' | 'now_ms'>, begun: Begun): Promise<boolean> {
   const location = locationOf(begun.info)
   if (location === null) return false
   if (location.history) {
@@ -82,7 +82,7 @@ export async function restoreVersion(request: SwiftRequest, begun: Begun): Promi
   }
 }
 
-async function lastVersion(request: SwiftRequest, name: ObjectName, container: string): Promise<ObjectRow | null> {
+async function lastVersion(request: Pick<SwiftRequest, 'env' | 'now_ms'>, name: ObjectName, container: string): Promise<ObjectRow | null> {
   try {
     const { entries } = await request.env.CONTAINER.getByName(containerKey(name.account, container)).list({ limit: 1, marker: '', end_marker: '', prefix: versionPrefix(name.object), delimiter: '', reverse: true, path: null })
     const [last] = entries

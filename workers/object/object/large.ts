@@ -10,7 +10,7 @@ import { follow, linkOf, linkPath, linkRow } from '../features/symlink.ts'
 import { LIMITS, type Metadata, isTrue, metaOf } from '../headers.ts'
 import { isSubdir } from '../list.ts'
 import { type ObjectName, containerKey, decodeName } from '../names.ts'
-import type { SwiftRequest } from '../request.ts'
+import type { ManifestReader } from '../request.ts'
 import { type Opened, type Source, openStored, readText } from './read.ts'
 
 export const MANIFEST_BYTES_MAX = 8 * 1024 * 1024
@@ -61,7 +61,7 @@ export interface OpenOptions {
 }
 
 /** The object with its symbolic links and its manifest followed; null where there is none. */
-export async function openObject(request: SwiftRequest, name: ObjectName, options: OpenOptions): Promise<Opened | null> {
+export async function openObject(request: ManifestReader, name: ObjectName, options: OpenOptions): Promise<Opened | null> {
   let [at, expected]: [ObjectName, string | null] = [name, null]
   for (let links = 0; ; links++) {
     const stored = await openStored(request.env, at, options.withBody, request.now_ms, links === 0 ? options.version : undefined)
@@ -83,14 +83,14 @@ export async function openObject(request: SwiftRequest, name: ObjectName, option
   }
 }
 
-async function openManifest(request: SwiftRequest, name: ObjectName, stored: Opened, options: OpenOptions): Promise<Opened> {
+async function openManifest(request: ManifestReader, name: ObjectName, stored: Opened, options: OpenOptions): Promise<Opened> {
   if (options.raw === true) return isSlo(stored.metadata) ? { ...stored, kind: 'manifest' } : stored
   if (isSlo(stored.metadata)) return await openSlo(request, name, stored, options)
   const manifest = metaOf(stored.metadata, 'x-object-manifest')
   return manifest === undefined ? stored : await openDlo(request, name, stored, manifest)
 }
 
-async function openSlo(request: SwiftRequest, name: ObjectName, stored: Opened, options: { depth?: number }): Promise<Opened> {
+async function openSlo(request: ManifestReader, name: ObjectName, stored: Opened, options: { depth?: number }): Promise<Opened> {
   const depth = options.depth ?? 0
   const text = await readText(stored, MANIFEST_BYTES_MAX)
   const segments = JSON.parse(text) as Segment[]
@@ -123,7 +123,7 @@ export function sloEtag(segments: Segment[]): string {
   return hash.digest('hex')
 }
 
-function sloPiece(request: SwiftRequest, account: string, segment: Segment, depth: number): Piece {
+function sloPiece(request: ManifestReader, account: string, segment: Segment, depth: number): Piece {
   if (segment.data !== undefined) {
     const bytes = Buffer.from(segment.data, 'base64')
     return { length: bytes.byteLength, open: async (range) => new Uint8Array(range === null ? bytes : bytes.subarray(range[0], range[1] + 1)) }
@@ -144,7 +144,7 @@ function sloPiece(request: SwiftRequest, account: string, segment: Segment, dept
   }
 }
 
-async function openSegment(request: SwiftRequest, name: ObjectName, depth: number, withBody: boolean): Promise<Opened | null> {
+async function openSegment(request: ManifestReader, name: ObjectName, depth: number, withBody: boolean): Promise<Opened | null> {
   request.segments = true
   await request.needIn('object', 'get', name.container, name.object, name.account)
   return await openObject(request, name, { withBody, depth: depth + 1 })
@@ -153,7 +153,7 @@ async function openSegment(request: SwiftRequest, name: ObjectName, depth: numbe
 /** A static link counts as what it links to. */
 const shownSize = (row: ObjectRow): number => row.slo_size ?? (row.extra?.symlink_bytes === undefined ? row.size : Number(row.extra.symlink_bytes))
 
-async function openDlo(request: SwiftRequest, name: ObjectName, stored: Opened, manifest: string): Promise<Opened> {
+async function openDlo(request: ManifestReader, name: ObjectName, stored: Opened, manifest: string): Promise<Opened> {
   stored.drop()
   const at = manifest.indexOf('/')
   const [container, prefix] = [decodeName(manifest.slice(0, at)), decodeName(manifest.slice(at + 1))]
@@ -176,7 +176,7 @@ async function openDlo(request: SwiftRequest, name: ObjectName, stored: Opened, 
   return { ...stored, etag: `"${etag}"`, size, kind: 'dlo', timestamp: newest, open: async (range) => assemble(pieces, range), drop: () => {} }
 }
 
-async function dloRows(request: SwiftRequest, account: string, container: string, prefix: string): Promise<ObjectRow[]> {
+async function dloRows(request: ManifestReader, account: string, container: string, prefix: string): Promise<ObjectRow[]> {
   request.segments = true
   await request.needIn('object', 'get', container, prefix, account)
   const rows: ObjectRow[] = []

@@ -3,13 +3,14 @@
  * and other services. Nothing is acknowledged before both a quorum of replicas and the container have it.
  */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
-import type { ObjectHead } from '../../../schema/agent/protocol.ts'
+import type { ObjectHead, ObjectWants } from '../../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import { type ContainerInfo, type ObjectRow, storedName, versioningOf } from '../container/rows.ts'
 import { swiftFault } from '../errors.ts'
 import { LIMITS, type Metadata, metaOf } from '../headers.ts'
 import { type ObjectName, containerKey } from '../names.ts'
 import { deleteReplicas, putReplicas } from '../replicas.ts'
+import { isLocked } from '../s3/object/lock.ts'
 
 export interface Begun {
   name: ObjectName
@@ -23,11 +24,11 @@ export interface WriteOptions {
   content_type: string
   size: number | null
   etag: string | null
-  want?: { sha512?: boolean; inspect?: boolean }
+  want?: ObjectWants
   /** A static manifest: the bytes and the ETag of what it stands for. */
   slo?: { size: number; etag: string }
-  /** Kept with the listing's row. */
-  extra?: Record<string, string>
+  /** Kept with the listing's row; may depend on what the hosts found in the bytes. */
+  extra?: Record<string, string> | ((head: ObjectHead) => Record<string, string>)
 }
 
 /** Tries at the container's row before a write that the disks have is given up. */
@@ -62,7 +63,7 @@ export async function commitWrite(env: Env, begun: Begun, body: ReadableStream<U
   const deleteAt = metaOf(metadata, 'x-delete-at')
   await enterRow(env, name, {
     name: name.object, at: timestamp, modified_at: timestamp, size: head.size_bytes, etag: head.etag, content_type: options.content_type,
-    delete_at: deleteAt === undefined ? null : Number(deleteAt), slo_etag: options.slo?.etag ?? null, slo_size: options.slo?.size ?? null, version, extra: options.extra ?? null,
+    delete_at: deleteAt === undefined ? null : Number(deleteAt), slo_etag: options.slo?.etag ?? null, slo_size: options.slo?.size ?? null, version, extra: (typeof options.extra === 'function' ? options.extra(head) : options.extra) ?? null,
   })
   return { ...head, timestamp }
 }
@@ -120,12 +121,13 @@ export async function removeCurrent(env: Env, begun: Begun, now_ms: number): Pro
   return { existed: (existed || listed) && !expired, marker: null }
 }
 
-/** The bytes of one version, then its row. `heir`: see the store. Null where there is no such version; `latest`: it was what the name stood for. */
-export async function removeVersion(env: Env, begun: Begun, id: string, heir: boolean, now_ms: number): Promise<{ deleted: boolean; latest: boolean } | null> {
+/** The bytes of one version, then its row. `heir`: see the store; `bypass`: passes over a lock in governance mode. Null where there is no such version; `latest`: it was what the name stood for. */
+export async function removeVersion(env: Env, begun: Begun, id: string, heir: boolean, now_ms: number, bypass = false): Promise<{ deleted: boolean; latest: boolean } | null> {
   const { name, info, timestamp } = begun
   const container = env.CONTAINER.getByName(containerKey(name.account, name.container))
   const found = await container.version(name.object, id)
   if (found === null) return null
+  if (isLocked(found.extra, now_ms, bypass)) throw swiftFault(403)
   if (!found.deleted) await removeBytes(env, name, found.version, info.policy, timestamp, now_ms)
   await container.removeVersion(name.object, found.version, heir)
   return { deleted: found.deleted, latest: found.is_latest }

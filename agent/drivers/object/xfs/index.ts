@@ -202,6 +202,7 @@ function headOf({ data, post }: Found): ObjectHead {
     etag: data.etag ?? '',
     metadata: mergeMetadata(data.metadata ?? {}, post?.metadata ?? null),
     ...(data.sha512 === undefined ? {} : { sha512: data.sha512 }),
+    ...(data.digests === undefined ? {} : { digests: data.digests }),
     ...(data.inspection === undefined ? {} : { inspection: data.inspection }),
   }
 }

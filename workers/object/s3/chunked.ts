@@ -1,0 +1,181 @@
+/**
+ * Bodies in aws-chunked form (STREAMING-...): each chunk has its length and, where signed, a signature chained to the one before; a trailer may bring a checksum.
+ * Decoded as a stream: what is wrong breaks the stream before its end, so nothing of it is ever kept; `failure` then says why.
+ */
+import { createHash } from 'node:crypto'
+import type { Fault } from '../../../schema/values/fault.ts'
+import { type Digest, type DigestName, createDigest } from '../../../schema/values/digests.ts'
+import { type Scope, chunkStringToSign, sameSignature, sign, trailerStringToSign } from '../../http/sigv4.ts'
+import { s3Fault } from './errors.ts'
+
+const CHUNK_LINE_BYTES_MAX = 1_024
+const TRAILER_BYTES_MAX = 8 * 1_024
+
+export interface ChunkSigning {
+  key: Uint8Array
+  amz_date: string
+  scope: Scope
+  /** The request's own signature. */
+  seed: string
+}
+
+export interface DecoderOptions {
+  source: ReadableStream<Uint8Array>
+  /** x-amz-decoded-content-length */
+  length: number
+  /** null: chunks carry no signatures. */
+  signing: ChunkSigning | null
+  /** Whether a trailer follows, and the checksum in it. */
+  trailer: boolean
+  checksum: DigestName | null
+}
+
+export interface Decoder {
+  body: ReadableStream<Uint8Array>
+  /** Why the stream broke, where the client is to blame. */
+  failure: Fault | null
+  /** base64; there once the body has been read. */
+  checksum: string | null
+}
+
+type State = 'line' | 'data' | 'data-end' | 'trailer'
+
+class ChunkReader {
+  #options: DecoderOptions
+  #state: State = 'line'
+  #line = ''
+  #left = 0
+  #total = 0
+  #signature: string
+  #claimed = ''
+  #hash = createHash('sha256')
+  #digest: Digest | null
+  #trailer = ''
+  checksum: string | null = null
+
+  constructor(options: DecoderOptions) {
+    this.#options = options
+    this.#signature = options.signing?.seed ?? ''
+    this.#digest = options.checksum === null ? null : createDigest(options.checksum)
+  }
+
+  /** The payload in a piece of the body. */
+  push(piece: Uint8Array, emit: (data: Uint8Array) => void): void {
+    let at = 0
+    while (at < piece.length) {
+      if (this.#state === 'data') {
+        const data = piece.subarray(at, at + this.#left)
+        at += data.length
+        this.#left -= data.length
+        if (this.#options.signing !== null) this.#hash.update(data)
+        this.#digest?.update(data)
+        emit(data)
+        if (this.#left === 0) this.#state = 'data-end'
+      } else if (this.#state === 'trailer') {
+        this.#trailer += latin(piece.subarray(at))
+        at = piece.length
+        if (this.#trailer.length > TRAILER_BYTES_MAX) throw s3Fault('MalformedTrailerError')
+      } else at = this.#readLine(piece, at)
+    }
+  }
+
+  #readLine(piece: Uint8Array, from: number): number {
+    const end = piece.indexOf(10, from)
+    const stop = end < 0 ? piece.length : end + 1
+    this.#line += latin(piece.subarray(from, stop))
+    if (this.#line.length > CHUNK_LINE_BYTES_MAX) throw s3Fault('IncompleteBody', 'A chunk of the request body has no proper head.')
+    if (end < 0) return stop
+    const line = this.#line
+    this.#line = ''
+    if (!line.endsWith('\r\n')) throw s3Fault('IncompleteBody', 'A line of the chunked request body does not end in CR LF.')
+    if (this.#state === 'data-end') {
+      if (line !== '\r\n') throw s3Fault('IncompleteBody', 'A chunk of the request body is longer than it says.')
+      this.#closeChunk()
+      this.#state = 'line'
+    } else this.#openChunk(line.slice(0, -2))
+    return stop
+  }
+
+  #openChunk(line: string): void {
+    const match = /^([0-9a-fA-F]{1,12})(?:;chunk-signature=([0-9a-f]{64}))?$/.exec(line)
+    if (match === null || (this.#options.signing !== null) !== (match[2] !== undefined)) throw s3Fault('IncompleteBody', 'A chunk of the request body has no proper head.')
+    this.#left = Number.parseInt(match[1] ?? '', 16)
+    this.#claimed = match[2] ?? ''
+    this.#total += this.#left
+    if (this.#total > this.#options.length) throw s3Fault('IncompleteBody', 'The request body is longer than x-amz-decoded-content-length says.')
+    this.#hash = createHash('sha256')
+    this.#state = 'data'
+    if (this.#left > 0) return
+    this.#closeChunk()
+    this.#state = 'trailer'
+  }
+
+  #closeChunk(): void {
+    const { signing } = this.#options
+    if (signing === null) return
+    this.#check(sign(signing.key, chunkStringToSign(signing.amz_date, signing.scope, this.#signature, this.#hash.digest('hex'))), this.#claimed)
+  }
+
+  #check(right: string, given: string): void {
+    if (!sameSignature(given, right)) throw s3Fault('SignatureDoesNotMatch')
+    this.#signature = right
+  }
+
+  /** At the end of the body: everything must have been there, and right. */
+  finish(): void {
+    if (this.#state !== 'trailer' || this.#total !== this.#options.length) throw s3Fault('IncompleteBody')
+    const lines = this.#trailer.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== '')
+    const fields = new Map(lines.map((line) => [line.slice(0, Math.max(0, line.indexOf(':'))).toLowerCase().trim(), line.slice(line.indexOf(':') + 1).trim()]))
+    const signature = fields.get('x-amz-trailer-signature')
+    fields.delete('x-amz-trailer-signature')
+    if (fields.size > 0 && !this.#options.trailer) throw s3Fault('MalformedTrailerError')
+    const { signing, checksum } = this.#options
+    if (signing !== null && this.#options.trailer) {
+      const canonical = [...fields].map(([name, value]) => `${name}:${value}\n`).join('')
+      this.#check(sign(signing.key, trailerStringToSign(signing.amz_date, signing.scope, this.#signature, canonical)), signature ?? '')
+    }
+    if (checksum === null || this.#digest === null) return
+    const given = fields.get(`x-amz-checksum-${checksum}`)
+    if (given === undefined) throw s3Fault('MalformedTrailerError')
+    this.checksum = this.#digest.finish()
+    if (given !== this.checksum) throw s3Fault('BadDigest', `The ${checksum.toUpperCase()} you specified did not match the calculated checksum.`)
+  }
+}
+
+const latin = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+
+export function decodeChunked(options: DecoderOptions): Decoder {
+  const reader = options.source.getReader()
+  const chunks = new ChunkReader(options)
+  const decoder: Decoder = { body: undefined as never, failure: null, checksum: null }
+  decoder.body = new ReadableStream({
+    type: 'bytes',
+    async pull(controller) {
+      try {
+        let emitted = false
+        while (!emitted) {
+          const { done, value } = await reader.read()
+          if (done) {
+            chunks.finish()
+            decoder.checksum = chunks.checksum
+            controller.close()
+            return
+          }
+          chunks.push(value, (data) => {
+            emitted = true
+            // A byte stream takes the buffer itself: it gets its own.
+            controller.enqueue(data.slice() as never)
+          })
+        }
+      } catch (error) {
+        decoder.failure = (error as { name?: string }).name === 'Fault' ? (error as Fault) : s3Fault('IncompleteBody')
+        void reader.cancel().catch(() => {})
+        throw error
+      }
+    },
+    async cancel(reason) {
+      await reader.cancel(reason).catch(() => {})
+    },
+  }) as ReadableStream<Uint8Array>
+  return decoder
+}

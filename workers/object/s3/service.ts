@@ -1,0 +1,154 @@
+/**
+ * S3 as a second dialect over Swift's stores: what it can do as data, one line an operation. Every route is public to the kernel: who calls is told by the
+ * signature, and what they may by policy, role and list (request.ts).
+ */
+import { isFault } from '../../../schema/values/fault.ts'
+import type { Context } from '../../http/context.ts'
+import { type Method, type Route, route } from '../../http/route.ts'
+import type { Service } from '../../http/service.ts'
+import { PREFIX, recognise } from './address.ts'
+import { corsHeaders, deleteCors, getCors, preflight, putCors } from './bucket/cors.ts'
+import { deleteLifecycle, getLifecycle, putLifecycle } from './bucket/lifecycle.ts'
+import { listObjects, listObjectsV2, listVersions } from './bucket/listing.ts'
+import { createBucket, deleteBucket, getLocation, headBucket, listBuckets } from './bucket/routes.ts'
+import * as settings from './bucket/settings.ts'
+import { renderS3, s3Fault } from './errors.ts'
+import { element, leaf } from './markup.ts'
+import { abortUpload, completeUpload, createUpload, listParts, listUploads, uploadPart, uploadPartCopy } from './multipart/routes.ts'
+import { deleteObject, deleteObjects } from './object/delete.ts'
+import { postForm } from './object/form.ts'
+import { getAttributes, getObject } from './object/get.ts'
+import { copyObject, putObject } from './object/put.ts'
+import * as sub from './object/subresources.ts'
+import { S3Request } from './request.ts'
+
+type Level = 'service' | 'bucket' | 'object'
+type Handler = (request: S3Request) => Promise<Response>
+
+interface Operation {
+  method: Method
+  level: Level
+  /** Query parameters that must be there. */
+  query: readonly string[]
+  /** A header that must be there. */
+  header: string | null
+  handle: Handler
+}
+
+const op = (method: Method, level: Level, query: string, handle: Handler, header: string | null = null): Operation => ({ method, level, query: query === '' ? [] : query.split('&'), header, handle })
+
+/** The first that fits is the one: those that ask for more come first. */
+const OPERATIONS: Operation[] = [
+  op('GET', 'service', '', listBuckets),
+  op('OPTIONS', 'bucket', '', preflight),
+  op('OPTIONS', 'object', '', preflight),
+  op('GET', 'bucket', 'location', getLocation),
+  op('GET', 'bucket', 'acl', settings.getAcl),
+  op('PUT', 'bucket', 'acl', settings.putAcl),
+  op('GET', 'bucket', 'policy', settings.getPolicy),
+  op('PUT', 'bucket', 'policy', settings.putPolicy),
+  op('DELETE', 'bucket', 'policy', settings.deletePolicy),
+  op('GET', 'bucket', 'policyStatus', settings.getPolicyStatus),
+  op('GET', 'bucket', 'tagging', settings.getTagging),
+  op('PUT', 'bucket', 'tagging', settings.putTagging),
+  op('DELETE', 'bucket', 'tagging', settings.deleteTagging),
+  op('GET', 'bucket', 'cors', getCors),
+  op('PUT', 'bucket', 'cors', putCors),
+  op('DELETE', 'bucket', 'cors', deleteCors),
+  op('GET', 'bucket', 'lifecycle', getLifecycle),
+  op('PUT', 'bucket', 'lifecycle', putLifecycle),
+  op('DELETE', 'bucket', 'lifecycle', deleteLifecycle),
+  op('GET', 'bucket', 'versioning', settings.getVersioning),
+  op('PUT', 'bucket', 'versioning', settings.putVersioning),
+  op('GET', 'bucket', 'object-lock', settings.getLock),
+  op('PUT', 'bucket', 'object-lock', settings.putLock),
+  op('GET', 'bucket', 'encryption', settings.absent('GetEncryptionConfiguration', 'ServerSideEncryptionConfigurationNotFoundError')),
+  op('GET', 'bucket', 'publicAccessBlock', settings.absent('GetBucketPublicAccessBlock', 'NoSuchPublicAccessBlockConfiguration')),
+  op('GET', 'bucket', 'ownershipControls', settings.absent('GetBucketOwnershipControls', 'OwnershipControlsNotFoundError')),
+  op('GET', 'bucket', 'replication', settings.absent('GetReplicationConfiguration', 'ReplicationConfigurationNotFoundError')),
+  op('GET', 'bucket', 'website', settings.absent('GetBucketWebsite', 'NoSuchWebsiteConfiguration')),
+  op('GET', 'bucket', 'accelerate', settings.constant('GetAccelerateConfiguration', '<AccelerateConfiguration/>')),
+  op('GET', 'bucket', 'logging', settings.constant('GetBucketLogging', '<BucketLoggingStatus/>')),
+  op('GET', 'bucket', 'notification', settings.constant('GetBucketNotification', '<NotificationConfiguration/>')),
+  op('GET', 'bucket', 'requestPayment', settings.constant('GetBucketRequestPayment', element('RequestPaymentConfiguration', leaf('Payer', 'BucketOwner')))),
+  op('GET', 'bucket', 'uploads', listUploads),
+  op('GET', 'bucket', 'versions', listVersions),
+  op('GET', 'bucket', 'list-type', listObjectsV2),
+  op('GET', 'bucket', '', listObjects),
+  op('HEAD', 'bucket', '', headBucket),
+  op('PUT', 'bucket', '', createBucket),
+  op('DELETE', 'bucket', '', deleteBucket),
+  op('POST', 'bucket', 'delete', deleteObjects),
+  op('POST', 'bucket', '', postForm),
+  op('GET', 'object', 'uploadId', listParts),
+  op('GET', 'object', 'tagging', sub.getTagging),
+  op('PUT', 'object', 'tagging', sub.putTagging),
+  op('DELETE', 'object', 'tagging', sub.deleteTagging),
+  op('GET', 'object', 'acl', sub.getAcl),
+  op('PUT', 'object', 'acl', sub.putAcl),
+  op('GET', 'object', 'retention', sub.getRetention),
+  op('PUT', 'object', 'retention', sub.putRetention),
+  op('GET', 'object', 'legal-hold', sub.getLegalHold),
+  op('PUT', 'object', 'legal-hold', sub.putLegalHold),
+  op('GET', 'object', 'attributes', getAttributes),
+  op('GET', 'object', '', getObject),
+  op('HEAD', 'object', '', getObject),
+  op('POST', 'object', 'uploads', createUpload),
+  op('POST', 'object', 'uploadId', completeUpload),
+  op('PUT', 'object', 'partNumber&uploadId', uploadPartCopy, 'x-amz-copy-source'),
+  op('PUT', 'object', 'partNumber&uploadId', uploadPart),
+  op('PUT', 'object', '', copyObject, 'x-amz-copy-source'),
+  op('PUT', 'object', '', putObject),
+  op('DELETE', 'object', 'uploadId', abortUpload),
+  op('DELETE', 'object', '', deleteObject),
+]
+
+/** Query parameters that make another operation of a request: one that is not above is refused by its name. */
+const SUBRESOURCES = [
+  'accelerate', 'acl', 'analytics', 'attributes', 'cors', 'delete', 'encryption', 'intelligent-tiering', 'inventory', 'legal-hold', 'lifecycle', 'location', 'logging', 'metadataConfiguration', 'metadataTable', 'metrics', 'notification', 'object-lock',
+  'ownershipControls', 'policy', 'policyStatus', 'publicAccessBlock', 'renameObject', 'replication', 'requestPayment', 'restore', 'retention', 'select', 'session', 'tagging', 'torrent', 'uploads', 'uploadId', 'versioning', 'versions', 'website',
+] as const
+
+function operationOf(request: S3Request): Operation {
+  const { address, query } = request
+  const level: Level = address.key !== null ? 'object' : address.bucket !== null ? 'bucket' : 'service'
+  const method = request.request.method
+  const found = OPERATIONS.find((one) => one.method === method && one.level === level && one.query.every((name) => query.has(name)) && (one.header === null || request.headers.has(one.header)))
+  const asked = SUBRESOURCES.find((name) => query.has(name))
+  if (asked !== undefined && found?.query.includes(asked) !== true && method !== 'OPTIONS') throw s3Fault('NotImplemented', `${method} ?${asked} is not there.`, { Header: asked })
+  if (found === undefined) throw s3Fault('MethodNotAllowed', undefined, { Method: method, ResourceType: level.toUpperCase() })
+  return found
+}
+
+async function answer(ctx: Context): Promise<Response> {
+  const isHead = ctx.request.method === 'HEAD'
+  let request: S3Request | null = null
+  let response: Response
+  try {
+    request = await S3Request.open(ctx)
+    response = await operationOf(request).handle(request)
+  } catch (error) {
+    if (!isFault(error)) throw error
+    response = renderS3(error, isHead, ctx.url.pathname, ctx.requestId)
+  }
+  const headers = new Headers(response.headers)
+  headers.set('x-amz-request-id', ctx.requestId)
+  headers.set('x-amz-id-2', ctx.requestId)
+  if (!headers.has('date')) headers.set('date', new Date(ctx.now_ms).toUTCString())
+  if (request !== null) for (const [name, value] of Object.entries(await corsHeaders(request))) headers.set(name, value)
+  return new Response(response.body, { status: response.status, headers })
+}
+
+const PATHS: Record<Level, string> = { service: '/', bucket: '/:bucket', object: '/:bucket/:key' }
+const routesOf = (level: Level): Route[] => [...new Set(OPERATIONS.filter((one) => one.level === level).map(({ method }) => method))].map((method) => route({ method, path: PATHS[level], policy: 'public', body: 'stream', handle: answer }))
+const byLevel: Record<Level, Route[]> = { service: routesOf('service'), bucket: routesOf('bucket'), object: routesOf('object') }
+/** Any method, so that what is not there is refused in S3's words. */
+const every = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'COPY', 'OPTIONS'] as const).map((method) => route({ method, path: '/', policy: 'public', body: 'stream', handle: answer }))
+
+export const s3: Service = {
+  name: 's3', type: 's3', prefix: PREFIX, endpoint: PREFIX, dialect: 's3', policies: [],
+  routes: [...byLevel.service, ...byLevel.bucket, ...byLevel.object],
+  recognise,
+  // The address is read from the request itself: the host may name the bucket.
+  match: () => every.map((one) => ({ route: one, params: {} })),
+}
