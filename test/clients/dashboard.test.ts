@@ -3,9 +3,12 @@
  * names that try to be scripts, and without one refusal of the content policy or error in the console.
  */
 import assert from 'node:assert/strict'
-import { mkdirSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { base32, passcode, stepOf } from '../../workers/identity/mfa/totp.ts'
 import { Browser, browserMissing, type Page } from '../support/browser.ts'
 import { type Shipped, shipped } from '../support/shipped.ts'
 
@@ -166,6 +169,72 @@ describe('dashboard', { skip }, () => {
     assert.deepEqual(page.problems.filter((problem) => !/status of 400/.test(problem)), [])
   })
 
+  test('a member of two projects: no pages of administrators, a passcode where the account asks for one, one project at a time', async () => {
+    const { user } = (await cloud.api.call('POST', '/identity/v3/users', { user: { name: 'mia', password: 'Tide-and-7-gulls', options: { multi_factor_auth_enabled: true, multi_factor_auth_rules: [['password', 'totp']] } } })) as { user: { id: string } }
+    const { roles } = (await cloud.api.call('GET', '/identity/v3/roles?name=member')) as { roles: { id: string }[] }
+    const secret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
+    for (const name of ['north', 'south']) {
+      const { project } = (await cloud.api.call('POST', '/identity/v3/projects', { project: { name } })) as { project: { id: string } }
+      await cloud.api.call('PUT', `/identity/v3/projects/${project.id}/users/${user.id}/roles/${roles[0]?.id}`)
+      if (name === 'north') await cloud.api.call('POST', '/identity/v3/credentials', { credential: { user_id: user.id, project_id: project.id, type: 'totp', blob: secret } })
+    }
+    await page.click('Sign out')
+    await page.fill('User', 'mia')
+    await page.fill('Password', 'Tide-and-7-gulls')
+    await page.key('Enter')
+    await page.until('the refusal', `/req-/.test(document.querySelector('[role=alert]')?.textContent)`)
+    await page.fill('One-time passcode', passcode(base32(secret) ?? new Uint8Array(), stepOf(Date.now())))
+    await page.key('Enter')
+    await page.sees('Overview of north')
+    assert.doesNotMatch(await page.text(), /Hosts|Hypervisors/)
+    await page.run(`location.hash = '#/hosts'`)
+    await page.sees('There is no such page.')
+    await page.click('Key pairs')
+    await page.click('Import key')
+    await page.fill('Public key', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILcrWzTk5lNzuMVIQYqTXPGqGGBfm5p0lRzwQ2HkqbHT mia@here')
+    await page.fill('Name', 'mine')
+    await page.key('Enter')
+    await page.until('the key', `[...document.querySelectorAll('tbody th')].some((cell) => cell.textContent === 'mine')`)
+    await page.click('Networks')
+    await page.click('Create network')
+    await page.fill('Name', 'of-north')
+    await page.key('Enter')
+    await page.sees('10.0.0.0/24')
+    await page.fill('Project', 'south')
+    await page.until('only what is there', `document.querySelector('main td') && !document.body.innerText.includes('of-north')`)
+    page.problems.splice(0)
+  })
+
+  test('an object goes up from a file and comes down the same; an image too', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dashboard-'))
+    const bytes = randomBytes(300_000)
+    writeFileSync(join(folder, 'tide table.bin'), bytes)
+    await browser.call('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: join(folder, 'down') })
+    await page.click('Containers')
+    await page.click('Create container')
+    await page.fill('Name', 'sea')
+    await page.key('Enter')
+    await page.click('sea')
+    await page.click('Upload object')
+    await page.choose('File', join(folder, 'tide table.bin'))
+    await page.click('Upload object')
+    await page.sees('293 KiB')
+    await page.click('Download tide table.bin')
+    await cloud.until('the download', async () => existsSync(join(folder, 'down/tide table.bin')) && readFileSync(join(folder, 'down/tide table.bin')).equals(bytes))
+    await page.click('Delete tide table.bin')
+    await page.click('Yes, delete it')
+    await page.sees('No objects yet.')
+    await page.click('Images')
+    await page.click('Upload image')
+    await page.fill('Name', 'sand')
+    await page.fill('Format', 'raw')
+    await page.choose('File', join(folder, 'tide table.bin'))
+    await page.click('Upload image')
+    await page.until('the image is active', `[...document.querySelectorAll('tbody tr')].some((row) => /sand.*active.*293 KiB/s.test(row.innerText))`)
+    rmSync(folder, { recursive: true })
+    assert.deepEqual(page.problems, [])
+  })
+
   test('signing out leaves nothing: the token is revoked', async () => {
     const token = await page.run<string>(`JSON.parse(sessionStorage.getItem('skyhook.session')).token`)
     assert.equal((await cloud.call('GET', '/compute/v2.1/servers', { token })).status, 200)
@@ -173,6 +242,14 @@ describe('dashboard', { skip }, () => {
     await page.sees('Sign in to Skyhook')
     await cloud.until('the token is refused', async () => (await cloud.call('GET', '/compute/v2.1/servers', { token })).status === 401)
     assert.equal(await page.run('sessionStorage.length'), 0)
+    await page.fill('User', 'admin')
+    await page.fill('Password', cloud.password)
+    await page.key('Enter')
+    await page.sees('Overview of admin')
+    const next = await page.run<string>(`JSON.parse(sessionStorage.getItem('skyhook.session')).token`)
+    assert.equal((await cloud.call('DELETE', '/identity/v3/auth/tokens', { token: next, headers: { 'x-subject-token': next } })).status, 204)
+    await page.click('Servers')
+    await page.sees('Your session has ended. Sign in again.')
   })
 
   test('pages may not be framed, scripts come from files only, and no token is in a log', async () => {
@@ -196,7 +273,6 @@ describe('dashboard', { skip }, () => {
     await other.until('noVNC is connected', CONNECTED)
     const again = await browser.open(console.url)
     await again.sees('Refused')
-    const { readFileSync, readdirSync } = await import('node:fs')
     for (const log of readdirSync(join(cloud.home, 'logs'))) assert.ok(!readFileSync(join(cloud.home, 'logs', log), 'utf8').includes(token), `${log} has a console's token`)
   })
 })

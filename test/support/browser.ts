@@ -10,6 +10,7 @@ type Json = any
 type Wait = { resolve(value: Json): void; reject(error: Error): void }
 
 const PROGRAM = 'chromium'
+const START_TIMEOUT_MS = 90_000
 export const browserMissing = (): string | false => spawnSync('sh', ['-c', `command -v ${PROGRAM}`]).status === 0 ? false : `missing: ${PROGRAM}`
 
 export class Browser {
@@ -38,6 +39,7 @@ export class Browser {
         if (found) resolve(found[1] ?? '')
       })
       child.on('exit', () => reject(new Error(`chromium ended: ${text.slice(-500)}`)))
+      setTimeout(() => reject(new Error(`chromium did not start: ${text.slice(-500)}`)), START_TIMEOUT_MS).unref()
     })
     const socket = new WebSocket(url, { maxPayload: 64 * 1024 * 1024 })
     await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject))
@@ -164,6 +166,13 @@ export class Page {
     if (kind !== 'SELECT') return void (await this.call('Input.insertText', { text: value }))
     const chosen = await this.run<boolean>(`(() => { const one = ${find}; const option = [...one.options].find((entry) => entry.text.includes(${q(value)})); if (!option) return false; one.value = option.value; one.dispatchEvent(new Event('change', { bubbles: true })); return true })()`)
     if (!chosen) throw new Error(`${label} has no choice ${value}`)
+  }
+
+  /** Chooses a file for the field with that label. */
+  async choose(label: string, path: string): Promise<void> {
+    await this.until(`a field ${q(label)}`, `!!(window.chosen = [...document.querySelectorAll('label')].find((one) => one.textContent === ${q(label)})?.control)`)
+    const { result } = await this.call('Runtime.evaluate', { expression: 'window.chosen' })
+    await this.call('DOM.setFileInputFiles', { files: [path], objectId: result.objectId })
   }
 
   async key(key: string): Promise<void> {

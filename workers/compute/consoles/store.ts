@@ -64,8 +64,10 @@ export class Consoles extends RpcTarget {
 
   /** As check, and the token is used up. */
   redeem(token: string): ConsoleGrant {
-    const grant = this.check(token)
-    this.#deps.db.delete(consoleTokens).where(eq(consoleTokens.token_hash, hashOf(token))).run()
-    return grant
+    return this.#deps.commit(this.#caller, (tx) => {
+      const grant = this.check(token)
+      tx.db.delete(consoleTokens).where(eq(consoleTokens.token_hash, hashOf(token))).run()
+      return grant
+    })
   }
 }

@@ -74,6 +74,12 @@ function App() {
   )
 }
 
+/** The next to sign in here may be another: they begin at the beginning. */
+function leave(): void {
+  location.hash = '#/'
+  void signOut()
+}
+
 function Bar({ session }: { session: Session }) {
   const doing = useDoing()
   return (
@@ -84,7 +90,7 @@ function Bar({ session }: { session: Session }) {
         {session.projects.map(({ id, name }) => <option key={id} value={id}>{name}</option>)}
       </select>
       <span class="user">{session.user}</span>
-      <button type="button" onClick={() => void signOut()}>Sign out</button>
+      <button type="button" onClick={leave}>Sign out</button>
       <Problem error={doing.error} />
     </header>
   )

@@ -74,8 +74,10 @@ async function enter(token: string, projects: { id: string; name: string }[], pr
 }
 
 /** The password goes to Keystone and is forgotten here. The first project by name is entered; another can be chosen at any time. */
-export async function signIn(domain: string, name: string, password: string): Promise<void> {
-  const unscoped = await authenticate({ methods: ['password'], password: { user: { name, domain: { name: domain }, password } } }, 'unscoped')
+export async function signIn({ domain, name, password, passcode }: { domain: string; name: string; password: string; passcode: string }): Promise<void> {
+  const user = { name, domain: { name: domain } }
+  const second = passcode === '' ? {} : { totp: { user: { ...user, passcode } } }
+  const unscoped = await authenticate({ methods: ['password', ...Object.keys(second)], password: { user: { ...user, password } }, ...second }, 'unscoped')
   const projects = (await projectsOf(unscoped.token)).sort((a, b) => a.name.localeCompare(b.name))
   const first = projects.find((project) => project.name === name) ?? projects[0]
   if (first === undefined) throw new ApiError(403, 'You have no role in any project. Ask an administrator for one.', null)

@@ -1,10 +1,11 @@
 /** One server: what it is, its consoles and log, its volumes, and what was done to it. */
 import { get, post, remove } from '../api/client.ts'
 import { useState } from 'preact/hooks'
+import { useDeeds } from '../components/deeds.tsx'
 import { useDoing, useLoad } from '../components/hooks.ts'
 import { Done, Problem } from '../components/notice.tsx'
 import { Id, Link, Status, Time } from '../components/show.tsx'
-import { addressesOf, openConsole, type Server } from './servers.tsx'
+import { addressesOf, openConsole, type Server, serverDeeds } from './servers.tsx'
 
 const LOG_LINES = 200
 
@@ -29,8 +30,18 @@ async function load(id: string): Promise<Whole> {
   return { server, attachments: volumeAttachments, actions: instanceActions }
 }
 
+/** Consoles have their own place on this page; from one that is deleted there is nothing more to see. */
+const deeds = serverDeeds.filter(({ label }) => label !== 'Console').map((deed) => deed.label !== 'Delete' ? deed : {
+  ...deed,
+  run: async (...args: Parameters<typeof deed.run>) => {
+    await deed.run(...args)
+    location.hash = '#/servers'
+  },
+})
+
 export function ServerPage({ id }: { id: string }) {
   const { data, error, reload } = useLoad(() => load(id), `server ${id}`, 3_000)
+  const doing = useDeeds<Server>(deeds, (server) => server.id, (server) => server.name, reload)
   if (data === null) return error === null ? <p class="empty">Loading …</p> : <Problem error={error} />
   const { server, attachments, actions } = data
   return (
@@ -38,6 +49,8 @@ export function ServerPage({ id }: { id: string }) {
       <p class="trail"><Link to="/servers">Servers</Link></p>
       <h1 id="title" tabIndex={-1}>{server.name}</h1>
       <Problem error={error} />
+      <div class="buttons">{doing.buttons(server)}</div>
+      {doing.panel}
       <Facts server={server} />
       <Consoles id={id} running={server.status === 'ACTIVE' || server.status === 'PAUSED'} />
       <h2>Volumes</h2>

@@ -2,7 +2,8 @@
 import { get, post, remove } from '../api/client.ts'
 import { pageUrl } from '../consoles/address.ts'
 import type { Choice, Field, Values } from '../components/form.tsx'
-import { type Deed, Listing } from '../components/listing.tsx'
+import type { Deed } from '../components/deeds.tsx'
+import { Listing } from '../components/listing.tsx'
 import { Id, Link, Status, Time } from '../components/show.tsx'
 import { nameOr } from '../components/text.ts'
 
