@@ -42,7 +42,7 @@ function defaultEnding(issue: BaseIssue<unknown>): string {
   }
 }
 
-const ENDING = /^(is|does|has|should) /
+const ENDING = /^(is|does|has|should|must) /
 
 export function wording(issue: BaseIssue<unknown>): string {
   // The first part is the resource's name, which Keystone takes off before it looks.
