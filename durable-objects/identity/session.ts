@@ -6,6 +6,7 @@ import { Consumers } from '../../workers/identity/consumers/store.ts'
 import { Credentials } from '../../workers/identity/credentials/store.ts'
 import { DomainConfig } from '../../workers/identity/domain-config/store.ts'
 import { EndpointGroups } from '../../workers/identity/endpoint-filter/store.ts'
+import { EndpointPolicies } from '../../workers/identity/endpoint-policy/store.ts'
 import { SignedRequests } from '../../workers/identity/ec2/store.ts'
 import { Endpoints } from '../../workers/identity/endpoints/store.ts'
 import { IdentityProviders } from '../../workers/identity/federation/identity-providers/store.ts'
@@ -18,6 +19,7 @@ import { Limits, RegisteredLimits } from '../../workers/identity/limits/store.ts
 import { Policies } from '../../workers/identity/policies/store.ts'
 import { Projects } from '../../workers/identity/projects/store.ts'
 import { Regions } from '../../workers/identity/regions/store.ts'
+import { RevocationEvents } from '../../workers/identity/revocations/store.ts'
 import { Roles } from '../../workers/identity/roles/store.ts'
 import { Services } from '../../workers/identity/services/store.ts'
 import { Tokens } from '../../workers/identity/tokens/store.ts'
@@ -52,6 +54,14 @@ export class IdentitySession extends RpcTarget {
 
   get policies() {
     return new Policies(this.#realm, this.#caller)
+  }
+
+  get endpointPolicies() {
+    return new EndpointPolicies(this.#realm, this.#caller)
+  }
+
+  get revocations() {
+    return new RevocationEvents(this.#realm, this.#caller)
   }
 
   get consumers() {

@@ -174,4 +174,13 @@ CREATE INDEX credentials_sealed ON credentials (sealed);
 ALTER TABLE signing_keys ADD COLUMN sealed TEXT;
 `,
   },
+  {
+    name: 'identity/endpoint-policy-1',
+    sql: `
+CREATE TABLE policy_associations (
+  endpoint_id TEXT NOT NULL, service_id TEXT NOT NULL, region_id TEXT NOT NULL, policy_id TEXT NOT NULL, PRIMARY KEY (endpoint_id, service_id, region_id)
+);
+CREATE INDEX policy_associations_policy ON policy_associations (policy_id);
+`,
+  },
 ]

@@ -172,3 +172,8 @@ export const webssoUsed = sqliteTable('websso_used', { state: text('state').prim
 
 /** Seals what a browser keeps for us while it is at its provider. */
 export const webssoSecrets = sqliteTable('websso_secrets', { secret: text('secret').primaryKey(), created_ms: integer('created_ms').notNull() })
+
+/** Which policy holds for an endpoint, for a service, or for a service in a region; '' is no part of the place. */
+export const policyAssociations = sqliteTable('policy_associations', {
+  endpoint_id: text('endpoint_id').notNull(), service_id: text('service_id').notNull(), region_id: text('region_id').notNull(), policy_id: text('policy_id').notNull(),
+}, (t) => [primaryKey({ columns: [t.endpoint_id, t.service_id, t.region_id] }), index('policy_associations_policy').on(t.policy_id)])

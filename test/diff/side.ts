@@ -91,7 +91,7 @@ export class Side {
   }
 
   #remember(method: string, path: string, label: string | undefined, raw: Raw, body: unknown): void {
-    const base = `${this.#area}: ${method} ${text(path, this.#names)}${label === undefined ? '' : ` (${label})`}`
+    const base = `${this.#area}: ${method} ${text(path, this.#names)}${label === undefined ? '' : ` (${text(label, this.#names)})`}`
     let step = base
     for (let n = 2; step in this.records; n++) step = `${base} #${n}`
     const headers: Record<string, string> = {}

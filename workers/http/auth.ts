@@ -44,7 +44,7 @@ async function keyOf(env: Env, kid: string, now_ms: number): Promise<CryptoKey |
 /** The caller behind the request's token, or null without one. A token that does not hold is a 401. */
 export async function authenticate(env: Env, request: Request, requestId: string, now_ms: number): Promise<Caller | null> {
   const token = request.headers.get('x-auth-token') ?? request.headers.get('x-storage-token')
-  if (token === null || token === '') return null
+  if (token === null || token === '') return await bearer(env, request, requestId, now_ms)
   return await callerOfToken(env, token, requestId, now_ms)
 }
 
@@ -57,6 +57,15 @@ export async function isService(env: Env, request: Request, now_ms: number): Pro
   } catch {
     return false
   }
+}
+
+/** An OAuth2 access token: a token that an application credential was given (RFC 6750). Other kinds of Bearer are another matter. */
+async function bearer(env: Env, request: Request, requestId: string, now_ms: number): Promise<Caller | null> {
+  const token = /^Bearer +(\S+) *$/i.exec(request.headers.get('authorization') ?? '')?.[1]
+  if (token === undefined) return null
+  const caller = await callerOfToken(env, token, requestId, now_ms)
+  if (caller.app_cred_id == null) throw unauthorized()
+  return caller
 }
 
 export async function callerOfToken(env: Env, token: string, requestId: string, now_ms: number): Promise<Caller> {

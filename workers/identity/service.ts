@@ -10,15 +10,18 @@ import { domainConfigPolicies, domainConfigRoutes } from './domain-config/routes
 import { domainRoutes } from './domains/routes.ts'
 import { ec2Policies, ec2Routes } from './ec2/routes.ts'
 import { endpointFilterPolicies, endpointFilterRoutes } from './endpoint-filter/routes.ts'
+import { endpointPolicyPolicies, endpointPolicyRoutes } from './endpoint-policy/routes.ts'
 import { endpointPolicies, endpointRoutes } from './endpoints/routes.ts'
 import { federationPolicies } from './federation/policy.ts'
 import { federationRoutes } from './federation/routes.ts'
 import { groupRoutes } from './groups/routes.ts'
 import { limitPolicies, limitRoutes } from './limits/routes.ts'
+import { oauth2Routes } from './oauth2/routes.ts'
 import { policyPolicies, policyRoutes } from './policies/routes.ts'
 import { domainPolicies, projectPolicies } from './projects/policy.ts'
 import { projectRoutes } from './projects/routes.ts'
 import { regionPolicies, regionRoutes } from './regions/routes.ts'
+import { revocationPolicies, revocationRoutes } from './revocations/routes.ts'
 import { rolePolicies, roleRoutes } from './roles/routes.ts'
 import { servicePolicies, serviceRoutes } from './services/routes.ts'
 import { tokenPolicies } from './tokens/policy.ts'
@@ -32,10 +35,10 @@ export const identity: Service = {
   name: 'keystone', type: 'identity', prefix: '/identity', endpoint: '/identity/v3', dialect: 'keystone', wording,
   routes: [
     ...discoveryRoutes, ...tokenRoutes, ...domainRoutes, ...projectRoutes, ...userRoutes, ...groupRoutes, ...roleRoutes, ...assignmentRoutes, ...regionRoutes, ...serviceRoutes, ...endpointRoutes,
-    ...policyRoutes, ...consumerRoutes, ...endpointFilterRoutes, ...credentialRoutes, ...ec2Routes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes, ...federationRoutes,
+    ...policyRoutes, ...endpointPolicyRoutes, ...revocationRoutes, ...oauth2Routes, ...consumerRoutes, ...endpointFilterRoutes, ...credentialRoutes, ...ec2Routes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes, ...federationRoutes,
   ],
   policies: [
     ...tokenPolicies, ...domainPolicies, ...projectPolicies, ...userPolicies, ...groupPolicies, ...rolePolicies, ...assignmentPolicies, ...regionPolicies, ...servicePolicies, ...endpointPolicies,
-    ...policyPolicies, ...consumerPolicies, ...endpointFilterPolicies, ...credentialPolicies, ...ec2Policies, ...applicationCredentialPolicies, ...trustPolicies, ...domainConfigPolicies, ...limitPolicies, ...federationPolicies,
+    ...policyPolicies, ...endpointPolicyPolicies, ...revocationPolicies, ...consumerPolicies, ...endpointFilterPolicies, ...credentialPolicies, ...ec2Policies, ...applicationCredentialPolicies, ...trustPolicies, ...domainConfigPolicies, ...limitPolicies, ...federationPolicies,
   ],
 }

@@ -17,9 +17,9 @@ function defaults(ctx: Context): unknown {
   const [group, option] = names(ctx)
   if (group === undefined) return { config: DOMAIN_OPTIONS }
   const options = DOMAIN_OPTIONS[group]
-  if (options === undefined) throw new Fault('forbidden', `Invalid domain specific configuration: group ${group} is not supported for domain specific configurations.`)
+  if (options === undefined) throw new Fault('forbidden', `Invalid domain specific configuration: Group ${group} is not supported for domain specific configurations.`)
   if (option === undefined) return { config: { [group]: options } }
-  if (!(option in options)) throw new Fault('forbidden', `Invalid domain specific configuration: option ${option} in group ${group} is not supported for domain specific configurations.`)
+  if (!(option in options)) throw new Fault('forbidden', `Invalid domain specific configuration: Option ${option} in group ${group} is not supported for domain specific configurations.`)
   return { config: { [option]: options[option] } }
 }
 
@@ -41,7 +41,7 @@ async function patch(ctx: Context): Promise<unknown> {
 }
 
 function compliance(ctx: Context): Record<string, unknown> {
-  if (param(ctx, 'domain_id') !== 'default') throw new Fault('forbidden', 'Reading security compliance values for any domain other than the default domain is not allowed or supported.')
+  if (param(ctx, 'domain_id') !== 'default') throw new Fault('forbidden', 'Invalid domain specific configuration: Reading security compliance information for any domain other than the default domain is not allowed or supported..')
   const { password_regex, password_regex_description } = identityOptions(ctx.env)
   return { password_regex: password_regex || null, password_regex_description: password_regex_description || null }
 }
@@ -58,7 +58,7 @@ export const domainConfigRoutes: Route[] = [
     handle: (ctx) => {
       const option = param(ctx, 'option')
       const values = compliance(ctx)
-      if (!(option in values)) throw new Fault('forbidden', `Reading security compliance option ${option} is not allowed.`)
+      if (!(option in values)) throw new Fault('forbidden', 'Invalid domain specific configuration: Reading security compliance values other than password_regex and password_regex_description is not allowed..')
       return { config: { [option]: values[option] } }
     },
   }),

@@ -13,8 +13,8 @@ const missing = (domainId: string, group?: string, option?: string) =>
   new Fault('not_found', `Could not find ${option === undefined ? (group === undefined ? 'any options' : `group ${group}`) : `option ${option} in group ${group}`} in domain configuration for domain ${domainId}.`)
 
 function known(group: string, option?: string): void {
-  if (DOMAIN_OPTIONS[group] === undefined) throw forbidden(`Invalid domain specific configuration: group ${group} is not supported for domain specific configurations.`)
-  if (option !== undefined && !(option in (DOMAIN_OPTIONS[group] ?? {})) && !SENSITIVE_OPTIONS[group]?.includes(option)) throw forbidden(`Invalid domain specific configuration: option ${option} in group ${group} is not supported for domain specific configurations.`)
+  if (DOMAIN_OPTIONS[group] === undefined) throw forbidden(`Invalid domain specific configuration: Group ${group} is not supported for domain specific configurations.`)
+  if (option !== undefined && !(option in (DOMAIN_OPTIONS[group] ?? {})) && !SENSITIVE_OPTIONS[group]?.includes(option)) throw forbidden(`Invalid domain specific configuration: Option ${option} in group ${group} is not supported for domain specific configurations.`)
 }
 
 export class DomainConfig extends Store {
@@ -44,12 +44,12 @@ export class DomainConfig extends Store {
     })
   }
 
-  /** Lays options over what is set; a group or option named in the path must be there already. */
+  /** Lays options over what is set, if anything; a group or option named in the path must be there already. */
   update(domainId: string, config: Config, group?: string, option?: string): Config {
     this.#domain(domainId)
     this.#check(config)
     return inTx(this, (tx) => {
-      if (this.#rows(domainId, group, option).length === 0) throw missing(domainId, group, option)
+      if (group !== undefined && this.#rows(domainId, group, option).length === 0) throw missing(domainId, group, option)
       this.#write(domainId, config)
       tx.change('domain config', domainId, 'update', null, Object.keys(config))
       return this.get(domainId)
@@ -60,16 +60,17 @@ export class DomainConfig extends Store {
     this.#domain(domainId)
     if (group !== undefined) known(group, option)
     inTx(this, (tx) => {
-      if (this.#rows(domainId, group, option).length === 0) throw missing(domainId, group, option)
+      if (group !== undefined && this.#rows(domainId, group, option).length === 0) throw missing(domainId, group, option)
       tx.db.delete(domainConfig).where(this.#where(domainId, group, option)).run()
       tx.change('domain config', domainId, 'delete', { group, option }, null)
     })
   }
 
   #check(config: Config): void {
-    if (Object.keys(config).length === 0) throw forbidden('Invalid domain specific configuration: no options specified.')
+    if (Object.keys(config).length === 0) throw forbidden('Invalid domain specific configuration: No options specified.')
     for (const [group, options] of Object.entries(config)) {
       known(group)
+      if (typeof options !== 'object' || options === null) throw forbidden(`Invalid domain specific configuration: The value of group ${group} specified in the config should be a dictionary of options.`)
       for (const option of Object.keys(options)) known(group, option)
     }
   }

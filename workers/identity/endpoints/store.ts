@@ -2,6 +2,7 @@
 import { eq } from 'drizzle-orm'
 import { endpoints, projectEndpoints, regions, services } from '../../../schema/identity/tables.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
+import { removeAssociations } from '../endpoint-policy/store.ts'
 import { type Realm, expecting } from '../kernel/realm.ts'
 import { TableStore, exists } from '../kernel/store.ts'
 
@@ -16,7 +17,10 @@ export class Endpoints extends TableStore<typeof endpoints> {
         if (!exists(db, services, row.service_id)) throw expecting('endpoint service_id', 'service table')
         if (row.region_id !== null && !exists(db, regions, row.region_id)) throw expecting('endpoint region_id', 'region table')
       },
-      remove: ({ realm: { db } }, row) => void db.delete(projectEndpoints).where(eq(projectEndpoints.ref_id, row.id)).run(),
+      remove: ({ realm: { db } }, row) => {
+        db.delete(projectEndpoints).where(eq(projectEndpoints.ref_id, row.id)).run()
+        removeAssociations(db, { endpoint_id: row.id })
+      },
       changed: (store) => store.realm.catalog.changed(),
     })
   }

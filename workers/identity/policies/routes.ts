@@ -7,7 +7,7 @@ import type { PolicyRow } from './store.ts'
 
 const type = v.pipe(v.string(), v.maxLength(255))
 const blob = v.string()
-const policyView = ({ extra, id, type: kind, blob: content }: PolicyRow, root: string) => ({ ...extra, id, type: kind, blob: content, links: selfLink(root, `/policies/${id}`) })
+export const policyView = ({ extra, id, type: kind, blob: content }: PolicyRow, root: string) => ({ ...extra, id, type: kind, blob: content, links: selfLink(root, `/policies/${id}`) })
 
 const spec: CrudSpec<PolicyRow> = {
   one: 'policy', many: 'policies', path: '/v3/policies', store: (session) => session.policies, create: wrapped('policy', { blob, type }), update: changed('policy', { blob: v.optional(blob), type: v.optional(type) }),

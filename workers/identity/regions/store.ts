@@ -5,6 +5,7 @@ import type { Db } from '../../../durable-objects/kernel/deps.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { byIds } from '../assignments/effective.ts'
+import { removeAssociations } from '../endpoint-policy/store.ts'
 import { type Realm, forbidden, invalid, notFound } from '../kernel/realm.ts'
 import { TableStore, exists } from '../kernel/store.ts'
 
@@ -29,6 +30,7 @@ export class Regions extends TableStore<typeof regions> {
         if (byIds([row.id, ...inner], (chunk) => db.select().from(endpoints).where(inArray(endpoints.region_id, chunk)).all()).length > 0) {
           throw forbidden(`Unable to delete region ${row.id} because it or its child regions have associated endpoints.`)
         }
+        for (const id of [row.id, ...inner]) removeAssociations(db, { region_id: id })
         for (const id of inner) db.delete(regions).where(eq(regions.id, id)).run()
       },
       changed: ({ realm }) => realm.catalog.changed(),

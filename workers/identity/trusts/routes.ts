@@ -17,7 +17,7 @@ const COLUMNS = ['trustor_user_id', 'trustee_user_id', 'project_id', 'impersonat
 const count = (min: number) => v.nullish(v.pipe(v.number(INTEGER_OR_NULL), v.integer(INTEGER_OR_NULL), v.minValue(min)))
 const body = wrapped('trust', {
   trustor_user_id: id, trustee_user_id: id, project_id: v.nullish(id), impersonation: v.boolean(), expires_at: v.nullish(v.string()), remaining_uses: count(1),
-  allow_redelegation: v.nullish(v.boolean()), redelegation_count: count(0), roles: v.optional(v.array(v.looseObject({ id: v.optional(v.string()), name: v.optional(v.string()) }))),
+  allow_redelegation: v.nullish(v.boolean()), redelegation_count: count(0), roles: v.optional(v.array(v.pipe(v.looseObject({ id: v.optional(v.string()), name: v.optional(v.string()) }), v.check((role) => role.id !== undefined || role.name !== undefined, 'does not have enough properties')))),
 })
 
 function trustView(trust: Trust, root: string, summary = false): Record<string, unknown> {

@@ -52,6 +52,7 @@ export class Trusts extends Store {
       if (!exists(db, users, spec.trustee_user_id)) throw notFound('user', spec.trustee_user_id)
       if (spec.project_id !== null && !exists(db, projects, spec.project_id)) throw notFound('project', spec.project_id)
       if (spec.project_id !== null && spec.roles.length === 0) throw forbidden('At least one role should be specified.')
+      if (spec.project_id === null && spec.roles.length > 0) throw invalid('Roles are given on a project: this trust has none.')
       if (spec.expires_us !== null && spec.expires_us <= tx.now_ms * 1000) throw inThePast()
       if (spec.remaining_uses !== null && spec.allow_redelegation) throw invalid('remaining_uses must not be set if redelegation is allowed')
       const parent = this.caller.trust_id ? this.#row(this.caller.trust_id) : null

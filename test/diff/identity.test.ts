@@ -1,0 +1,26 @@
+/** Every GET, POST, PATCH, PUT, HEAD and DELETE of the identity API against what a real Keystone answered to the same: see README.md. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { identity } from '../../workers/identity/service.ts'
+import { compare, judge } from './compare.ts'
+import { inProcess } from './in-process.ts'
+import { explained, recorded } from './recording.ts'
+
+/** Walked by their own tests: federation and signatures need a peer of theirs. */
+const ELSEWHERE = /OS-FEDERATION|ec2tokens|s3tokens|OS-SIMPLE-CERT/
+
+test('identity answers as Keystone does, but for the differences that are explained', async () => {
+  const [theirs, ours] = [recorded(), await inProcess('recorded')]
+  const { unexplained, idle } = judge(compare(theirs, ours), explained())
+  assert.deepEqual(unexplained.map(({ step, field, theirs, ours }) => `${step} | ${field} | ${JSON.stringify(theirs)} | ${JSON.stringify(ours)}`), [])
+  assert.deepEqual(idle, [], 'explanations that explain nothing')
+  const failed = Object.entries(ours).filter(([, { status }]) => status >= 500)
+  assert.deepEqual(failed, [])
+})
+
+test('the script calls every route of the service', () => {
+  const steps = Object.keys(recorded()).map((step) => step.replace(/<[^>]+>/g, '<>'))
+  const pattern = (method: string, path: string) => new RegExp(`^[^:]+: ${method} ${path.replace(/:[a-z_]+/g, '[^/?]+')}(\\?\\S*)?( \\(.*| #\\d+)?$`)
+  const missing = identity.routes.filter(({ method, path }) => !ELSEWHERE.test(path) && !steps.some((step) => pattern(method, path).test(step)))
+  assert.deepEqual(missing.map(({ method, path }) => `${method} ${path}`), [])
+})
