@@ -17,6 +17,7 @@ import { type RevocationPage, Revoker } from '../../workers/identity/revocations
 import { reseal } from '../../workers/identity/secrets/reseal.ts'
 import { Vault } from '../../workers/identity/secrets/vault.ts'
 import { Login } from '../../workers/identity/tokens/login.ts'
+import { accountTasks } from '../../workers/object/account/tasks.ts'
 import { SERVICES } from '../../workers/services.ts'
 import type { Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
@@ -29,7 +30,7 @@ export class IdentityObject extends SkyObject {
   #realm: Realm
 
   constructor(state: DurableObjectState, env: Env) {
-    super(state, env, migrations, {})
+    super(state, env, migrations, accountTasks)
     const { deps } = this
     const options = identityOptions(env)
     const vault = new Vault(env.IDENTITY_KEYS ?? '', deps.random)

@@ -16,4 +16,12 @@ CREATE TABLE containers (
   name TEXT PRIMARY KEY, policy INTEGER NOT NULL, put_at TEXT NOT NULL, deleted INTEGER NOT NULL, seq INTEGER NOT NULL, object_count INTEGER NOT NULL, bytes_used INTEGER NOT NULL) WITHOUT ROWID;
 `,
   },
+  // Whether the region's directory knows of the account's project; when the account was deleted, to be reaped later.
+  {
+    name: 'account/0002',
+    sql: `
+ALTER TABLE account ADD COLUMN entered INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN deleted_ms INTEGER;
+`,
+  },
 ]

@@ -10,6 +10,7 @@ const STANDARD: Record<number, { kind: FaultKind; title: string; text: string }>
   406: { kind: 'not_acceptable', title: 'Not Acceptable', text: 'The resource is not available in a format acceptable to your browser.' },
   408: { kind: 'timeout', title: 'Request Timeout', text: 'The server has waited too long for the request to be sent by the client.' },
   409: { kind: 'conflict', title: 'Conflict', text: 'There was a conflict when trying to complete your request.' },
+  410: { kind: 'gone', title: 'Gone', text: 'This resource is no longer available.' },
   411: { kind: 'length_required', title: 'Length Required', text: 'Content-Length header required.' },
   412: { kind: 'precondition_failed', title: 'Precondition Failed', text: 'A precondition for this request was not met.' },
   413: { kind: 'too_large', title: 'Request Entity Too Large', text: 'The body of your request was too large for this server.' },

@@ -17,7 +17,7 @@ export function capabilities(env: Env): Record<string, unknown> {
   const policies = policiesOf(env).filter((policy) => policy.deprecated !== true).map(({ index, name, aliases = [] }) => ({ name, aliases: [name, ...aliases].join(', '), ...(index === defaultPolicy(env) ? { default: true } : {}) }))
   const { ratelimit, read_only } = swiftOptions(env)
   return {
-    swift: { ...LIMITS, version: '2.30.1', strict_cors_mode: true, allow_account_management: false, account_autocreate: true, policies },
+    swift: { ...LIMITS, version: '2.30.1', strict_cors_mode: true, allow_account_management: true, account_autocreate: true, policies },
     account_quotas: {}, container_quotas: {}, staticweb: {}, crossdomain: {}, keystoneauth: {},
     ...(ratelimit === undefined ? {} : { ratelimit: limitsShown(ratelimit) }), ...(read_only === true ? { read_only: {} } : {}),
     bulk_upload: { max_containers_per_extraction: CONTAINERS_PER_EXTRACTION_MAX, max_failed_extractions: FAILED_EXTRACTIONS_MAX },

@@ -83,6 +83,8 @@ export function splitContainerObject(text: string, fault: () => Error): { contai
 
 export const quotePath = (text: string): string => encodeURIComponent(text).replace(/%2F/g, '/').replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
 
+/** The project whose account it is. */
+export const projectOf = (account: string): string => account.replace(/^AUTH_/, '')
 export const containerKey = (account: string, container: string): string => `${account}/${container}`
 export const objectPath = (name: ObjectName): string => `/${name.account}/${name.container}/${name.object}`
 

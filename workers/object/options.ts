@@ -32,8 +32,13 @@ export interface SwiftOptions {
   /** With read_only: deletions go on. */
   allow_deletes?: boolean
   ratelimit?: RateLimits
+  /** Seconds that a deleted account is kept before its containers go. */
+  delay_reaping?: number
   storage_policies?: PolicyOption[]
 }
+
+/** A day to change one's mind. */
+export const DELAY_REAPING_S = 86_400
 
 const parsed = new Map<string, SwiftOptions>()
 

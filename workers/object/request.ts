@@ -10,7 +10,7 @@ import type { ContainerInfo } from './container/store.ts'
 import { renderSwift, swiftFault } from './errors.ts'
 import { isTrue } from './headers.ts'
 import { knownAccount, knownContainer } from './known.ts'
-import { type Names, type ObjectName, PREFIX, parseNames, rawPath } from './names.ts'
+import { type Names, type ObjectName, PREFIX, parseNames, projectOf, rawPath } from './names.ts'
 import { isRevoked } from './revoked.ts'
 
 export type Operation = 'head' | 'get' | 'put' | 'post' | 'delete' | 'copy'
@@ -175,8 +175,6 @@ function hyphened(headers: Headers): Headers {
   }
   return fixed
 }
-
-export const projectOf = (account: string): string => account.replace(/^AUTH_/, '')
 
 /** tx + 21 hexadecimal digits + time: made from the request's id, so that logs can be searched by either. */
 export function transId(requestId: string, now_ms: number): string {

@@ -56,7 +56,7 @@ async function* objectsOf(env: Env, account: string, container: string): AsyncGe
 
 export async function verifyObjects(env: Env, accounts: readonly string[], max: number, now_ms: number): Promise<ObjectsReport> {
   const report: ObjectsReport = { violations: [], checked: 0, degraded: 0 }
-  for (const account of accounts) {
+  for (const account of new Set(accounts)) {
     for await (const container of containersOf(env, account)) {
       try {
         for await (const { name, row, policy } of objectsOf(env, account, container)) {

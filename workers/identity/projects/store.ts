@@ -205,6 +205,7 @@ export class Projects extends Store {
     db.update(users).set({ default_project_id: null }).where(eq(users.default_project_id, row.id)).run()
     db.delete(projects).where(eq(projects.id, row.id)).run()
     tx.change(kindOf(row), row.id, 'delete', row, null)
+    if (!row.is_domain) tx.outbox('delete-account', { project_id: row.id })
   }
 }
 

@@ -39,6 +39,7 @@ export function accountHeaders({ env, now_ms, isReseller }: Pick<SwiftRequest, '
 export async function headAccount(request: SwiftRequest): Promise<Response> {
   const access = await request.admit('account', 'head')
   const info = await request.env.ACCOUNT.getByName(request.names.account).info()
+  if (info?.deleted_ms != null) throw swiftFault(410, undefined, { 'x-account-status': 'Deleted' })
   return empty(204, { ...accountHeaders(request, info, access), 'content-type': 'text/plain; charset=utf-8' })
 }
 
@@ -46,6 +47,7 @@ export async function getAccount(request: SwiftRequest): Promise<Response> {
   const access = await request.admit('account', 'get')
   const format = listingFormat(request)
   const { info, entries } = await request.env.ACCOUNT.getByName(request.names.account).list(listQuery(request, LIMITS.account_listing_limit))
+  if (info?.deleted_ms != null) throw swiftFault(410, undefined, { 'x-account-status': 'Deleted' })
   const rows = entries.map((entry) => (isSubdir(entry) ? entry : { name: entry.name, count: entry.object_count, bytes: entry.bytes_used, last_modified: listingTime(entry.put_at) }))
   return renderListing(format, { element: 'account', name: request.names.account, item: 'container' }, rows, accountHeaders(request, info, access))
 }
@@ -69,11 +71,19 @@ export async function postAccount(request: SwiftRequest): Promise<Response> {
 export async function putAccount(request: SwiftRequest): Promise<Response> {
   if (request.query.has('extract-archive')) return await bulkUpload(request)
   await request.admit('account', 'put')
-  throw swiftFault(405)
+  if (!request.isReseller) throw swiftFault(405)
+  const isNew = await request.env.ACCOUNT.getByName(request.names.account).revive(request.names.account)
+  forgetAccount(request.env, request.names.account)
+  return empty(isNew ? 201 : 202)
 }
 
 export async function deleteAccount(request: SwiftRequest): Promise<Response> {
   if (request.query.has('bulk-delete')) return await bulkDelete(request)
   await request.admit('account', 'delete')
-  throw swiftFault(405)
+  // Only the operator deletes accounts; what is in them goes later (features/reaper.ts).
+  if (!request.isReseller) throw swiftFault(405)
+  const there = await request.env.ACCOUNT.getByName(request.names.account).remove()
+  forgetAccount(request.env, request.names.account)
+  if (!there) throw swiftFault(404)
+  return empty(204)
 }

@@ -17,6 +17,8 @@ export interface AccountInfo extends Totals {
   metadata: Metadata
   /** By policy index. */
   policies: Record<string, Totals>
+  /** When it was deleted; what it has goes once the time to change one's mind has passed. */
+  deleted_ms: number | null
 }
 
 /** What a container says of itself; `seq` orders the reports of one container. */
@@ -37,12 +39,30 @@ export interface ContainerEntry {
   bytes_used: number
 }
 
+export interface AccountHooks {
+  /** Makes the account's project known to the region, whose directory `skyhook verify` goes by. */
+  enter(account: string): Promise<void>
+  /** Removes some of a container's objects, and the container after the last; true once it is gone. */
+  reap(account: string, container: string): Promise<boolean>
+  /** How long a deleted account is kept. */
+  reap_delay_ms: number
+}
+
+export const ENTER_RETRY_MS = 30_000
+export const REAP_RETRY_MS = 30_000
+/** Rounds of one alarm: others want their turn. */
+export const REAP_ROUNDS = 20
+
 type Row = Record<string, unknown>
 
 export class AccountStore {
   #deps: Deps
-  constructor(deps: Deps) {
+  #hooks: AccountHooks
+  constructor(deps: Deps, hooks: AccountHooks) {
     this.#deps = deps
+    this.#hooks = hooks
+    deps.alarms.handle('enter', () => this.enter())
+    deps.alarms.handle('reap', () => this.#reap())
   }
 
   info(): AccountInfo | null {
@@ -50,13 +70,65 @@ export class AccountStore {
     if (row === undefined) return null
     return {
       name: String(row.name), created_at: String(row.created_at), metadata: JSON.parse(String(row.metadata)) as Metadata, policies: JSON.parse(String(row.policies)) as Record<string, Totals>,
-      container_count: Number(row.container_count), object_count: Number(row.object_count), bytes_used: Number(row.bytes_used),
+      container_count: Number(row.container_count), object_count: Number(row.object_count), bytes_used: Number(row.bytes_used), deleted_ms: row.deleted_ms === null ? null : Number(row.deleted_ms),
     }
   }
 
   post(name: string, changes: Metadata): void {
     this.#ensure(name)
     this.#rows('UPDATE account SET metadata = ?', JSON.stringify(mergeMeta(this.info()?.metadata ?? {}, changes, 'account')))
+  }
+
+  /** Enters the region's directory, once. */
+  async enter(): Promise<void> {
+    const [row] = this.#rows('SELECT name FROM account WHERE entered = 0')
+    if (row === undefined) return
+    try {
+      await this.#hooks.enter(String(row.name))
+    } catch (error) {
+      this.#deps.log('account.enter_failed', { account: row.name, error: String((error as Error)?.message ?? error) })
+      this.#deps.alarms.at('enter', this.#deps.clock.now_ms() + ENTER_RETRY_MS)
+      return
+    }
+    this.#rows('UPDATE account SET entered = 1')
+  }
+
+  /** Marks it deleted; false where there is none. */
+  remove(): boolean {
+    if (this.info() === null) return false
+    const now_ms = this.#deps.clock.now_ms()
+    this.#rows('UPDATE account SET deleted_ms = COALESCE(deleted_ms, ?)', now_ms)
+    this.#deps.alarms.at('reap', now_ms + this.#hooks.reap_delay_ms)
+    return true
+  }
+
+  /** Makes it, or takes a deletion back as far as its containers are still there. True where it is new. */
+  revive(name: string): boolean {
+    const isNew = this.info() === null
+    this.#ensure(name)
+    this.#rows('UPDATE account SET deleted_ms = NULL')
+    return isNew
+  }
+
+  async #reap(): Promise<void> {
+    for (let round = 0; round < REAP_ROUNDS; round++) {
+      const info = this.info()
+      if (info === null || info.deleted_ms === null) return
+      const [row] = this.#rows('SELECT name FROM containers WHERE deleted = 0 ORDER BY name LIMIT 1')
+      if (row === undefined) {
+        this.#rows("UPDATE account SET metadata = '{}'")
+        this.#deps.log('account.reaped', { account: info.name })
+        return
+      }
+      try {
+        await this.#hooks.reap(info.name, String(row.name))
+      } catch (error) {
+        this.#deps.log('account.reap_failed', { account: info.name, container: row.name, error: String((error as Error)?.message ?? error) })
+        this.#deps.alarms.at('reap', this.#deps.clock.now_ms() + REAP_RETRY_MS)
+        return
+      }
+    }
+    this.#deps.alarms.at('reap', this.#deps.clock.now_ms() + 1)
   }
 
   report(account: string, report: ContainerReport): void {

@@ -21,7 +21,9 @@ async function checkWritable(request: SwiftRequest): Promise<void> {
   // What an account or container says of itself goes before what is said of all; only its operator can change that, and must be able to.
   if (method === 'POST' && request.names.object === null && request.isReseller) return
   const given = method === 'COPY' ? request.headers.get('destination-account') : null
-  const own = (await request.account(given === null ? request.names.account : decodeName(given)))?.metadata['x-account-sysmeta-read-only']
+  const info = await request.account(given === null ? request.names.account : decodeName(given))
+  if (info?.deleted_ms != null && !request.isReseller) throw swiftFault(410)
+  const own = info?.metadata['x-account-sysmeta-read-only']
   if (own === undefined || own === '' ? options.read_only === true : isTrue(own)) throw swiftFault(405, 'Writes are disabled for this account.')
   const { container } = request.names
   if (container === null) return
