@@ -20,6 +20,7 @@ import { ImageCache, qemuImageTool } from './images.ts'
 import { webSocketTransport } from './link.ts'
 import type { Log } from './log.ts'
 import { metadataSource } from './metadata.ts'
+import { openDoor } from './open-door.ts'
 import { planeHttp } from './plane.ts'
 import { type DesiredState, fileStore } from './state.ts'
 import { systemTimers } from './timers.ts'
@@ -34,6 +35,8 @@ export interface LocalOptions {
   token: string | null
   roles: HostRole[]
   name: string
+  /** ADDR:PORT of the object store on site; null: none. */
+  door: string | null
   log: Log
 }
 
@@ -45,7 +48,7 @@ interface LocalDrivers extends Drivers {
 
 const at = (state: string) => ({
   machines: join(state, 'machines'), images: join(state, 'images'), scratch: join(state, 'scratch'), agent: join(state, 'agent'), network: join(state, 'network'),
-  volumes: join(state, 'volumes'), targets: join(state, 'targets'), objects: join(state, 'objects'),
+  volumes: join(state, 'volumes'), door: join(state, 'door'), targets: join(state, 'targets'), objects: join(state, 'objects'),
 })
 
 /** Environment of an operator who has more than one host: addresses that other hosts reach this one at. */
@@ -98,9 +101,11 @@ export async function runLocal(options: LocalOptions): Promise<{ stop(): Promise
     clock: systemClock, timers: systemTimers, random: systemRandom, log, clockOffset: (offset_ms) => identity.setOffset(offset_ms),
   })
   await agent.start()
+  const door = options.door === null ? null : await openDoor(options.door, { plane, identity, driver: drivers.object, folder: paths.door, log })
   log('agent_up', { host_id: identity.host_id, roles, acceleration, state: basename(state) })
   return {
     async stop() {
+      await door?.stop()
       await agent.stop()
       drivers.hypervisor?.close()
       drivers.network?.close()

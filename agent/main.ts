@@ -11,7 +11,7 @@ import { messageOf, stderrLog } from './log.ts'
 const ROLES: readonly HostRole[] = ['compute', 'volume', 'gateway', 'object', 'image']
 
 const { values } = parseArgs({
-  options: { plane: { type: 'string' }, state: { type: 'string' }, join: { type: 'string' }, roles: { type: 'string' }, name: { type: 'string' }, sim: { type: 'string' }, teardown: { type: 'boolean' } },
+  options: { plane: { type: 'string' }, state: { type: 'string' }, join: { type: 'string' }, roles: { type: 'string' }, name: { type: 'string' }, sim: { type: 'string' }, teardown: { type: 'boolean' }, door: { type: 'string' } },
 })
 
 function fail(text: string): never {
@@ -24,6 +24,8 @@ const plane = values.plane ?? (values.teardown ? '' : fail('--plane URL is missi
 const roles = (values.roles ?? ROLES.join(',')).split(',').map((role) => ROLES.find((known) => known === role) ?? fail(`unknown role '${role}'; there are ${ROLES.join(', ')}`))
 const token = values.join ?? process.env.SKYHOOK_JOIN_TOKEN ?? null
 delete process.env.SKYHOOK_JOIN_TOKEN
+// The object store on site (docs/door.md), on this address only.
+const door = values.door ?? (process.env.SKYHOOK_DOOR || null)
 const log = stderrLog
 mkdirSync(state, { recursive: true, mode: 0o700 })
 
@@ -33,14 +35,14 @@ let running: { stop(): Promise<void> }[]
 try {
   if (values.sim !== undefined) {
     const { runSimulated } = await import('./simulated.ts')
-    running = await runSimulated({ plane, state, count: Number(values.sim), token, roles, log })
+    running = await runSimulated({ plane, state, count: Number(values.sim), token, roles, door, log })
   } else {
     const { runLocal, teardown } = await import('./local.ts')
     if (values.teardown) {
       await teardown({ state, log })
       process.exit(0)
     }
-    running = [await runLocal({ plane, state, token, roles, name: values.name ?? os.hostname(), log })]
+    running = [await runLocal({ plane, state, token, roles, name: values.name ?? os.hostname(), door, log })]
   }
 } catch (error) {
   log('start_failed', { error: messageOf(error) })

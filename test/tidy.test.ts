@@ -48,7 +48,10 @@ test('imports go one way', () => {
     for (const { from, type } of imports(path)) {
       const target = resolve(path, from)
       const say = (why: string) => bad.push(`${path} imports ${target}: ${why}`)
-      if (path.startsWith('agent/') && /^(workers|durable-objects)\//.test(target)) say('the agent knows only schema/')
+      // A door is the object store's handlers on site (docs/decisions/0004): it may import them and the kernel that runs them, and of objects types alone.
+      const ofDoor = path.startsWith('agent/door/') && (/^workers\/(object|http)\//.test(target) || (type && target.startsWith('durable-objects/')))
+      if (path.startsWith('agent/') && /^(workers|durable-objects)\//.test(target) && !ofDoor) say('the agent knows only schema/')
+      if (path.startsWith('agent/') && !path.startsWith('agent/door/') && target.startsWith('agent/door/')) say('doors are loaded only where there is one')
       if (/^(workers|durable-objects)\//.test(path) && target.startsWith('agent/')) say('the plane never imports the agent')
       if (path.startsWith('workers/http/') && /^workers\/(identity|image|volume|compute|network|object|placement)\//.test(target)) say('the kernel knows no service')
       if (/\/(views|states|requests|policy)\.ts$/.test(path) && !type && /\/(store|routes)\.ts$/.test(target)) say('views, states, requests and policies are pure')

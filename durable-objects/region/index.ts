@@ -1,5 +1,6 @@
 /** Region: what tenants share: hosts and their capacity, flavors, segments, the directory of owners. A shell: stores have the logic. */
 import { migrations } from '../../schema/region/migrations.ts'
+import type { DoorHost } from '../../schema/agent/door.ts'
 import type { HostFacts } from '../../schema/agent/observed.ts'
 import { type Caller, type Revocation, systemCaller } from '../../schema/values/caller.ts'
 import { computeRegionTasks, seedCompute } from '../../workers/compute/region.ts'
@@ -75,6 +76,11 @@ export class RegionObject extends SkyObject {
   /** One-time join: Fault unauthorized where the token is unknown, used up or expired. Returns the host's id; the same key again is the same host. */
   join(token: string, publicKey: string, hostname: string): HostRow {
     return new HostsStore(this.deps, systemCaller('join')).join(token, publicKey, hostname)
+  }
+
+  /** Hosts' keys, and which of them are doors. */
+  doors(): DoorHost[] {
+    return new HostsStore(this.deps, systemCaller('doors')).doors()
   }
 
   hostKey(id: string): { public_key: string } | null {

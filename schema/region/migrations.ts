@@ -20,4 +20,6 @@ CREATE TABLE join_tokens (token_hash TEXT PRIMARY KEY, created_ms INTEGER NOT NU
   },
 ]
 
-export const migrations: Migration[] = [...hosts, ...computeRegionMigrations, ...networkRegionMigrations, ...volumeRegionMigrations]
+const doors: Migration[] = [{ name: 'hosts/0002-door', sql: 'ALTER TABLE hosts ADD COLUMN door_url TEXT;' }]
+
+export const migrations: Migration[] = [...hosts, ...computeRegionMigrations, ...networkRegionMigrations, ...volumeRegionMigrations, ...doors]

@@ -14,14 +14,27 @@ interface Known {
 const known = new WeakMap<object, Known>()
 
 export async function isRevoked(env: Env, caller: Caller, now_ms: number): Promise<boolean> {
+  const list = await fresh(env, now_ms)
+  for (const event of list.events.values()) if (isRevokedBy(caller, event)) return true
+  return false
+}
+
+/** All events that the caller's token falls under. */
+export async function revocationsOf(env: Env, caller: Caller, now_ms: number): Promise<Revocation[]> {
+  return [...(await fresh(env, now_ms)).events.values()].filter((event) => isRevokedBy(caller, event))
+}
+
+/** The next request reads the list anew: for those who are told of changes. */
+export const forgetRevocations = (env: Env): void => void known.delete(env)
+
+async function fresh(env: Env, now_ms: number): Promise<Known> {
   let list = known.get(env)
   if (list === undefined) {
     list = { events: new Map(), cursor: 0, read_ms: Number.NEGATIVE_INFINITY }
     known.set(env, list)
   }
   if (now_ms - list.read_ms >= REVOCATIONS_EVERY_MS) await read(env, list, now_ms)
-  for (const event of list.events.values()) if (isRevokedBy(caller, event)) return true
-  return false
+  return list
 }
 
 async function read(env: Env, list: Known, now_ms: number): Promise<void> {

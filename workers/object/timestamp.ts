@@ -17,6 +17,10 @@ export class Stamps {
   constructor(last: string | null) {
     this.#last = last === null ? 0 : parseTicks(last)
   }
+  /** What comes from elsewhere: the next time is after it. */
+  saw(timestamp: string): void {
+    this.#last = Math.max(this.#last, parseTicks(timestamp))
+  }
   next(now_ms: number): string {
     this.#last = Math.max(ticksOf(now_ms), this.#last + 1)
     return formatTicks(this.#last)

@@ -16,4 +16,5 @@ export const hostUpdate = strictObject({
   disabled: optional(boolean()),
   disabled_reason: optional(nullable(pipe(string(), maxLength(255)))),
   availability_zone: optional(pipe(string(), minLength(1), maxLength(255))),
+  door_url: optional(nullable(pipe(string(), maxLength(255), regex(/^https?:\/\/[^/\s?#]+$/, 'must be an origin: http://ADDRESS:PORT.')))),
 })

@@ -2,6 +2,7 @@
 import { RpcTarget } from 'cloudflare:workers'
 import { createHash } from 'node:crypto'
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
+import type { DoorHost } from '../../../schema/agent/door.ts'
 import type { HostFacts, HostRole } from '../../../schema/agent/observed.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
@@ -18,6 +19,8 @@ export interface HostRow {
   disabled: boolean
   disabled_reason: string | null
   forced_down: boolean
+  /** Where its door answers, where an administrator made it one. */
+  door_url: string | null
 }
 
 export const JOIN_TOKEN_LIFE_MS = 24 * 3_600_000
@@ -47,10 +50,10 @@ export class HostsStore extends RpcTarget {
     return this.list().filter((host) => host.up && !host.disabled && !host.forced_down && host.facts?.roles.includes(role) === true)
   }
 
-  set(id: string, change: { disabled?: boolean; disabled_reason?: string | null; forced_down?: boolean; availability_zone?: string }): HostRow {
+  set(id: string, change: { disabled?: boolean; disabled_reason?: string | null; forced_down?: boolean; availability_zone?: string; door_url?: string | null }): HostRow {
     const host = { ...this.get(id), ...change }
     this.#deps.commit(this.#caller, (tx) => {
-      this.#rows('UPDATE hosts SET disabled = ?, disabled_reason = ?, forced_down = ?, availability_zone = ?, updated_ms = ? WHERE id = ?', host.disabled ? 1 : 0, host.disabled_reason, host.forced_down ? 1 : 0, host.availability_zone, tx.now_ms, host.id)
+      this.#rows('UPDATE hosts SET disabled = ?, disabled_reason = ?, forced_down = ?, availability_zone = ?, door_url = ?, updated_ms = ? WHERE id = ?', host.disabled ? 1 : 0, host.disabled_reason, host.forced_down ? 1 : 0, host.availability_zone, host.door_url, tx.now_ms, host.id)
       tx.change('host', host.id, 'update', null, change)
     })
     return this.get(host.id)
@@ -85,6 +88,11 @@ export class HostsStore extends RpcTarget {
     return row === undefined ? null : { public_key: String(row.public_key) }
   }
 
+  /** Every host's key and door: doors know each other by them. */
+  doors(): DoorHost[] {
+    return this.#rows('SELECT id, public_key, door_url FROM hosts ORDER BY id').map((row) => ({ id: String(row.id), public_key: String(row.public_key), door_url: row.door_url === null ? null : String(row.door_url) }))
+  }
+
   report(id: string, up: boolean, facts: HostFacts | null): void {
     const now = this.#deps.clock.now_ms()
     if (facts === null) this.#rows('UPDATE hosts SET up = ?, seen_ms = ? WHERE id = ?', up ? 1 : 0, now, id)
@@ -109,5 +117,6 @@ function toHost(row: Record<string, unknown>): HostRow {
   return {
     id: String(row.id), name: String(row.name), facts: row.facts === null ? null : (JSON.parse(String(row.facts)) as HostFacts), up: row.up === 1, seen_ms: Number(row.seen_ms), joined_ms: Number(row.joined_ms),
     updated_ms: Number(row.updated_ms), availability_zone: String(row.availability_zone), disabled: row.disabled === 1, disabled_reason: row.disabled_reason === null ? null : String(row.disabled_reason), forced_down: row.forced_down === 1,
+    door_url: row.door_url == null ? null : String(row.door_url),
   }
 }

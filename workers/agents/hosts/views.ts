@@ -11,5 +11,6 @@ export const hostView = (host: HostRow) => ({
   disabled: host.disabled,
   disabled_reason: host.disabled_reason,
   forced_down: host.forced_down,
+  door_url: host.door_url,
   facts: host.facts,
 })

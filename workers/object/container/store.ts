@@ -139,6 +139,7 @@ export class ContainerStore {
   /** Enters an object. The null version is overwritten, an older write than what is known changes nothing (false); any other version is entered beside those that are there. */
   putObject(row: ObjectRow): boolean {
     this.#live()
+    this.#saw(row.at)
     return this.#deps.storage.transactionSync(() => {
       if (row.version === '') {
         const before = this.#versions.find(row.name, 'null')
@@ -206,6 +207,7 @@ export class ContainerStore {
   /** A POST changed what the listing shows. */
   postObject(name: string, modified_at: string, content_type: string | null, delete_at: number | null): void {
     const row = this.object(name)
+    this.#saw(modified_at)
     if (row === null || row.modified_at > modified_at) return
     this.#rows('UPDATE objects SET modified_at = ?, content_type = ?, delete_at = ? WHERE name = ?', modified_at, content_type ?? row.content_type, delete_at, name)
     if (delete_at !== null) this.#deps.alarms.at('expire', delete_at * 1000)
@@ -214,6 +216,7 @@ export class ContainerStore {
   /** True where the listing had it. */
   deleteObject(name: string, at: string): boolean {
     this.#live()
+    this.#saw(at)
     return this.#deps.storage.transactionSync(() => {
       const before = this.object(name)
       if (before !== null && before.at > at) return false
@@ -265,6 +268,12 @@ export class ContainerStore {
     this.#lease()
     this.#syncSoon()
     queueMicrotask(() => void this.#report())
+  }
+
+  /** A time that a door gave while it could not ask: what is written after it must be newer. */
+  #saw(at: string): void {
+    this.#stamps.saw(at)
+    if (at > this.#stampNow()) this.#rows('UPDATE container SET last_at = MAX(last_at, ?)', at)
   }
 
   #stampNow(): string {

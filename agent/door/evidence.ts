@@ -1,0 +1,24 @@
+/** The client's request that a call of a handler is made for: it follows the work by async context, so that handlers need not know of doors. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { DoorEvidence } from '../../schema/agent/door.ts'
+import { EVIDENCE_HEADERS } from '../../schema/agent/door.ts'
+import { Fault } from '../../schema/values/fault.ts'
+
+const current = new AsyncLocalStorage<DoorEvidence>()
+
+export const withEvidence = <T>(evidence: DoorEvidence, work: () => T): T => current.run(evidence, work)
+
+export function evidenceNow(): DoorEvidence {
+  const found = current.getStore()
+  if (found === undefined) throw new Fault('internal', 'work of a door without a request')
+  return found
+}
+
+export function evidenceOf(method: string, path: string, headers: Headers): DoorEvidence {
+  const kept: Record<string, string> = {}
+  for (const name of EVIDENCE_HEADERS) {
+    const value = headers.get(name)
+    if (value !== null) kept[name] = value
+  }
+  return { method, path, headers: kept }
+}

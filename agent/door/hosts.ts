@@ -1,0 +1,190 @@
+/** Hosts as the replicas call them: this one's disks directly, those of other doors over the LAN, the rest through the plane. */
+import http from 'node:http'
+import https from 'node:https'
+import { Readable } from 'node:stream'
+import type { ReadableStream as NodeStream } from 'node:stream/web'
+import { pipeline } from 'node:stream/promises'
+import type { ObjectArgs, ObjectHead, ObjectOp } from '../../schema/agent/protocol.ts'
+import { Fault, isFault } from '../../schema/values/fault.ts'
+import type { ObjectDriver } from '../drivers/object/driver.ts'
+import type { Identity } from '../identity.ts'
+import { evidenceNow } from './evidence.ts'
+import { type DoorPlane, STREAM_IDLE_MS, isUnreachable, lengthOf, queryPart, replicaAnswer } from './plane.ts'
+import type { Presence } from './presence.ts'
+
+/** A door that did not answer is not called for this long. */
+export const PEER_AVOIDED_MS = 10_000
+export const PEER_CONNECT_MS = 3_000
+
+type Body = ReadableStream<Uint8Array>
+type Answer = { value: unknown; body: AsyncIterable<Uint8Array> | null }
+
+export interface HostsDeps {
+  identity: Identity
+  driver: ObjectDriver
+  plane: DoorPlane
+  presence: Presence
+}
+
+export class Hosts {
+  #deps: HostsDeps
+  #agents = { 'http:': new http.Agent({ keepAlive: true, maxSockets: 256 }), 'https:': new https.Agent({ keepAlive: true, maxSockets: 256 }) }
+  /** Doors that did not answer, until when they are left alone. */
+  #away = new Map<string, number>()
+
+  constructor(deps: HostsDeps) {
+    this.#deps = deps
+  }
+
+  close(): void {
+    for (const agent of Object.values(this.#agents)) agent.destroy()
+  }
+
+  /** The stub of one host, with what replicas.ts calls. */
+  host(id: string) {
+    const ask = async (op: ObjectOp, args: ObjectArgs, body: Body | null = null): Promise<Answer> => await this.#ask(id, op, args, body)
+    return {
+      status: async () => ({ connected: await this.#connected(id) }),
+      objectPut: async (args: ObjectArgs, body: Body) => (await ask('object.put', args, body)).value as ObjectHead,
+      objectHead: async (args: ObjectArgs) => (await ask('object.head', args)).value as ObjectHead,
+      objectPost: async (args: ObjectArgs) => (await ask('object.post', args)).value as ObjectHead,
+      objectDelete: async (args: ObjectArgs) => (await ask('object.delete', args)).value as { timestamp: string; existed: boolean },
+      objectGet: async (args: ObjectArgs) => {
+        const { value, body } = await ask('object.get', args)
+        return { head: value as ObjectHead, body: streamFrom(body ?? Readable.from([])) }
+      },
+    }
+  }
+
+  #ask(id: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+    const { identity, driver, presence } = this.#deps
+    if (id === identity.host_id) return onDisk(driver, op, args, body === null ? null : chunksOf(body))
+    const url = presence.host(id)?.door_url ?? null
+    if (url !== null && !this.#isAway(id)) return this.#onPeer(id, url, op, args, body)
+    return this.#throughPlane(id, op, args, body)
+  }
+
+  async #throughPlane(id: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+    const { plane, presence } = this.#deps
+    if (!presence.online) throw new Fault('unavailable', 'The host cannot be reached: it has no door, and the plane is away.')
+    try {
+      return await plane.replica(evidenceNow(), op, id, args, body === null ? null : readable(body))
+    } catch (error) {
+      if (isUnreachable(error)) presence.lost(error)
+      throw error
+    }
+  }
+
+  async #onPeer(id: string, url: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+    try {
+      return await this.#send(url, op, args, body)
+    } catch (error) {
+      if (isFault(error)) throw error
+      this.#away.set(id, this.#deps.presence.now_ms() + PEER_AVOIDED_MS)
+      if (body === null && this.#deps.presence.online) return await this.#throughPlane(id, op, args, null)
+      throw new Fault('unavailable', 'The host cannot be reached: its door does not answer.', { cause: error })
+    }
+  }
+
+  async #send(url: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+    const path = `/door/v1/replicas?op=${op}&args=${queryPart(JSON.stringify(args))}`
+    const input = body === null ? null : readable(body)
+    const response = await this.#open(url, 'POST', path, { authorization: this.#deps.identity.authorization('POST', path), ...lengthOf(args, input) }, input)
+    return await replicaAnswer(response, op)
+  }
+
+  #open(origin: string, method: string, path: string, headers: http.OutgoingHttpHeaders, body: Readable | null): Promise<http.IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const { protocol, hostname, port } = new URL(origin)
+      const secure = protocol === 'https:'
+      const request = (secure ? https : http).request({ protocol, hostname, port, method, path, headers, agent: this.#agents[secure ? 'https:' : 'http:'] })
+      request.setTimeout(STREAM_IDLE_MS, () => request.destroy(new Error('no byte for too long')))
+      const connecting = setTimeout(() => request.destroy(new Error(`no connection in ${PEER_CONNECT_MS} ms`)), PEER_CONNECT_MS)
+      request.on('socket', (socket) => (socket.connecting ? socket.once('connect', () => clearTimeout(connecting)) : clearTimeout(connecting)))
+      request.on('response', resolve)
+      request.on('error', (error) => {
+        clearTimeout(connecting)
+        reject(error)
+      })
+      if (body === null) request.end()
+      else pipeline(body, request).catch((error: unknown) => request.destroy(error as Error))
+    })
+  }
+
+  #isAway(id: string): boolean {
+    return (this.#away.get(id) ?? 0) > this.#deps.presence.now_ms()
+  }
+
+  async #connected(id: string): Promise<boolean> {
+    const { identity, presence } = this.#deps
+    if (id === identity.host_id) return true
+    const url = presence.host(id)?.door_url ?? null
+    if (url === null || this.#isAway(id)) return presence.online
+    try {
+      const response = await this.#open(url, 'GET', '/door/v1/health', {}, null)
+      response.resume()
+      return response.statusCode === 200
+    } catch {
+      this.#away.set(id, presence.now_ms() + PEER_AVOIDED_MS)
+      return presence.online
+    }
+  }
+}
+
+/** One replica on this host's own disks. */
+export async function onDisk(driver: ObjectDriver, op: ObjectOp, args: ObjectArgs, body: AsyncIterable<Uint8Array> | null): Promise<Answer> {
+  switch (op) {
+    case 'object.put':
+      return { value: await driver.put(args, body ?? nothing()), body: null }
+    case 'object.head':
+      return { value: await driver.head(args), body: null }
+    case 'object.post':
+      return { value: await driver.post(args), body: null }
+    case 'object.delete':
+      return { value: await driver.delete(args), body: null }
+    case 'object.get': {
+      const { head, body: bytes } = await driver.get(args)
+      return { value: head, body: bytes }
+    }
+    default:
+      return op satisfies never
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+const readable = (body: Body): Readable => Readable.fromWeb(body as unknown as NodeStream)
+
+/** The stream's chunks; whoever stops early cancels it. */
+async function* chunksOf(body: Body): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader()
+  let done = false
+  try {
+    for (;;) {
+      const next = await reader.read()
+      done = next.done
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    if (!done) await reader.cancel().catch(() => {})
+  }
+}
+
+/** Pulled as it is read; cancelling frees the file. */
+export function streamFrom(body: AsyncIterable<Uint8Array>): Body {
+  const iterator = body[Symbol.asyncIterator]()
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await iterator.next()
+        if (done) controller.close()
+        else controller.enqueue(value)
+      },
+      async cancel() {
+        await iterator.return?.()
+      },
+    },
+    { highWaterMark: 0 },
+  ) as Body
+}

@@ -1,0 +1,76 @@
+/**
+ * A client's request as the handlers take it: the part of `Request` they use, over Node's message. Its URL is as the client wrote it (a name may be '..'), and its body is
+ * read from the socket only as fast as it is taken.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
+
+/** Hop by hop, or said by the door itself. */
+const DROPPED = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'expect', 'cf-connecting-ip'])
+
+export function headersOf(message: IncomingMessage): Headers {
+  const headers = new Headers()
+  const { rawHeaders } = message
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase()
+    if (!DROPPED.has(name)) headers.append(name, rawHeaders[at + 1] ?? '')
+  }
+  headers.set('cf-connecting-ip', (message.socket.remoteAddress ?? '').replace(/^::ffff:/, ''))
+  return headers
+}
+
+export class DoorRequest {
+  readonly method: string
+  readonly url: string
+  readonly headers: Headers
+  readonly signal: AbortSignal
+  /** As workerd tells it. */
+  readonly cf: { clientIp: string }
+  #message: IncomingMessage
+  #body: ReadableStream<Uint8Array> | null | undefined
+
+  constructor(message: IncomingMessage, origin: string, signal: AbortSignal) {
+    this.#message = message
+    this.method = message.method ?? 'GET'
+    this.url = `${origin}${message.url ?? '/'}`
+    this.headers = headersOf(message)
+    this.signal = signal
+    this.cf = { clientIp: this.headers.get('cf-connecting-ip') ?? '' }
+  }
+
+  /** Null where the client said that there is none. */
+  get body(): ReadableStream<Uint8Array> | null {
+    if (this.#body === undefined) this.#body = hasBody(this.#message) ? streamOf(this.#message) : null
+    return this.#body
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return await new Response(this.body as never).arrayBuffer()
+  }
+
+  async text(): Promise<string> {
+    return await new Response(this.body as never).text()
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text())
+  }
+}
+
+export const hasBody = ({ headers }: IncomingMessage): boolean => headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined
+
+/** One chunk of the socket at a time; a client that goes away is an error, never an end. */
+function streamOf(message: IncomingMessage): ReadableStream<Uint8Array> {
+  const iterator = (message as Readable).iterator({ destroyOnReturn: false })
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = (await iterator.next()) as IteratorResult<Buffer>
+        if (!done) controller.enqueue(value)
+        else if (message.complete) controller.close()
+        else controller.error(new Error('the client went away'))
+      },
+    },
+    { highWaterMark: 0 },
+  ) as ReadableStream<Uint8Array>
+}
