@@ -14,12 +14,12 @@ const COMMANDS: Record<string, () => Promise<{ run(args: string[]): Promise<numb
 }
 
 const USAGE = `skyhook COMMAND
-  start [--detach] [--listen ADDR:PORT] [--hosts local|sim:N[,...]]   bring the cloud up on this machine
+  start [--detach] [--listen ADDR:PORT] [--hosts local|sim:N[,...]] [--door ADDR:PORT]   bring the cloud up on this machine
   stop                                                               end it (servers of the real host keep running unless --guests)
   status                                                             services, hosts, versions, URLs
   verify                                                             check the invariants of the running cloud
-  host token | host list                                             one-time token for a new host; hosts
-  join URL TOKEN [--roles ROLE,...]                                   make this machine a host of the cloud at URL
+  host token | host list | host door HOST URL|none                   one-time token for a new host; hosts; the object store on site
+  join URL TOKEN [--roles ROLE,...] [--door ADDR:PORT]                 make this machine a host of the cloud at URL
   dev                                                                development mode: miniflare with reload
 State lives in $SKYHOOK_HOME (default .skyhook in the checkout).`
 

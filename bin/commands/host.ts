@@ -1,5 +1,6 @@
-/** `skyhook host token|list`: one-time tokens for new hosts, and the hosts there are. */
+/** `skyhook host token|list|door`: one-time tokens for new hosts, the hosts there are, and which of them are doors of the object store. */
 import { Api } from '../lib/api.ts'
+import { setDoor } from '../lib/door.ts'
 import { homeOf, runningSupervisor, secretsOf } from '../lib/home.ts'
 import { Problem } from '../lib/problem.ts'
 
@@ -18,5 +19,11 @@ export async function run(args: string[]): Promise<number> {
     for (const host of hosts) console.log(`${host.id}  ${host.name.padEnd(24)} ${host.up ? 'up' : 'down'}  ${host.availability_zone}`)
     return 0
   }
-  throw new Problem('host takes `token` or `list`.')
+  if (args[0] === 'door') {
+    const [, host, url] = args
+    if (host === undefined || url === undefined || !(url === 'none' || /^https?:\/\/[^/\s]+$/.test(url))) throw new Problem('host door takes a host and the origin of its door, or `none`: npx skyhook host door HOST http://192.0.2.10:8788')
+    await setDoor(api, host, url === 'none' ? null : url)
+    return 0
+  }
+  throw new Problem('host takes `token`, `list` or `door`.')
 }

@@ -1,6 +1,7 @@
 /** The supervisor: workerd with the bundle, workerd for hashing, the agents; kept up until told to stop. What it knows is in run/state.json. */
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Api, joinToken } from '../lib/api.ts'
 import { type Bundles, bundle } from '../lib/bundle.ts'
@@ -11,6 +12,7 @@ import { type StartOptions, parseStart } from '../lib/options.ts'
 import { Problem } from '../lib/problem.ts'
 import { KeptProcess } from '../lib/processes.ts'
 import { printReady } from '../lib/report.ts'
+import { setDoors } from '../lib/door.ts'
 import { seedImage, seedNetworks } from '../lib/seed.ts'
 
 export const ANSWER_TIMEOUT_MS = 60_000
@@ -57,6 +59,9 @@ export async function supervise(home: Home, options: StartOptions, say: Say): Pr
       state.hosts = hosts.filter((host) => host.up).map((host) => host.name)
       return state.hosts.length >= wanted
     })
+    const { hosts } = (await api.call('GET', '/agents/v1/hosts')) as { hosts: { name: string; door_url: string | null; facts: { simulated: boolean; hostname: string } | null }[] }
+    const known = hosts.map((host) => ({ name: host.name, door_url: host.door_url, simulated: host.facts?.simulated === true }))
+    await setDoors(api, known, options.door, { local: options.hosts.local ? (hosts.find((host) => host.facts?.hostname === hostname() && !host.facts.simulated)?.name ?? null) : null, simulated: options.hosts.simulated })
     await seedNetworks(api)
     state.phase = 'up'
     state.answering_ms = Date.now() - started
@@ -121,8 +126,9 @@ function startAgents(home: Home, options: StartOptions, bundles: Bundles, url: s
   const agent = (name: string, args: string[]) =>
     new KeptProcess({ name, argv: [process.execPath, '--max-semi-space-size=1', bundles.agent, '--plane', url, ...args], log: join(home.logs, `${name}.log`), cwd: ROOT, env: { SKYHOOK_JOIN_TOKEN: join_token } }, say, save)
   const agents: KeptProcess[] = []
-  if (options.hosts.local) agents.push(agent('agent', ['--state', home.host, '--roles', 'compute,volume,gateway,object,image']))
-  if (options.hosts.simulated > 0) agents.push(agent('sim-agents', ['--state', join(home.dir, 'sim'), '--sim', String(options.hosts.simulated)]))
+  const door = options.door === null ? [] : ['--door', `${options.door.address}:${options.door.port}`]
+  if (options.hosts.local) agents.push(agent('agent', ['--state', home.host, '--roles', 'compute,volume,gateway,object,image', ...door]))
+  if (options.hosts.simulated > 0) agents.push(agent('sim-agents', ['--state', join(home.dir, 'sim'), '--sim', String(options.hosts.simulated), ...door]))
   return agents
 }
 
