@@ -1,4 +1,4 @@
-/** Forms from a list of fields: labelled, in order, the first one focused. */
+/** Forms from a list of fields: labelled, in order, the first one focused; where there is none, the way back. */
 import { useEffect, useRef } from 'preact/hooks'
 import type { Doing } from './hooks.ts'
 import { Problem } from './notice.tsx'
@@ -58,7 +58,7 @@ interface FormProps {
 
 export function Form({ fields, submit, doing, onSubmit, onCancel }: FormProps) {
   const form = useRef<HTMLFormElement>(null)
-  useEffect(() => form.current?.querySelector<HTMLElement>('input, select, textarea')?.focus(), [])
+  useEffect(() => form.current?.querySelector<HTMLElement>('input, select, textarea, button[type=button]')?.focus(), [])
   return (
     <form
       ref={form}
