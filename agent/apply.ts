@@ -1,6 +1,7 @@
 /** Carries out one action of a plan by the host's drivers, and notes in `actual` what is there after it. */
 import type { DesiredItem, ImageRef, ServerSpec } from '../schema/agent/desired.ts'
 import { Fault } from '../schema/values/fault.ts'
+import type { DirectoryDriver } from './drivers/directory/driver.ts'
 import type { DiskBacking, HypervisorDriver, Machine } from './drivers/hypervisor/driver.ts'
 import type { NetworkDriver, NetworkView } from './drivers/network/driver.ts'
 import type { ObjectDriver } from './drivers/object/driver.ts'
@@ -13,6 +14,7 @@ export interface Drivers {
   volume?: VolumeDriver
   network?: NetworkDriver
   object?: ObjectDriver
+  directory?: DirectoryDriver
 }
 
 export interface Images {

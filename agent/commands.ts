@@ -12,6 +12,8 @@ import type { StateStore } from './state.ts'
 export const REMEMBERED_MS = 3_600_000
 /** Not harmless to run again; all others give the same outcome. */
 const ONCE: ReadonlySet<CommandName> = new Set(['server.reboot'])
+/** Questions: asked again they are answered again, and what was answered is kept nowhere. */
+const QUESTIONS: ReadonlySet<CommandName> = new Set(['directory.search', 'directory.bind'])
 
 export type Handlers = { [C in CommandName]: (args: CommandArgs[C]) => Promise<CommandResults[C]> }
 type Result = Extract<AgentMessage, { type: 'result' }>
@@ -46,7 +48,7 @@ export class Commands {
         return { type: 'result', id: command.id, ok: false, error: wireError(error) }
       },
     )
-    this.known.set(command.id, { at_ms: now_ms, result })
+    if (!QUESTIONS.has(command.name)) this.known.set(command.id, { at_ms: now_ms, result })
     return result
   }
 

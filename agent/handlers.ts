@@ -49,6 +49,10 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     if (!deps.drivers.volume) throw new Fault('not_implemented', 'this host has no volumes')
     return deps.drivers.volume
   }
+  const directory = () => {
+    if (!deps.drivers.directory) throw new Fault('unavailable', 'this host asks no directory')
+    return deps.drivers.directory
+  }
   /** A scratch file for the time of `work`. */
   const withScratch = async <T>(work: (path: string) => Promise<T>): Promise<T> => {
     await deps.files.makeFolder(deps.scratch)
@@ -61,6 +65,8 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   }
   return {
     echo: async ({ nonce }) => ({ nonce }),
+    'directory.search': (search) => directory().search(search),
+    'directory.bind': (bind) => directory().bind(bind),
     'server.reboot': async ({ server_id, hard }) => {
       await deps.lanes.run(keyOf('server', server_id), () => hypervisor().reboot(server_id, hard))
       deps.changed(server_id)

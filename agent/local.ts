@@ -7,6 +7,7 @@ import { Fault } from '../schema/values/fault.ts'
 import { systemClock } from '../schema/values/time.ts'
 import { Agent } from './agent.ts'
 import type { Drivers } from './apply.ts'
+import { createLdapDirectoryDriver } from './drivers/directory/ldap/index.ts'
 import { findAcceleration } from './drivers/hypervisor/qemu/acceleration.ts'
 import { createQemuDriver, type QemuDriver } from './drivers/hypervisor/qemu/index.ts'
 import { createOvsNetworkDriver, networkFacts, type OvsNetworkDriver } from './drivers/network/ovs/index.ts'
@@ -65,6 +66,7 @@ function makeDrivers(state: string, roles: readonly HostRole[], desired: Desired
     drivers.network = createOvsNetworkDriver({ exec, state_dir: paths.network, metadata: metadataSource(desired), options: { tunnel_ip: found.tunnel_ip } })
   }
   if (roles.includes('volume')) drivers.volume = createFileVolumeDriver({ exec, dir: paths.volumes, state_dir: paths.targets, portal_ip: storageIp(), portal_port: ISCSI_PORT })
+  if (roles.includes('directory')) drivers.directory = createLdapDirectoryDriver()
   if (roles.includes('object') || roles.includes('image')) {
     if (roles.includes('object')) mkdirSync(join(paths.objects, 'd1'), { recursive: true, mode: 0o700 })
     if (roles.includes('image')) mkdirSync(join(paths.objects, 'images'), { recursive: true, mode: 0o700 })

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import type { HostRole } from '../schema/agent/observed.ts'
 import { messageOf, stderrLog } from './log.ts'
 
-const ROLES: readonly HostRole[] = ['compute', 'volume', 'gateway', 'object', 'image']
+const ROLES: readonly HostRole[] = ['compute', 'volume', 'gateway', 'object', 'image', 'directory']
 
 const { values } = parseArgs({
   options: { plane: { type: 'string' }, state: { type: 'string' }, join: { type: 'string' }, roles: { type: 'string' }, name: { type: 'string' }, sim: { type: 'string' }, teardown: { type: 'boolean' }, door: { type: 'string' } },

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HostRole } from '../schema/agent/observed.ts'
 import { systemClock } from '../schema/values/time.ts'
+import { createLdapDirectoryDriver } from './drivers/directory/ldap/index.ts'
 import { createXfsObjectDriver } from './drivers/object/xfs/index.ts'
 import { joinOverHttp, loadIdentity } from './identity.ts'
 import type { Log } from './log.ts'
@@ -40,7 +41,7 @@ async function startOne({ plane, state, token, roles, door, log }: SimulatedOpti
   for (const device of ['d1', 'images']) mkdirSync(join(devices, device), { recursive: true, mode: 0o700 })
   const identity = await loadIdentity({ folder, plane, hostname: name, token, clock: systemClock, join: joinOverHttp(plane) })
   const object = createXfsObjectDriver({ devices_dir: devices, name: 'xfs' })
-  const host = new SimHost({ name, plane, identity, roles, log, object })
+  const host = new SimHost({ name, plane, identity, roles, log, object, directory: createLdapDirectoryDriver() })
   await host.start()
   if (door === null) return host
   const at = door.lastIndexOf(':')

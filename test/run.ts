@@ -33,7 +33,7 @@ const GROUPS: Group[] = [
 ]
 
 /** Programs of the suites that need root, by the Debian package that brings them. */
-const PACKAGES: [string, string][] = [['openstack', 'python3-openstackclient'], ['sshpass', 'sshpass'], ['ssh', 'openssh-client'], ['mkfs.xfs', 'xfsprogs'], ['busybox', 'busybox-static'], ['ping', 'iputils-ping'], ['arping', 'iputils-arping'], ['jq', 'jq'], ['tcpdump', 'tcpdump'], ['chromium', 'chromium']]
+const PACKAGES: [string, string][] = [['openstack', 'python3-openstackclient'], ['sshpass', 'sshpass'], ['ssh', 'openssh-client'], ['mkfs.xfs', 'xfsprogs'], ['busybox', 'busybox-static'], ['ping', 'iputils-ping'], ['arping', 'iputils-arping'], ['jq', 'jq'], ['slapd', 'slapd'], ['tcpdump', 'tcpdump'], ['chromium', 'chromium']]
 
 async function installTestPackages(): Promise<void> {
   const { installPackages } = await import('../bin/lib/packages.ts')
@@ -42,7 +42,8 @@ async function installTestPackages(): Promise<void> {
   if (missing.length === 0) return
   console.log(`installing for the tests: ${missing.join(' ')}`)
   spawnSync('apt-get', ['update', '-q'], { stdio: 'ignore' })
-  const done = spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
+  // Run level 1: what a package serves is not started; tests start their own.
+  const done = spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' } })
   if (done.status !== 0) throw new Error(`apt-get could not install ${missing.join(' ')}`)
 }
 

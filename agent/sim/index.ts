@@ -14,6 +14,7 @@ import type { Drivers } from '../apply.ts'
 import { createFakeHypervisorDriver, type FakeHypervisor, type FakeHypervisorDisk } from '../drivers/hypervisor/fake.ts'
 import { emptyQcow2 } from '../drivers/hypervisor/qcow2.ts'
 import { createFakeNetworkDisk, createFakeNetworkDriver, type FakeNetworkDisk } from '../drivers/network/fake.ts'
+import type { DirectoryDriver } from '../drivers/directory/driver.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import { createFakeObjectDisk, createFakeObjectDriver, type FakeObjectDisk } from '../drivers/object/fake.ts'
 import { createFakeVolumeDisk, createFakeVolumeDriver, type FakeVolumeDisk } from '../drivers/volume/fake.ts'
@@ -62,6 +63,8 @@ export interface SimHostOptions {
   capacity?: { cores?: number; ram_mib?: number; disk_gib?: number; volume_gib?: number }
   /** In place of the fake object driver. */
   object?: ObjectDriver
+  /** For the role directory, which has no fake of its own: a directory is somewhere else. */
+  directory?: DirectoryDriver
 }
 
 /** The fake volumes' paths lead to no file: this leads them to the content that is kept of each. */
@@ -201,6 +204,7 @@ export class SimHost {
       const objectFaults = (when: 'before' | 'after', step: string, args: ObjectArgs) => faults(when, step, args.hash)
       drivers.object = options.object ?? createFakeObjectDriver({ disk: disk.object, faults: objectFaults, devices: ['d1', FILE_STORE_DEVICE] })
     }
+    if (roles.includes('directory') && options.directory !== undefined) drivers.directory = options.directory
     return drivers
   }
 

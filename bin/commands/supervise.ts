@@ -127,7 +127,7 @@ function startAgents(home: Home, options: StartOptions, bundles: Bundles, url: s
     new KeptProcess({ name, argv: [process.execPath, '--max-semi-space-size=1', bundles.agent, '--plane', url, ...args], log: join(home.logs, `${name}.log`), cwd: ROOT, env: { SKYHOOK_JOIN_TOKEN: join_token } }, say, save)
   const agents: KeptProcess[] = []
   const door = options.door === null ? [] : ['--door', `${options.door.address}:${options.door.port}`]
-  if (options.hosts.local) agents.push(agent('agent', ['--state', home.host, '--roles', 'compute,volume,gateway,object,image', ...door]))
+  if (options.hosts.local) agents.push(agent('agent', ['--state', home.host, '--roles', 'compute,volume,gateway,object,image,directory', ...door]))
   if (options.hosts.simulated > 0) agents.push(agent('sim-agents', ['--state', join(home.dir, 'sim'), '--sim', String(options.hosts.simulated), ...door]))
   return agents
 }

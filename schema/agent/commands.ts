@@ -3,6 +3,8 @@
  * (refused after it) and is answered once by a result. Sources and targets of bulk bytes are transfers: HTTP paths on the plane
  * that the host calls with its own signature.
  */
+import type { DirectoryBind, DirectoryFound, DirectorySearch } from './directory.ts'
+
 export interface CommandArgs {
   /** Soft: ACPI/agent request then hard after grace. Hard: reset by a fresh QEMU process. */
   'server.reboot': { server_id: string; hard: boolean }
@@ -16,6 +18,8 @@ export interface CommandArgs {
   'volume.upload': { volume_id: string; snapshot_id: string | null; disk_format: string; transfer_path: string }
   /** GETs the transfer path (raw bytes) and writes it over the volume. */
   'volume.restore': { volume_id: string; transfer_path: string }
+  'directory.search': DirectorySearch
+  'directory.bind': DirectoryBind
   'echo': { nonce: string }
 }
 
@@ -27,6 +31,8 @@ export interface CommandResults {
   'server.set_password': Record<string, never>
   'volume.upload': { size_bytes: number; sha512: string; md5: string }
   'volume.restore': { size_bytes: number }
+  'directory.search': DirectoryFound
+  'directory.bind': { bound: boolean }
   'echo': { nonce: string }
 }
 

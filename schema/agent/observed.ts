@@ -28,7 +28,7 @@ export interface HostFacts {
   agent_version: string
   roles: HostRole[]
   /** Driver names in force: {hypervisor:'qemu', volume:'file', network:'ovs', object:'xfs'}; 'fake' on simulated hosts. */
-  drivers: Partial<Record<'hypervisor' | 'volume' | 'network' | 'object', string>>
+  drivers: Partial<Record<'hypervisor' | 'volume' | 'network' | 'object' | 'directory', string>>
   simulated: boolean
   cpu: { cores: number; model: string; arch: string }
   ram_mib: number
@@ -46,4 +46,4 @@ export interface HostFacts {
   uptime_s: number
 }
 
-export type HostRole = 'compute' | 'volume' | 'gateway' | 'object' | 'image'
+export type HostRole = 'compute' | 'volume' | 'gateway' | 'object' | 'image' | 'directory'
