@@ -8,6 +8,7 @@ import { seed } from '../../workers/identity/bootstrap/seed.ts'
 import { Catalog } from '../../workers/identity/catalog/catalog.ts'
 import { type S3Signer, SignedRequests } from '../../workers/identity/ec2/store.ts'
 import type { Scope } from '../../workers/identity/ec2/signed.ts'
+import { Directories } from '../../workers/identity/directory/store.ts'
 import { FederatedLogin } from '../../workers/identity/federation/login/store.ts'
 import { identityOptions } from '../../workers/identity/kernel/options.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
@@ -66,6 +67,11 @@ export class IdentityObject extends SkyObject {
   /** Access rules of an application credential that has some; none lets anything through. */
   accessRules(appCredId: string): AccessRule[] {
     return accessRulesOf(this.#realm.db, appCredId)
+  }
+
+  /** What is known of directories, and where to ask them. */
+  directories(): Directories {
+    return new Directories(this.#realm)
   }
 
   /** For those whom an identity provider vouches for. */

@@ -183,4 +183,16 @@ CREATE TABLE policy_associations (
 CREATE INDEX policy_associations_policy ON policy_associations (policy_id);
 `,
   },
+  {
+    name: 'identity/directory-1',
+    sql: `
+CREATE TABLE directory_entries (
+  public_id TEXT PRIMARY KEY, domain_id TEXT NOT NULL, kind TEXT NOT NULL, local_id TEXT NOT NULL, dn TEXT NOT NULL
+);
+CREATE INDEX directory_entries_domain ON directory_entries (domain_id);
+ALTER TABLE domain_config ADD COLUMN sealed TEXT;
+ALTER TABLE federation_oidc ADD COLUMN sealed TEXT;
+ALTER TABLE websso_secrets ADD COLUMN sealed TEXT;
+`,
+  },
 ]

@@ -104,6 +104,8 @@ export const projectEndpoints = sqliteTable('project_endpoints', {
 
 export const domainConfig = sqliteTable('domain_config', {
   domain_id: text('domain_id').notNull(), group: text('group_name').notNull(), option: text('option_name').notNull(), value: json<unknown>('value').notNull(),
+  /** Sensitive ones: the key that seals the value. */
+  sealed: text('sealed'),
 }, (t) => [primaryKey({ columns: [t.domain_id, t.group, t.option] })])
 
 export const registeredLimits = sqliteTable('registered_limits', {
@@ -148,7 +150,7 @@ export const federationProtocols = sqliteTable('federation_protocols', {
 
 /** How a protocol verifies OpenID Connect tokens. The client's secret is beside it, so that what is shown never has it. */
 export const federationOidc = sqliteTable('federation_oidc', {
-  idp_id: text('idp_id').notNull(), protocol_id: text('protocol_id').notNull(), config: json<Extra>('config').notNull(), client_secret: text('client_secret'),
+  idp_id: text('idp_id').notNull(), protocol_id: text('protocol_id').notNull(), config: json<Extra>('config').notNull(), client_secret: text('client_secret'), sealed: text('sealed'),
 }, (t) => [primaryKey({ columns: [t.idp_id, t.protocol_id] })])
 
 export const mappings = sqliteTable('mappings', { id: text('id').primaryKey(), rules: json<unknown[]>('rules').notNull(), schema_version: text('schema_version').notNull() })
@@ -171,7 +173,12 @@ export const vouchedMembers = sqliteTable('vouched_members', {
 export const webssoUsed = sqliteTable('websso_used', { state: text('state').primaryKey(), expires_ms: integer('expires_ms').notNull() })
 
 /** Seals what a browser keeps for us while it is at its provider. */
-export const webssoSecrets = sqliteTable('websso_secrets', { secret: text('secret').primaryKey(), created_ms: integer('created_ms').notNull() })
+export const webssoSecrets = sqliteTable('websso_secrets', { secret: text('secret').primaryKey(), created_ms: integer('created_ms').notNull(), sealed: text('sealed') })
+
+/** What users and groups of a directory are called there: their ids here are made of it, and it cannot be made of their ids. */
+export const directoryEntries = sqliteTable('directory_entries', {
+  public_id: text('public_id').primaryKey(), domain_id: text('domain_id').notNull(), kind: text('kind').$type<'user' | 'group'>().notNull(), local_id: text('local_id').notNull(), dn: text('dn').notNull(),
+}, (t) => [index('directory_entries_domain').on(t.domain_id)])
 
 /** Which policy holds for an endpoint, for a service, or for a service in a region; '' is no part of the place. */
 export const policyAssociations = sqliteTable('policy_associations', {

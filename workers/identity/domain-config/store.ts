@@ -3,7 +3,7 @@ import { and, eq } from 'drizzle-orm'
 import { domainConfig } from '../../../schema/identity/tables.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { projectById } from '../assignments/effective.ts'
-import { forbidden, notFound } from '../kernel/realm.ts'
+import { type Realm, forbidden, notFound } from '../kernel/realm.ts'
 import { Store, inTx } from '../kernel/store.ts'
 import { DOMAIN_OPTIONS, SENSITIVE_OPTIONS } from './options.ts'
 
@@ -15,6 +15,18 @@ const missing = (domainId: string, group?: string, option?: string) =>
 function known(group: string, option?: string): void {
   if (DOMAIN_OPTIONS[group] === undefined) throw forbidden(`Invalid domain specific configuration: Group ${group} is not supported for domain specific configurations.`)
   if (option !== undefined && !(option in (DOMAIN_OPTIONS[group] ?? {})) && !SENSITIVE_OPTIONS[group]?.includes(option)) throw forbidden(`Invalid domain specific configuration: Option ${option} in group ${group} is not supported for domain specific configurations.`)
+}
+
+/** What a sensitive value is bound to where it is sealed. */
+export const configRow = (domainId: string, group: string, option: string): string => `domain_config/${domainId}/${group}/${option}`
+
+/** Who knows the users of a domain; null is this cloud itself. With the options, secrets among them. */
+export function directoryOptions({ db, vault }: Realm, domainId: string): { driver: string; options: Record<string, unknown>; list_limit: unknown } | null {
+  const driver = db.select().from(domainConfig).where(and(eq(domainConfig.domain_id, domainId), eq(domainConfig.group, 'identity'), eq(domainConfig.option, 'driver'))).get()?.value
+  if (driver === undefined || driver === 'sql') return null
+  const rows = db.select().from(domainConfig).where(eq(domainConfig.domain_id, domainId)).all()
+  const opened = rows.filter(({ group }) => group === 'ldap').map(({ option, value, sealed }) => [option, sealed === null ? value : vault.open({ text: String(value), sealed }, configRow(domainId, 'ldap', option))])
+  return { driver: String(driver), options: Object.fromEntries(opened), list_limit: rows.find(({ group, option }) => group === 'identity' && option === 'list_limit')?.value ?? null }
 }
 
 export class DomainConfig extends Store {
@@ -78,7 +90,9 @@ export class DomainConfig extends Store {
   #write(domainId: string, config: Config): void {
     for (const [group, options] of Object.entries(config)) {
       for (const [option, value] of Object.entries(options)) {
-        this.realm.db.insert(domainConfig).values({ domain_id: domainId, group, option, value }).onConflictDoUpdate({ target: [domainConfig.domain_id, domainConfig.group, domainConfig.option], set: { value } }).run()
+        const secret = SENSITIVE_OPTIONS[group]?.includes(option) === true && typeof value === 'string'
+        const kept = secret ? this.realm.vault.seal(value, configRow(domainId, group, option)) : { text: value, sealed: null }
+        this.realm.db.insert(domainConfig).values({ domain_id: domainId, group, option, value: kept.text, sealed: kept.sealed }).onConflictDoUpdate({ target: [domainConfig.domain_id, domainConfig.group, domainConfig.option], set: { value: kept.text, sealed: kept.sealed } }).run()
       }
     }
   }

@@ -1,7 +1,7 @@
 /** Rows of federation that hang on others: what providers, users, groups and domains take with them. Used by their stores, in the Identity object. */
 import { and, eq, inArray, lte, min } from 'drizzle-orm'
 import type { Db, Tx } from '../../../durable-objects/kernel/deps.ts'
-import { federatedUsers, federationOidc, federationProtocols, identityProviders, users, vouchedMembers } from '../../../schema/identity/tables.ts'
+import { directoryEntries, federatedUsers, federationOidc, federationProtocols, identityProviders, users, vouchedMembers } from '../../../schema/identity/tables.ts'
 import { byIds } from '../assignments/effective.ts'
 import type { Realm } from '../kernel/realm.ts'
 import { projectsOfTokens } from '../revocations/concerned.ts'
@@ -61,10 +61,12 @@ export function removeProvidersOfDomain(tx: Tx, domainId: string): void {
 export function removeVouchedUser(tx: Tx, userId: string): void {
   tx.db.delete(federatedUsers).where(eq(federatedUsers.user_id, userId)).run()
   tx.db.delete(vouchedMembers).where(eq(vouchedMembers.user_id, userId)).run()
+  tx.db.delete(directoryEntries).where(eq(directoryEntries.public_id, userId)).run()
 }
 
 export function removeVouchedGroup(tx: Tx, groupId: string): void {
   tx.db.delete(vouchedMembers).where(eq(vouchedMembers.group_id, groupId)).run()
+  tx.db.delete(directoryEntries).where(eq(directoryEntries.public_id, groupId)).run()
 }
 
 /** Memberships whose time is over. Asked before roles are read; costs nothing where none is. */

@@ -2,9 +2,10 @@
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { type Route, reply, route } from '../../http/route.ts'
+import { driverOfDomain, driverOfRow } from '../directory/driver.ts'
 import { split } from '../kernel/crud.ts'
 import { authorized, listView, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
-import { listQuery, withFilter } from '../kernel/listing.ts'
+import { everything, listQuery, withFilter } from '../kernel/listing.ts'
 import { groupCreate, groupUpdate } from '../users/requests.ts'
 import { userView } from '../users/views.ts'
 import type { GroupRow } from './store.ts'
@@ -25,6 +26,16 @@ async function member(ctx: Context, rule: string): Promise<[string, string]> {
   return [groupId, userId]
 }
 
+/** A directory is asked about its own groups; others are ours to know. */
+async function isMember(ctx: Context, groupId: string, userId: string): Promise<boolean> {
+  const { groups, users } = realmOf(ctx)
+  const [group, user] = await Promise.all([groups.get(groupId), users.get(userId)])
+  if (group.origin !== 'ldap') return await groups.hasMember(groupId, userId)
+  if (user.origin !== 'ldap' || user.domain_id !== group.domain_id) return false
+  const found = await (await driverOfRow(ctx, user)).groupsOf(user, everything)
+  return found.some(({ id }) => id === groupId)
+}
+
 export const groupRoutes: Route[] = [
   route({
     method: 'GET', path: '/v3/groups', policy: 'token',
@@ -33,7 +44,8 @@ export const groupRoutes: Route[] = [
       ctx.authorize('identity:list_groups', { 'target.domain_id': searchParams.get('domain_id') ?? ctx.caller.domain_id })
       let query = listQuery(searchParams, { domain_id: 'text', name: 'text' })
       if (ctx.caller.domain_id !== null && !searchParams.has('domain_id')) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
-      return pagedView(ctx, 'groups', (await realmOf(ctx).groups.list(query)).map((row) => groupView(row, rootUrl(ctx))))
+      const { rows, truncated } = await (await driverOfDomain(ctx, searchParams.get('domain_id') ?? ctx.caller.domain_id)).groups(query)
+      return { ...pagedView(ctx, 'groups', rows.map((row) => groupView(row, rootUrl(ctx)))), ...(truncated ? { truncated } : {}) }
     },
   }),
   route({
@@ -43,7 +55,10 @@ export const groupRoutes: Route[] = [
       return { group: groupView(await realmOf(ctx).groups.create(split(ctx.body.group, COLUMNS) as never), rootUrl(ctx)) }
     },
   }),
-  route({ method: 'GET', path: '/v3/groups/:group_id', policy: 'token', handle: async (ctx) => ({ group: groupView(await own(ctx, 'identity:get_group'), rootUrl(ctx)) }) }),
+  route({ method: 'GET', path: '/v3/groups/:group_id', policy: 'token', handle: async (ctx) => {
+    const row = await own(ctx, 'identity:get_group')
+    return { group: groupView(await (await driverOfRow(ctx, row)).group(row), rootUrl(ctx)) }
+  } }),
   route({
     method: 'PATCH', path: '/v3/groups/:group_id', policy: 'token', body: groupUpdate,
     handle: async (ctx) => {
@@ -56,15 +71,16 @@ export const groupRoutes: Route[] = [
   route({
     method: 'GET', path: '/v3/groups/:group_id/users', policy: 'token',
     handle: async (ctx) => {
-      const { id } = await own(ctx, 'identity:list_users_in_group')
-      return listView(ctx, 'users', (await realmOf(ctx).users.ofGroup(id, listQuery(ctx.url.searchParams, { name: 'text', enabled: 'bool' }))).map((row) => userView(row, rootUrl(ctx))))
+      const row = await own(ctx, 'identity:list_users_in_group')
+      const driver = await driverOfRow(ctx, row)
+      return listView(ctx, 'users', (await driver.usersOf(row, listQuery(ctx.url.searchParams, { name: 'text', enabled: 'bool' }))).map((row) => userView(row, rootUrl(ctx))))
     },
   }),
   route({
     method: 'GET', path: '/v3/groups/:group_id/users/:user_id', policy: 'token',
     handle: async (ctx) => {
       const [groupId, userId] = await member(ctx, 'identity:check_user_in_group')
-      if (!(await realmOf(ctx).groups.hasMember(groupId, userId))) throw new Fault('not_found', `User '${userId}' not found in group '${groupId}'`)
+      if (!(await isMember(ctx, groupId, userId))) throw new Fault('not_found', `User '${userId}' not found in group '${groupId}'`)
       return reply({ status: 204 })
     },
   }),

@@ -3,8 +3,9 @@ import { and, eq } from 'drizzle-orm'
 import { assignments, groupMembers, groups, users, vouchedMembers } from '../../../schema/identity/tables.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { groupIdsOf, projectById } from '../assignments/effective.ts'
+import { directoryOptions } from '../domain-config/store.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
-import { duplicate, invalid, notFound } from '../kernel/realm.ts'
+import { duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
 import { Store, exists, inTx, merged } from '../kernel/store.ts'
 import { removeGroupRows } from '../projects/store.ts'
 import { type Impact, both, ofAssignment } from '../revocations/concerned.ts'
@@ -12,6 +13,8 @@ import { type Impact, both, ofAssignment } from '../revocations/concerned.ts'
 export type GroupRow = typeof groups.$inferSelect
 
 export const notMember = (id: string, userId: string): Fault => new Fault('not_found', `User '${userId}' not found in group '${id}'`)
+
+const readOnly = () => forbidden('The groups of this domain are in a directory, which is not written to.')
 
 export class Groups extends Store {
   get(id: string): GroupRow {
@@ -28,6 +31,7 @@ export class Groups extends Store {
     return inTx(this, (tx) => {
       const domainId = spec.domain_id ?? this.caller.domain_id ?? 'default'
       if (projectById(this.realm.db, domainId)?.is_domain !== true) throw notFound('domain', domainId)
+      if (directoryOptions(this.realm, domainId) !== null) throw readOnly()
       const row: GroupRow = { id: this.realm.deps.ids.hex(), name: spec.name, domain_id: domainId, description: spec.description ?? '', extra: spec.extra ?? {}, origin: 'local' }
       this.#unique(row)
       tx.db.insert(groups).values(row).run()
@@ -39,6 +43,7 @@ export class Groups extends Store {
   update(id: string, change: Partial<Omit<GroupRow, 'description'> & { description: string | null }>): GroupRow {
     return inTx(this, (tx) => {
       const before = this.get(id)
+      if (before.origin === 'ldap') throw readOnly()
       if (change.domain_id != null && change.domain_id !== before.domain_id) throw invalid('Cannot change Domain ID')
       const row = merged<GroupRow>(before, { ...(change as Partial<GroupRow>), ...(change.description === null ? { description: '' } : {}) })
       this.#unique(row)
@@ -51,7 +56,7 @@ export class Groups extends Store {
   async delete(id: string): Promise<void> {
     const { revoker } = this.realm
     const seq = inTx(this, (tx) => {
-      this.get(id)
+      if (this.get(id).origin === 'ldap') throw readOnly()
       const impact = this.#given(id)
       removeGroupRows(tx, id)
       return revoker.record(impact.refs, impact.projectIds)
@@ -66,6 +71,7 @@ export class Groups extends Store {
 
   addMember(id: string, userId: string): void {
     this.#member(id, userId)
+    if (this.get(id).origin === 'ldap') throw readOnly()
     inTx(this, (tx) => {
       tx.db.insert(groupMembers).values({ group_id: id, user_id: userId }).onConflictDoNothing().run()
       tx.change('group', id, 'update', null, { member: userId })
@@ -74,6 +80,7 @@ export class Groups extends Store {
 
   async removeMember(id: string, userId: string): Promise<void> {
     const { revoker } = this.realm
+    if (this.get(id).origin === 'ldap') throw readOnly()
     if (!this.hasMember(id, userId)) throw notMember(id, userId)
     const seq = inTx(this, (tx) => {
       const impact = this.#given(id)

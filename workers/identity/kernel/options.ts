@@ -26,6 +26,8 @@ export interface IdentityOptions {
   receipt_life_ms: number
   /** Passcodes of this many steps (30 s each) before the present one hold too. */
   totp_included_previous_windows: number
+  /** Hosts, by name, that may ask directories: they see the passwords of who logs in. None: every host with the role. */
+  directory_hosts: string[]
   federation: {
     /** Pages that may get a token by a browser login, to the letter: https://dashboard.example.org/auth/websso/ */
     trusted_dashboards: string[]
@@ -57,6 +59,7 @@ export const DEFAULT_OPTIONS: IdentityOptions = {
   login_failures_per_minute: 30,
   receipt_life_ms: 300_000,
   totp_included_previous_windows: 1,
+  directory_hosts: [],
   federation: { trusted_dashboards: [], loopback_issuers: false, default_authorization_ttl: 0 },
 }
 

@@ -8,6 +8,8 @@ import { Fault, isFault } from '../../../schema/values/fault.ts'
 import { callerOfToken } from '../../http/auth.ts'
 import { clientAddress } from '../../http/client-address.ts'
 import type { Context } from '../../http/context.ts'
+import { directoriesOf } from '../directory/driver.ts'
+import { LdapDriver } from '../directory/ldap.ts'
 import { identityOptions } from '../kernel/options.ts'
 import { sameParams } from '../passwords/hash.ts'
 import { hasherOf } from '../passwords/hasher.ts'
@@ -40,6 +42,7 @@ const METHODS: Record<string, Method> = {
       await login.bootstrap(await hasher.hash(ctx.env.BOOTSTRAP_ADMIN_PASSWORD, params), ctx.requestId)
       challenge = await login.passwordChallenge(user as NameRef)
     }
+    if (challenge.directory !== null) return { user_id: await new LdapDriver(ctx, directoriesOf(ctx), challenge.directory).login(challenge.directory, password) }
     const right = await hasher.verify(password, challenge.hash)
     // Nobody, locked and wrong are told apart neither by the answer nor by the way to it.
     if (!right || challenge.user_id === null || challenge.barred) {
@@ -68,6 +71,8 @@ const METHODS: Record<string, Method> = {
     const challenge = await login.appCredChallenge({ id, name, user: user as NameRef | undefined }, addressOf(ctx))
     const right = await hasherOf(ctx.env).verify(secret, challenge.hash)
     if (!right || challenge.user_id === null) throw denied()
+    // Somebody whom a directory no longer has, or has disabled, gets in by no other door.
+    if (challenge.directory !== null) await new LdapDriver(ctx, directoriesOf(ctx), challenge.directory).refresh(challenge.directory, challenge.user_id)
     return { user_id: challenge.user_id, app_cred_id: challenge.app_cred_id }
   },
 }

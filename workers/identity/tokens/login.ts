@@ -9,6 +9,7 @@ import { systemCaller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { bootstrapAdminId } from '../bootstrap/seed.ts'
 import { plainBlob } from '../credentials/store.ts'
+import { type DirectoryRef, directoryLogin, directoryRef } from '../directory/store.ts'
 import { type Realm, commit } from '../kernel/realm.ts'
 import { makeReceipt, methodsOfReceipt } from '../mfa/receipts.ts'
 import { rulesMet } from '../mfa/rules.ts'
@@ -33,6 +34,8 @@ export interface Challenge {
   expired: boolean
   /** The first admin has no password yet: hash the deployment's secret and hand it in with `bootstrap`. */
   bootstrap: boolean
+  /** Only a directory knows whether the password is right. */
+  directory: DirectoryRef | null
 }
 
 export class Login extends RpcTarget {
@@ -49,11 +52,12 @@ export class Login extends RpcTarget {
     const user = this.#findUser(ref)
     const now = deps.clock.now_ms()
     const current = user === undefined ? undefined : currentPassword(db, user.id)
+    const directory = user?.origin === 'local' ? null : directoryLogin(this.#realm, ref)
     const bootstrap = user !== undefined && current === undefined && bootstrapAdminId(deps) === user.id
-    if (user === undefined || current === undefined) return { user_id: null, hash: decoyHash(options.scrypt), barred: true, expired: false, bootstrap }
+    if (user === undefined || current === undefined) return { user_id: null, hash: decoyHash(options.scrypt), barred: true, expired: false, bootstrap, directory }
     const barred = isLocked(user, options, now) || isInactive(user, options, now)
     const expired = current.expires_ms !== null && current.expires_ms <= now && user.options.ignore_password_expiry !== true
-    return { user_id: user.id, hash: current.hash, barred, expired, bootstrap: false }
+    return { user_id: user.id, hash: current.hash, barred, expired, bootstrap: false, directory: null }
   }
 
   /** Once: the first admin's password, as a hash. */
@@ -124,15 +128,15 @@ export class Login extends RpcTarget {
     return null
   }
 
-  appCredChallenge(ref: { id?: string; name?: string; user?: NameRef }, address: string | null = null): { user_id: string | null; app_cred_id: string; hash: string } {
+  appCredChallenge(ref: { id?: string; name?: string; user?: NameRef }, address: string | null = null): { user_id: string | null; app_cred_id: string; hash: string; directory: DirectoryRef | null } {
     this.#realm.attempts.take(address)
     const { db, options } = this.#realm
-    const nobody = { user_id: null, app_cred_id: '', hash: decoyHash(options.scrypt) }
+    const nobody = { user_id: null, app_cred_id: '', hash: decoyHash(options.scrypt), directory: null }
     const owner = ref.id === undefined ? this.#findUser(ref.user ?? {}) : undefined
     if (ref.id === undefined && owner === undefined) return nobody
     const where = ref.id !== undefined ? eq(applicationCredentials.id, ref.id) : and(eq(applicationCredentials.user_id, owner?.id ?? ''), eq(applicationCredentials.name, ref.name ?? ''))
     const row = db.select().from(applicationCredentials).where(where).get()
-    return row === undefined ? nobody : { user_id: row.user_id, app_cred_id: row.id, hash: row.secret_hash }
+    return row === undefined ? nobody : { user_id: row.user_id, app_cred_id: row.id, hash: row.secret_hash, directory: directoryRef(this.#realm, row.user_id) }
   }
 
   async issue(request: IssueRequest): Promise<Issued> {

@@ -3,6 +3,7 @@ import { Fault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { clientAddress } from '../../http/client-address.ts'
 import { type Route, reply, route } from '../../http/route.ts'
+import { driverOfDomain, driverOfRow } from '../directory/driver.ts'
 import { groupView } from '../groups/views.ts'
 import { split } from '../kernel/crud.ts'
 import { authorized, listView, loginOf, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
@@ -17,6 +18,8 @@ import type { ExpiryFilter, UserSpec, UserView } from './store.ts'
 import { userView } from './views.ts'
 
 const target = (row: UserView) => ({ 'target.user.id': row.id, 'target.user.domain_id': row.domain_id })
+/** As whoever knows it says it is now. */
+const fresh = async (ctx: Context, row: UserView): Promise<UserView> => (row.origin === 'ldap' ? await (await driverOfRow(ctx, row)).user(row) : row)
 const own = async (ctx: Context, rule: string): Promise<UserView> => await authorized(ctx, rule, realmOf(ctx).users.get(param(ctx, 'user_id')), target)
 
 /** undefined leaves the password alone, null removes it. */
@@ -48,7 +51,10 @@ async function list(ctx: Context): Promise<unknown> {
   ctx.authorize('identity:list_users', { 'target.domain_id': searchParams.get('domain_id') ?? ctx.caller.domain_id })
   let query = listQuery(searchParams, { domain_id: 'text', enabled: 'bool', name: 'text' })
   if (ctx.caller.domain_id !== null && !searchParams.has('domain_id')) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
-  return pagedView(ctx, 'users', (await realmOf(ctx).users.list(query, expiryFilter(searchParams.get('password_expires_at')))).map((row) => userView(row, rootUrl(ctx))))
+  const expiry = expiryFilter(searchParams.get('password_expires_at'))
+  const driver = await driverOfDomain(ctx, searchParams.get('domain_id') ?? ctx.caller.domain_id)
+  const { rows, truncated } = driver.name === 'sql' ? { rows: await realmOf(ctx).users.list(query, expiry), truncated: false } : await driver.users(query)
+  return { ...pagedView(ctx, 'users', rows.map((row) => userView(row, rootUrl(ctx)))), ...(truncated ? { truncated } : {}) }
 }
 
 /** POST /v3/users/{id}/password: the old password is the credential, so that an expired one can still be changed. */
@@ -83,7 +89,7 @@ export const userRoutes: Route[] = [
       return { user: userView(row, rootUrl(ctx)) }
     },
   }),
-  route({ method: 'GET', path: '/v3/users/:user_id', policy: 'token', handle: async (ctx) => ({ user: userView(await own(ctx, 'identity:get_user'), rootUrl(ctx)) }) }),
+  route({ method: 'GET', path: '/v3/users/:user_id', policy: 'token', handle: async (ctx) => ({ user: userView(await fresh(ctx, await own(ctx, 'identity:get_user')), rootUrl(ctx)) }) }),
   route({
     method: 'PATCH', path: '/v3/users/:user_id', policy: 'token', body: userUpdate,
     handle: async (ctx) => {
@@ -97,8 +103,9 @@ export const userRoutes: Route[] = [
   route({
     method: 'GET', path: '/v3/users/:user_id/groups', policy: 'token',
     handle: async (ctx) => {
-      const { id } = await own(ctx, 'identity:list_groups_for_user')
-      return listView(ctx, 'groups', (await realmOf(ctx).users.groupsOf(id, listQuery(ctx.url.searchParams, { name: 'text' }))).map((row) => ({ ...groupView(row, rootUrl(ctx)), membership_expires_at: null })))
+      const row = await own(ctx, 'identity:list_groups_for_user')
+      const driver = await driverOfRow(ctx, row)
+      return listView(ctx, 'groups', (await driver.groupsOf(row, listQuery(ctx.url.searchParams, { name: 'text' }))).map((row) => ({ ...groupView(row, rootUrl(ctx)), membership_expires_at: null })))
     },
   }),
   route({

@@ -1,12 +1,13 @@
 /** Users: who may log in. Passwords arrive here as hashes; see passwords/. Runs in the Identity object. */
 import { type SQL, and, eq, inArray, sql } from 'drizzle-orm'
 import type { Tx } from '../../../durable-objects/kernel/deps.ts'
-import { groups, passwords, users } from '../../../schema/identity/tables.ts'
+import { type Origin, groups, passwords, users } from '../../../schema/identity/tables.ts'
 import { byIds, groupIdsOf, memberIdsOf, projectById } from '../assignments/effective.ts'
+import { directoryOptions } from '../domain-config/store.ts'
 import { type FederatedView, federatedView } from '../federation/rows.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import type { IdentityOptions } from '../kernel/options.ts'
-import { duplicate, invalid, notFound } from '../kernel/realm.ts'
+import { type Realm, duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
 import { Store, inTx, merged } from '../kernel/store.ts'
 import { currentPassword, expiryOf, isInactive, passwordHistory } from '../passwords/rules.ts'
 import { removeUserRows } from '../projects/store.ts'
@@ -16,6 +17,7 @@ type UserRow = typeof users.$inferSelect
 
 /** A user as the API shows it. */
 export interface UserView {
+  origin: Origin
   id: string
   name: string
   domain_id: string
@@ -72,6 +74,7 @@ export class Users extends Store {
       const domainId = spec.domain_id ?? this.caller.domain_id ?? 'default'
       const domain = projectById(db, domainId)
       if (domain === undefined || !domain.is_domain) throw notFound('domain', domainId)
+      if (directoryOptions(this.realm, domainId) !== null) throw readOnly()
       const row: UserRow = {
         id: deps.ids.hex(), name: spec.name, domain_id: domainId, enabled: spec.enabled ?? true, default_project_id: spec.default_project_id ?? null, options: clean(spec.options ?? {}), extra: spec.extra ?? {},
         created_ms: tx.now_ms, failed_count: 0, failed_ms: null, active_ms: null, origin: 'local',
@@ -89,6 +92,7 @@ export class Users extends Store {
     const { db, revoker, options } = this.realm
     const [row, seq] = inTx(this, (tx) => {
       const before = this.#row(id)
+      if (before.origin === 'ldap') throw readOnly()
       const { options: given, domain_id, ...rest } = change
       if (domain_id != null && domain_id !== before.domain_id) throw invalid('Cannot change Domain ID')
       const row = merged(before, { ...rest, ...(given === undefined ? {} : { options: clean({ ...before.options, ...given }) }) }) as UserRow
@@ -109,7 +113,9 @@ export class Users extends Store {
   async delete(id: string): Promise<void> {
     const { db, revoker } = this.realm
     const seq = inTx(this, (tx) => {
-      this.#row(id)
+      const row = this.#row(id)
+      // What the directory has given up, or calls disabled, may be forgotten here.
+      if (row.origin === 'ldap' && row.enabled) throw readOnly()
       const impact = ofUser(db, id)
       removeUserRows(tx, id)
       return revoker.record(impact.refs, impact.projectIds)
@@ -131,12 +137,17 @@ export class Users extends Store {
   }
 
   #view(row: UserRow): UserView {
-    const { id, name, domain_id, default_project_id, options, extra } = row
-    const inactive = isInactive(row, this.realm.options, this.realm.deps.clock.now_ms())
-    return { id, name, domain_id, enabled: row.enabled && !inactive, default_project_id, options, extra, password_expires_ms: currentPassword(this.realm.db, id)?.expires_ms ?? null, ...(row.origin === 'federated' ? { federated: federatedView(this.realm.db, id) } : {}) }
+    return viewOfUser(this.realm, row)
   }
 }
 
+export function viewOfUser(realm: Realm, row: UserRow): UserView {
+  const { id, name, domain_id, default_project_id, options, extra, origin } = row
+  const inactive = isInactive(row, realm.options, realm.deps.clock.now_ms())
+  return { origin, id, name, domain_id, enabled: row.enabled && !inactive, default_project_id, options, extra, password_expires_ms: currentPassword(realm.db, id)?.expires_ms ?? null, ...(row.origin === 'federated' ? { federated: federatedView(realm.db, id) } : {}) }
+}
+
+const readOnly = () => forbidden('The users of this domain are in a directory, which is not written to.')
 /** A password that an administrator set must be changed before it is of use, where the options ask for that. */
 const firstUse = (row: UserRow, options: IdentityOptions) => options.change_password_upon_first_use && row.options.ignore_change_password_upon_first_use !== true
 const clean = (options: Record<string, unknown>) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null))

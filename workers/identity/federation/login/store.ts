@@ -2,7 +2,7 @@
 import { RpcTarget } from 'cloudflare:workers'
 import { and, eq } from 'drizzle-orm'
 import type { Tx } from '../../../../durable-objects/kernel/deps.ts'
-import { assignments, federatedUsers, federationOidc, federationProtocols, groups, identityProviders, mappings, projects, roles, users, vouchedMembers } from '../../../../schema/identity/tables.ts'
+import { assignments, federatedUsers, federationOidc, federationProtocols, groups, identityProviders, mappings, projects, roles, users } from '../../../../schema/identity/tables.ts'
 import { type Caller, systemCaller } from '../../../../schema/values/caller.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
 import { projectById } from '../../assignments/effective.ts'
@@ -11,11 +11,11 @@ import { merged } from '../../kernel/store.ts'
 import { makeReceipt } from '../../mfa/receipts.ts'
 import { rulesMet } from '../../mfa/rules.ts'
 import { Projects } from '../../projects/store.ts'
-import { both, ofAssignment } from '../../revocations/concerned.ts'
 import { Issuer } from '../../tokens/issue.ts'
 import type { Issued } from '../../tokens/scope.ts'
 import type { DomainRef, Mapped, ProjectRef, Rule } from '../mappings/rules.ts'
-import type { OidcConfig } from '../protocols/store.ts'
+import { type OidcConfig, oidcSecretRow } from '../protocols/store.ts'
+import { vouch } from '../memberships.ts'
 import { publicId } from '../public-id.ts'
 import { type ProviderRow, dropExpired, providerById, sourceOf } from '../rows.ts'
 import { Websso } from './websso-store.ts'
@@ -75,7 +75,7 @@ export class FederatedLogin extends RpcTarget {
     return {
       idp_id: idpId, protocol_id: protocolId, remote_ids: idp.remote_ids, remote_id_attribute: protocol.remote_id_attribute, mapping_id: protocol.mapping_id, rules: (mapping?.rules ?? []) as Rule[],
       schema_version: mapping?.schema_version ?? '1.0',
-      oidc: (oidc?.config as unknown as OidcConfig | undefined) ?? null, client_secret: oidc?.client_secret ?? null,
+      oidc: (oidc?.config as unknown as OidcConfig | undefined) ?? null, client_secret: oidc?.client_secret == null ? null : this.#realm.vault.open({ text: oidc.client_secret, sealed: oidc.sealed }, oidcSecretRow(idpId, protocolId)),
     }
   }
 
@@ -191,17 +191,8 @@ export class FederatedLogin extends RpcTarget {
 
   /** Memberships are what the provider said last. They hold for authorization_ttl, and at least as long as the token of this login. */
   #join(tx: Tx, idp: ProviderRow, user_id: string, wanted: Set<string>): number {
-    const { db } = tx
-    const { options, revoker } = this.#realm
-    const source = sourceOf(idp.id)
-    const mine = and(eq(vouchedMembers.user_id, user_id), eq(vouchedMembers.source, source))
-    const lost = db.select().from(vouchedMembers).where(mine).all().filter((row) => !wanted.has(row.group_id)).map((row) => row.group_id)
-    const given = lost.flatMap((id) => db.select().from(assignments).where(and(eq(assignments.actor_type, 'group'), eq(assignments.actor_id, id))).all())
-    const impact = both(...given.map((row) => ofAssignment(db, row)))
-    const ttl_ms = (idp.authorization_ttl ?? options.federation.default_authorization_ttl) * MINUTE_MS
-    db.delete(vouchedMembers).where(mine).run()
-    for (const group_id of wanted) db.insert(vouchedMembers).values({ user_id, group_id, source, expires_ms: tx.now_ms + Math.max(ttl_ms, options.token_life_ms) }).run()
-    return revoker.record(impact.refs.filter(({ subject }) => subject === user_id || subject.startsWith(`${user_id}:`)), impact.projectIds)
+    const ttl_ms = (idp.authorization_ttl ?? this.#realm.options.federation.default_authorization_ttl) * MINUTE_MS
+    return vouch(this.#realm, tx, { user_id, source: sourceOf(idp.id), wanted, ttl_ms })
   }
 
   /** Projects that the mapping names are made where they are not, and the user gets its roles there. */

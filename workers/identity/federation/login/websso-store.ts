@@ -12,6 +12,7 @@ import type { Realm } from '../../kernel/realm.ts'
 /** How long somebody may take to log in at the provider. */
 export const WEBSSO_LIFE_MS = 600_000
 const RANDOM_BYTES = 32
+export const WEBSSO_SECRET_ROW = 'websso_secrets'
 
 export interface BrowserLogin {
   idp_id: string
@@ -62,11 +63,12 @@ export class Websso extends RpcTarget {
   }
 
   #secret(): string {
-    const { deps, db } = this.#realm
+    const { deps, db, vault } = this.#realm
     const kept = db.select().from(webssoSecrets).get()
-    if (kept !== undefined) return kept.secret
+    if (kept !== undefined) return vault.open({ text: kept.secret, sealed: kept.sealed }, WEBSSO_SECRET_ROW)
     const secret = Buffer.from(deps.random.bytes(RANDOM_BYTES)).toString('base64url')
-    db.insert(webssoSecrets).values({ secret, created_ms: deps.clock.now_ms() }).run()
+    const { text, sealed } = vault.seal(secret, WEBSSO_SECRET_ROW)
+    db.insert(webssoSecrets).values({ secret: text, sealed, created_ms: deps.clock.now_ms() }).run()
     return secret
   }
 }

@@ -10,6 +10,9 @@ import type { OidcSpec } from './requests.ts'
 export type ProtocolRow = typeof federationProtocols.$inferSelect
 export type OidcConfig = Omit<OidcSpec, 'client_secret' | 'audiences'> & { audiences: string[] }
 
+/** What the client's secret is bound to where it is sealed. */
+export const oidcSecretRow = (idpId: string, id: string): string => `federation_oidc/${idpId}/${id}`
+
 export class Protocols extends Store {
   get(idpId: string, id: string): ProtocolRow {
     this.#provider(idpId)
@@ -75,9 +78,11 @@ export class Protocols extends Store {
     return inTx(this, (tx) => {
       this.get(idpId, id)
       const where = and(eq(federationOidc.idp_id, idpId), eq(federationOidc.protocol_id, id))
-      const before = tx.db.select({ client_secret: federationOidc.client_secret }).from(federationOidc).where(where).get()
+      const before = tx.db.select({ text: federationOidc.client_secret, sealed: federationOidc.sealed }).from(federationOidc).where(where).get()
+      const secret = client_secret == null ? { text: null, sealed: null } : this.realm.vault.seal(client_secret, oidcSecretRow(idpId, id))
+      const { text, sealed } = client_secret === undefined && before !== undefined ? before : secret
       const kept = { ...config, audiences: config.audiences ?? [config.client_id] }
-      const row = { idp_id: idpId, protocol_id: id, config: kept, client_secret: client_secret === undefined ? (before?.client_secret ?? null) : client_secret }
+      const row = { idp_id: idpId, protocol_id: id, config: kept, client_secret: text, sealed }
       tx.db.delete(federationOidc).where(where).run()
       tx.db.insert(federationOidc).values(row).run()
       tx.change('protocol oidc', `${idpId}/${id}`, before === undefined ? 'create' : 'update', null, kept)

@@ -1,0 +1,34 @@
+/**
+ * Asks a directory by a host on site: only the site reaches it. Every connected host with the role `directory` will do, or those that the option directory_hosts names; where none is connected nobody gets in and nothing is
+ * shown as if it were so.
+ */
+import type { CommandArgs, CommandResults } from '../../../schema/agent/commands.ts'
+import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
+import { Fault, isFault } from '../../../schema/values/fault.ts'
+import type { Context } from '../../http/context.ts'
+import { identityOptions } from '../kernel/options.ts'
+
+type Question = 'directory.search' | 'directory.bind'
+
+export const QUESTION_DEADLINE_MS = 12_000
+
+async function hostsOf(ctx: Context): Promise<{ id: string; name: string }[]> {
+  const allowed = identityOptions(ctx.env).directory_hosts
+  const found = await ctx.keep(ctx.env.REGION.getByName(REGION_OBJECT_NAME).system(ctx.requestId)).hosts.available('directory')
+  return found.filter(({ name }) => allowed.length === 0 || allowed.includes(name))
+}
+
+export async function askDirectory<Q extends Question>(ctx: Context, question: Q, args: CommandArgs[Q]): Promise<CommandResults[Q]> {
+  let last: Fault | null = null
+  for (const host of await hostsOf(ctx)) {
+    try {
+      return (await ctx.env.HOST.getByName(host.id).command(question, args, { deadline_ms: ctx.now_ms + QUESTION_DEADLINE_MS })) as CommandResults[Q]
+    } catch (error) {
+      // Another host may reach what this one does not; what a directory says itself it would say to every host.
+      if (!isFault(error) || !['unavailable', 'timeout', 'not_implemented'].includes(error.kind)) throw error
+      last = error
+    }
+  }
+  const why = last === null ? 'no host with the role directory is connected, and only a host on site can ask it' : last.message
+  throw new Fault('unavailable', `The directory of this domain cannot be asked: ${why}${why.endsWith('.') ? '' : '.'}`, { headers: { 'retry-after': '5' } })
+}
