@@ -32,13 +32,16 @@ const GROUPS: Group[] = [
   { name: 'clients', root: true, files: files('test/clients/*.test.ts'), concurrency: 1, timeout_s: 1_200 },
 ]
 
-/** Programs of the suites that need root, by the Debian package that brings them. */
-const PACKAGES: [string, string][] = [['openstack', 'python3-openstackclient'], ['sshpass', 'sshpass'], ['ssh', 'openssh-client'], ['mkfs.xfs', 'xfsprogs'], ['busybox', 'busybox-static'], ['ping', 'iputils-ping'], ['arping', 'iputils-arping'], ['jq', 'jq'], ['slapd', 'slapd'], ['tcpdump', 'tcpdump'], ['chromium', 'chromium']]
+/** Programs (or files) of the suites that need root, by the Debian package that brings them. */
+const PACKAGES: [string, string][] = [
+  ['openstack', 'python3-openstackclient'], ['sshpass', 'sshpass'], ['ssh', 'openssh-client'], ['mkfs.xfs', 'xfsprogs'], ['busybox', 'busybox-static'], ['ping', 'iputils-ping'], ['arping', 'iputils-arping'], ['jq', 'jq'], ['tcpdump', 'tcpdump'],
+  ['slapd', 'slapd'], ['chromium', 'chromium'], ['/usr/bin/aws', 'awscli'], ['/usr/lib/python3/dist-packages/boto3', 'python3-boto3'], ['s3cmd', 's3cmd'], ['rclone', 'rclone'], ['restic', 'restic'], ['s3fs', 's3fs'], ['swift', 'python3-swiftclient'],
+]
 
 async function installTestPackages(): Promise<void> {
   const { installPackages } = await import('../bin/lib/packages.ts')
   installPackages((text) => console.log(text))
-  const missing = PACKAGES.filter(([program]) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0).map(([, name]) => name)
+  const missing = PACKAGES.filter(([program]) => spawnSync('sh', ['-c', `command -v ${program} || test -e ${program}`]).status !== 0).map(([, name]) => name)
   if (missing.length === 0) return
   console.log(`installing for the tests: ${missing.join(' ')}`)
   spawnSync('apt-get', ['update', '-q'], { stdio: 'ignore' })

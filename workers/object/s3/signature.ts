@@ -10,7 +10,7 @@ import { type Scope, type SigV4, SKEW_MS_MAX, UNSIGNED_PAYLOAD, parseSigV4, same
 import { REVOCATIONS_EVERY_MS } from '../revoked.ts'
 import { type Address, s3Options } from './address.ts'
 import type { ChunkSigning } from './chunked.ts'
-import { s3Fault } from './errors.ts'
+import { hasCode, s3Fault } from './errors.ts'
 
 export interface Signed {
   caller: Caller
@@ -115,9 +115,16 @@ async function signedV2(request: Request, env: Env, address: Address, query: URL
     if (Number.isNaN(at)) throw s3Fault('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header')
     if (Math.abs(at - now_ms) > SKEW_MS_MAX) throw s3Fault('RequestTimeTooSkewed')
   }
-  const string_to_sign = s3StringToSignV2({ method: request.method, resource: address.resource, query, headers: request.headers, expires_s: sig.expires_s })
   const { access, signature } = sig
-  const caller = await fromIdentity(access, async () => await env.IDENTITY.getByName(IDENTITY_NAME).s3Verify({ access, string_to_sign, signature }))
-  if (!('caller' in caller) || caller.caller === null) throw s3Fault('SignatureDoesNotMatch', undefined, { AWSAccessKeyId: access })
-  return { caller: { ...caller.caller, request_id: requestId }, access, presigned: sig.expires_s !== null, chunks: null, payload: UNSIGNED_PAYLOAD }
+  const verify = async (resource: string): Promise<{ caller: NewCaller }> => {
+    const string_to_sign = s3StringToSignV2({ method: request.method, resource, query, headers: request.headers, expires_s: sig.expires_s })
+    return await fromIdentity(access, () => env.IDENTITY.getByName(IDENTITY_NAME).s3Verify({ access, string_to_sign, signature }))
+  }
+  const { resource } = address
+  const { caller } = await verify(resource).catch((error: unknown) => {
+    // Some clients (botocore) sign a bucket's path with a slash that they do not send.
+    if (address.key !== null || resource.endsWith('/') || !hasCode(error, 'SignatureDoesNotMatch')) throw error
+    return verify(`${resource}/`)
+  })
+  return { caller: { ...caller, request_id: requestId }, access, presigned: sig.expires_s !== null, chunks: null, payload: UNSIGNED_PAYLOAD }
 }
