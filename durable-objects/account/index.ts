@@ -24,7 +24,9 @@ export class AccountObject extends LazyObject {
   protected override boot(deps: Deps): void {
     const env = this.#bindings
     this.#store = new AccountStore(deps, {
-      enter: async (account) => void (await env.REGION.getByName(REGION_OBJECT_NAME).enterProject(projectOf(account), projectTag(projectOf(account)))),
+      enter: async (account) => {
+        await env.REGION.getByName(REGION_OBJECT_NAME).enterProject(projectOf(account), projectTag(projectOf(account)))
+      },
       reap: (account, container) => reapContainer(env, account, container, deps.clock.now_ms()),
       reap_delay_ms: (swiftOptions(env).delay_reaping ?? DELAY_REAPING_S) * 1_000,
     })

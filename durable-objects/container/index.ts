@@ -2,10 +2,13 @@
 import { migrations } from '../../schema/container/migrations.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import { type ContainerInfo, type ObjectRow, type VersionRow, storedName } from '../../workers/object/container/rows.ts'
+import type { Bulk } from '../../workers/object/container/ranges.ts'
+import type { PartOf, RemotePart, Totals } from '../../workers/object/container/shards.ts'
 import { ContainerStore } from '../../workers/object/container/store.ts'
-import type { VersionQuery } from '../../workers/object/container/versions.ts'
+import type { Keyed, VersionQuery } from '../../workers/object/container/versions.ts'
 import type { Metadata } from '../../workers/object/headers.ts'
-import type { ListQuery, Listed } from '../../workers/object/list.ts'
+import type { ListQuery, Listed, Read } from '../../workers/object/list.ts'
+import { shardKey } from '../../workers/object/names.ts'
 import { syncAgreed, syncRow, syncTarget } from '../../workers/object/features/sync.ts'
 import { deleteReplicas } from '../../workers/object/replicas.ts'
 import { runLifecycle, sweepUpload } from '../../workers/object/s3/chores.ts'
@@ -19,11 +22,14 @@ const gone = (): never => {
   throw new Fault('not_found', 'The resource could not be found.')
 }
 
-/** Of the object's name, 'account/container'. */
+/** Of the object's name, 'account/container', for a part too. */
 const account = (name: string): { account: string; container: string } => {
   const at = name.indexOf('/')
-  return { account: name.slice(0, at), container: name.slice(at + 1) }
+  return { account: name.slice(0, at), container: name.slice(at + 1).split('\0', 1)[0] ?? '' }
 }
+
+/** Calls about one name. */
+type RowCall = 'object' | 'version' | 'latest' | 'markDeleted' | 'unlinkVersion' | 'restoreVersion' | 'removeVersion' | 'putObject' | 'postObject' | 'deleteObject' | 'patchExtra'
 
 export class ContainerObject extends LazyObject {
   #store: ContainerStore | null = null
@@ -45,7 +51,8 @@ export class ContainerObject extends LazyObject {
     this.#s3 = s3
     this.#store = new ContainerStore(deps, {
       released: (upload) => s3.discard(upload),
-      report: (account, report) => env.ACCOUNT.getByName(account).report(account, report),
+      report: (account, report, partOf) => (partOf === null ? env.ACCOUNT.getByName(account).report(account, report) : env.CONTAINER.getByName(partOf.root).shardReport(partOf.id, report)),
+      shard: (id) => this.#shard(id) as unknown as RemotePart,
       sync: async (info, rows) => {
         const target = syncTarget(env, info.metadata['x-container-sync-to'] ?? '')
         if (!(await syncAgreed(env, info, target))) return false
@@ -73,56 +80,66 @@ export class ContainerObject extends LazyObject {
     return this.#store.put(account, name, policy, changes)
   }
 
-  post(changes: Metadata): void {
-    this.#live().post(changes)
+  async post(changes: Metadata): Promise<void> {
+    await this.#live().post(changes)
   }
 
   async remove(): Promise<void> {
     await this.#live().remove()
   }
 
-  list(query: ListQuery): { info: ContainerInfo; entries: Listed<ObjectRow>[] } {
-    return this.#live().list(query)
+  async list(query: ListQuery): Promise<{ info: ContainerInfo; entries: Listed<ObjectRow>[] }> {
+    const store = this.#live()
+    if (!store.shards.active) return store.list(query)
+    const entries = await store.shards.list(query)
+    return { info: this.#infoOf(store), entries }
   }
 
-  listVersions(query: VersionQuery): { info: ContainerInfo; entries: Listed<VersionRow>[] } {
-    return this.#live().listVersions(query)
+  async listVersions(query: VersionQuery): Promise<{ info: ContainerInfo; entries: Listed<VersionRow>[] }> {
+    const store = this.#live()
+    if (!store.shards.active) return store.listVersions(query)
+    const entries = await store.shards.listVersions(query, (name, id) => this.version(name, id))
+    return { info: this.#infoOf(store), entries }
   }
 
-  begin(name: string): { info: ContainerInfo; timestamp: string; existing: ObjectRow | null } | null {
-    return this.#found()?.begin(name) ?? null
+  async begin(name: string): Promise<{ info: ContainerInfo; timestamp: string; existing: ObjectRow | null } | null> {
+    const store = this.#found()
+    if (store === null || !store.shards.active) return store?.begin(name) ?? null
+    const existing = await this.object(name)
+    const begun = store.begin(name)
+    return begun === null ? null : { ...begun, existing }
   }
 
-  object(name: string): ObjectRow | null {
-    return this.#found()?.object(name) ?? null
+  async object(name: string): Promise<ObjectRow | null> {
+    return this.#found() === null ? null : await this.#at(name, 'object', [name])
   }
 
-  version(name: string, id: string): VersionRow | null {
-    return this.#found()?.version(name, id) ?? null
+  async version(name: string, id: string): Promise<VersionRow | null> {
+    return this.#found() === null ? null : await this.#at(name, 'version', [name, id])
   }
 
-  latest(name: string): VersionRow | null {
-    return this.#found()?.latest(name) ?? null
+  async latest(name: string): Promise<VersionRow | null> {
+    return this.#found() === null ? null : await this.#at(name, 'latest', [name])
   }
 
-  markDeleted(name: string, at: string, version: string): void {
-    this.#live().markDeleted(name, at, version)
+  async markDeleted(name: string, at: string, version: string): Promise<void> {
+    await this.#at(name, 'markDeleted', [name, at, version])
   }
 
-  unlinkVersion(name: string): void {
-    this.#live().unlinkVersion(name)
+  async unlinkVersion(name: string): Promise<void> {
+    await this.#at(name, 'unlinkVersion', [name])
   }
 
-  restoreVersion(name: string, id: string): boolean {
-    return this.#live().restoreVersion(name, id)
+  async restoreVersion(name: string, id: string): Promise<boolean> {
+    return await this.#at(name, 'restoreVersion', [name, id])
   }
 
-  removeVersion(name: string, version: string, heir: boolean): void {
-    this.#live().removeVersion(name, version, heir)
+  async removeVersion(name: string, version: string, heir: boolean): Promise<void> {
+    await this.#at(name, 'removeVersion', [name, version, heir])
   }
 
-  patchExtra(name: string, id: string | null, patch: Record<string, string | null>): VersionRow | null {
-    return this.#live().patchExtra(name, id, patch)
+  async patchExtra(name: string, id: string | null, patch: Record<string, string | null>): Promise<VersionRow | null> {
+    return await this.#at(name, 'patchExtra', [name, id, patch])
   }
 
   s3Bucket(): { info: ContainerInfo; config: BucketConfig } | null {
@@ -141,8 +158,8 @@ export class ContainerObject extends LazyObject {
   }
 
   /** Opens a write with conditions: while it lasts no other one with conditions is opened for the name. */
-  s3Begin(name: string, conditions: BucketHold): { info: ContainerInfo; timestamp: string; existing: ObjectRow | null } | { refused: 'PreconditionFailed' | 'ConditionalRequestConflict' | 'NoSuchKey' } | null {
-    const begun = this.begin(name)
+  async s3Begin(name: string, conditions: BucketHold): Promise<{ info: ContainerInfo; timestamp: string; existing: ObjectRow | null } | { refused: 'PreconditionFailed' | 'ConditionalRequestConflict' | 'NoSuchKey' } | null> {
+    const begun = await this.begin(name)
     if (begun === null) return null
     const refused = this.#bucket().hold(name, begun.timestamp, begun.existing, conditions)
     return refused === null ? begun : { refused }
@@ -177,16 +194,88 @@ export class ContainerObject extends LazyObject {
     return this.#s3
   }
 
-  putObject(row: ObjectRow): boolean {
-    return this.#live().putObject(row)
+  async putObject(row: ObjectRow): Promise<boolean> {
+    return await this.#at(row.name, 'putObject', [row])
   }
 
-  postObject(name: string, modified_at: string, content_type: string | null, delete_at: number | null): void {
-    this.#live().postObject(name, modified_at, content_type, delete_at)
+  async postObject(name: string, modified_at: string, content_type: string | null, delete_at: number | null): Promise<void> {
+    await this.#at(name, 'postObject', [name, modified_at, content_type, delete_at])
   }
 
-  deleteObject(name: string, at: string): boolean {
-    return this.#live().deleteObject(name, at)
+  async deleteObject(name: string, at: string): Promise<boolean> {
+    return await this.#at(name, 'deleteObject', [name, at])
+  }
+
+  // ---------------------------------------------------------------- parts of a large container
+
+  /** A part's counts, after it has changed by itself. */
+  shardReport(id: string, totals: Totals): void {
+    this.#found()?.shards.heard(id, totals)
+  }
+
+  /** One call of the container to the part that has the name. */
+  routed(call: RowCall, args: unknown[]): { value: unknown; totals: Totals } {
+    const store = this.#live()
+    const value = (store[call] as (...given: unknown[]) => unknown)(...args)
+    return { value, totals: store.totals() }
+  }
+
+  adopt(info: ContainerInfo, partOf: PartOf): void {
+    const ready = this.deps
+    if (this.#store === null) throw new Error(`part ${ready.name} did not boot`)
+    this.#store.adopt(info, partOf)
+  }
+
+  abandon(): void {
+    this.#found()?.abandon()
+  }
+
+  readRows(read: Read): ObjectRow[] {
+    return this.#live().readRows(read)
+  }
+
+  readVersions(read: Read): Keyed[] {
+    return this.#live().readVersions(read)
+  }
+
+  lastBatch(low: string, high: string | null, limit: number): { low: string; bulk: Bulk } | null {
+    return this.#live().lastBatch(low, high, limit)
+  }
+
+  replaceRange(low: string, high: string | null, bulk: Bulk): Totals {
+    return this.#live().replaceRange(low, high, bulk)
+  }
+
+  dropFrom(high: string): Totals {
+    return this.#live().dropFrom(high)
+  }
+
+  holdsAny(): boolean {
+    return this.#live().holdsAny()
+  }
+
+  /** The call where the name's row is: here, or in the part that has it. */
+  async #at<K extends RowCall>(name: string, call: K, args: Parameters<ContainerStore[K]>): Promise<ReturnType<ContainerStore[K]>> {
+    const store = this.#live()
+    const own = () => (store[call] as (...given: unknown[]) => ReturnType<ContainerStore[K]>)(...args)
+    if (!store.shards.active) return own()
+    return await store.shards.run(async () => {
+      const owner = store.shards.ownerOf(name)
+      if (owner === '') return own()
+      const { value, totals } = await this.#shard(owner).routed(call, args)
+      store.shards.heard(owner, totals)
+      return value as ReturnType<ContainerStore[K]>
+    })
+  }
+
+  #shard(id: string) {
+    return this.#bindings.CONTAINER.getByName(shardKey(this.deps.name, id))
+  }
+
+  #infoOf(store: ContainerStore): ContainerInfo {
+    const info = store.info()
+    if (info === null) throw new Fault('not_found', 'The resource could not be found.')
+    return info
   }
 
   #found(): ContainerStore | null {

@@ -46,4 +46,14 @@ CREATE TABLE s3_garbage (upload TEXT PRIMARY KEY, due_ms INTEGER NOT NULL) WITHO
 CREATE TABLE s3_writing (name TEXT PRIMARY KEY, at TEXT NOT NULL, until_ms INTEGER NOT NULL) WITHOUT ROWID;
 `,
   },
+  // A large container's listing lies in several objects. `shards` is at the container itself: which object has the names from `low` on ('' as id is the container's own); `source` while it
+  // is being filled from there, up to `goal` objects. `part_of` is at a shard: whose it is.
+  {
+    name: 'container/0005',
+    sql: `
+CREATE TABLE shards (
+  id TEXT PRIMARY KEY, low TEXT, object_count INTEGER NOT NULL, bytes_used INTEGER NOT NULL, seq INTEGER NOT NULL, source TEXT, goal INTEGER) WITHOUT ROWID;
+ALTER TABLE container ADD COLUMN part_of TEXT;
+`,
+  },
 ]

@@ -75,16 +75,16 @@ export function listNames<T extends { name: string }>(query: ListQuery, read: Re
   }
 }
 
-/** The same over rows that come from elsewhere. */
-export async function listNamesFrom<T extends { name: string }>(query: ListQuery, read: (read: Read) => Promise<T[]>): Promise<Listed<T>[]> {
-  const steps = listSteps<T>(query, (row) => row.name)
+/** The same over rows that come from elsewhere, where each read costs a call. */
+export async function listNamesFrom<T extends { name: string }>(query: ListQuery, read: (read: Read) => Promise<T[]>, shown: (row: T) => string = (row) => row.name): Promise<Listed<T>[]> {
+  const steps = listSteps<T>(query, shown, READ_MAX * 10)
   for (let step = steps.next(); ; ) {
     if (step.done === true) return step.value
     step = steps.next(await read(step.value))
   }
 }
 
-function* listSteps<T extends { name: string }>(query: ListQuery, shown: (row: T) => string): Generator<Read, Listed<T>[], T[]> {
+function* listSteps<T extends { name: string }>(query: ListQuery, shown: (row: T) => string, read_max = READ_MAX): Generator<Read, Listed<T>[], T[]> {
   const inPath = query.path !== null
   const prefix = inPath ? (query.path === '' ? '' : `${(query.path ?? '').replace(/\/+$/, '')}/`) : query.prefix
   const delimiter = inPath ? '/' : query.delimiter
@@ -95,7 +95,7 @@ function* listSteps<T extends { name: string }>(query: ListQuery, shown: (row: T
   /** The marker without what a key adds to a name (no name holds NUL). */
   const [passed] = query.marker.split('\0', 1)
   /** Small after a skip (the next row is likely skipped too), doubling while nothing is. */
-  let batch = delimiter === '' ? READ_MAX : 16
+  let batch = delimiter === '' ? read_max : 16
   while (entries.length < query.limit) {
     const wanted = Math.min(batch, query.limit - entries.length)
     const rows = yield { where: conditions(query, prefix, above, cursor), order: query.reverse ? 'DESC' : 'ASC', limit: wanted }
@@ -120,7 +120,7 @@ function* listSteps<T extends { name: string }>(query: ListQuery, shown: (row: T
       break
     }
     if (!skipped && rows.length < wanted) break
-    batch = skipped ? 2 : Math.min(READ_MAX, batch * 2)
+    batch = skipped ? 2 : Math.min(read_max, batch * 2)
   }
   return entries
 }

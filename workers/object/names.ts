@@ -86,6 +86,8 @@ export const quotePath = (text: string): string => encodeURIComponent(text).repl
 /** The project whose account it is. */
 export const projectOf = (account: string): string => account.replace(/^AUTH_/, '')
 export const containerKey = (account: string, container: string): string => `${account}/${container}`
+/** The object of one part of a large container's listing: no client can name it. */
+export const shardKey = (container: string, id: string): string => `${container}\0${id}`
 export const objectPath = (name: ObjectName): string => `/${name.account}/${name.container}/${name.object}`
 
 /** hex MD5 of the path between the ring's secret prefix and suffix: nobody outside can aim at a partition. */

@@ -32,6 +32,8 @@ export interface SwiftOptions {
   /** With read_only: deletions go on. */
   allow_deletes?: boolean
   ratelimit?: RateLimits
+  /** Objects from which on a container's listing (or a part of it) is split. */
+  shard_container_threshold?: number
   /** Seconds that a deleted account is kept before its containers go. */
   delay_reaping?: number
   storage_policies?: PolicyOption[]

@@ -4,56 +4,48 @@
  */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { Fault } from '../../../schema/values/fault.ts'
-import type { ContainerReport } from '../account/store.ts'
 import { swiftFault } from '../errors.ts'
 import { type Metadata, isTrue, mergeMeta } from '../headers.ts'
-import { type ListQuery, type Listed, listNames, whereSql } from '../list.ts'
+import { type ListQuery, type Listed, type Read, listNames } from '../list.ts'
+import { swiftOptions } from '../options.ts'
 import { defaultPolicy } from '../policies.ts'
 import { Stamps, ticksOf, formatTicks } from '../timestamp.ts'
-import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type VersionRow, objectValues, toInfo, toObject, versionKey, versioningOf } from './rows.ts'
-import { type Counted, type VersionQuery, VersionRows } from './versions.ts'
+import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type Rows, type VersionRow, objectValues, toInfo, versionKey, versioningOf } from './rows.ts'
+import { type Bulk, RowRanges } from './ranges.ts'
+import { type Part, type PartOf, SHARD_THRESHOLD, Shards, type Totals } from './shards.ts'
+import { type ContainerHooks, TOMBSTONE_KEPT_MS, Upkeep } from './upkeep.ts'
+import { type Counted, type Keyed, type VersionQuery, VersionRows } from './versions.ts'
 
 export type { ContainerInfo, ObjectRow, VersionRow } from './rows.ts'
 
 export const REPORT_LEASE_MS = 30_000
 export const REPORT_RETRY_MS = 2_000
-export const TOMBSTONE_KEPT_MS = 24 * 3_600_000
-export const EXPIRE_BATCH = 100
-/** Changes are copied a moment later, many at once. */
-export const SYNC_DELAY_MS = 1_000
-export const SYNC_RETRY_MS = 30_000
-export const SYNC_BATCH = 100
 
-/** A change to copy: an object, or only a name and a time where it was deleted. */
-export type SyncRow = Pick<ObjectRow, 'name' | 'at'> & Partial<ObjectRow>
-
-export interface ContainerHooks {
-  report(account: string, report: ContainerReport): Promise<void>
-  /** Copies what changed to where X-Container-Sync-To points; false where the other side does not agree (any more). */
-  sync(info: ContainerInfo, rows: SyncRow[]): Promise<boolean>
-  /** Removes an expired object's replicas with that timestamp. */
-  expire(info: ContainerInfo, row: ObjectRow, timestamp: string): Promise<void>
-  /** The last row of an upload in parts is gone: its segments are of no use any more. In the same transaction. */
-  released(upload: string): void
-}
-
-export class ContainerStore {
+export class ContainerStore implements Part {
   #deps: Deps
   #hooks: ContainerHooks
   #stamps: Stamps
   #versions: VersionRows
+  #ranges: RowRanges
+  #upkeep: Upkeep
+  readonly shards: Shards
   #reporting: Promise<void> | null = null
 
   constructor(deps: Deps, hooks: ContainerHooks) {
     this.#deps = deps
     this.#hooks = hooks
-    this.#versions = new VersionRows((query, ...bindings) => this.#rows(query, ...bindings))
+    const rows: Rows = (query, ...bindings) => this.#rows(query, ...bindings)
+    this.#versions = new VersionRows(rows)
+    this.#ranges = new RowRanges(rows)
+    this.#upkeep = new Upkeep(rows, deps, hooks, this, this.#versions)
+    this.shards = new Shards(rows, deps, this, (id) => hooks.shard(id), swiftOptions(deps.env).shard_container_threshold ?? SHARD_THRESHOLD, () => this.#toReport())
+    deps.alarms.handle('split', async () => {
+      const info = this.info()
+      if (info !== null) await this.shards.split(info)
+    })
     const [row] = this.#rows('SELECT last_at, seq, reported_seq FROM container')
     this.#stamps = new Stamps(row === undefined ? null : String(row.last_at))
     deps.alarms.handle('report', () => this.#report())
-    deps.alarms.handle('expire', () => this.#expire())
-    deps.alarms.handle('tombstones', () => this.#purge())
-    deps.alarms.handle('sync', () => this.#sync())
     if (row !== undefined && row.seq !== row.reported_seq) void this.#report()
   }
 
@@ -66,8 +58,9 @@ export class ContainerStore {
   async put(account: string, name: string, policy: number | null, changes: Metadata): Promise<{ created: boolean; info: ContainerInfo }> {
     const before = this.info()
     if (before !== null && policy !== null && policy !== before.policy) throw new Fault('conflict', 'The storage policy of a container cannot be changed.')
-    const at = this.#next()
     const metadata = JSON.stringify(merged(before?.metadata ?? {}, changes))
+    if (this.shards.active) await this.shards.post(changes)
+    const at = this.#next()
     this.#deps.storage.transactionSync(() => {
       if (before !== null) {
         this.#rows('UPDATE container SET metadata = ?, put_at = ?, last_at = ?', metadata, at, at)
@@ -79,35 +72,91 @@ export class ContainerStore {
         account, name, policy ?? defaultPolicy(this.#deps.env), at, at, metadata, at)
       this.#lease()
     })
-    this.#syncSoon()
+    this.#upkeep.syncSoon()
     if (before === null) await this.#report()
     return { created: before === null, info: this.#live() }
   }
 
-  post(changes: Metadata): void {
+  async post(changes: Metadata): Promise<void> {
+    merged(this.#live().metadata, changes)
+    if (this.shards.active) await this.shards.post(changes)
     const info = this.#live()
     this.#rows('UPDATE container SET metadata = ?, last_at = ?', JSON.stringify(merged(info.metadata, changes)), this.#next())
-    this.#syncSoon()
+    this.#upkeep.syncSoon()
   }
 
   async remove(): Promise<void> {
     this.#live()
-    const [object] = this.#rows('SELECT name FROM objects LIMIT 1')
-    if (object !== undefined || this.#versions.any()) throw new Fault('conflict', 'There was a conflict when trying to complete your request.')
-    this.#deps.storage.transactionSync(() => {
-      this.#rows("UPDATE container SET deleted = 1, metadata = '{}', last_at = ?, seq = seq + 1", this.#next())
+    const gone = () => this.#deps.storage.transactionSync(() => {
+      this.#rows("UPDATE container SET deleted = 1, metadata = '{}', object_count = 0, bytes_used = 0, last_at = ?, seq = seq + 1", this.#next())
       this.#lease()
     })
+    const empty = this.shards.active ? await this.shards.dissolve(gone) : !this.holdsAny()
+    if (!empty) throw new Fault('conflict', 'There was a conflict when trying to complete your request.')
+    if (this.info() !== null) gone()
     await this.#report()
+  }
+
+  // ---------------------------------------------------------------- as a part of a large container
+
+  holdsAny(): boolean {
+    return this.#rows('SELECT name FROM objects LIMIT 1').length > 0 || this.#versions.any()
+  }
+
+  readRows(read: Read): ObjectRow[] {
+    return this.#ranges.read(read)
+  }
+
+  readVersions(read: Read): Keyed[] {
+    return this.#versions.read(read)
+  }
+
+  lastBatch(low: string, high: string | null, limit: number): { low: string; bulk: Bulk } | null {
+    return this.#ranges.last(low, high, limit)
+  }
+
+  replaceRange(low: string, high: string | null, bulk: Bulk): Totals {
+    return this.#deps.storage.transactionSync(() => {
+      const before = this.#ranges.sumsFrom(low, high)
+      this.#ranges.replace(low, high, bulk, (row, deleted) => this.#versions.keep(row, deleted))
+      const rows = [...bulk.objects, ...bulk.versions.map((one) => one.row)]
+      this.#count({ objects: bulk.objects.length - before.object_count, bytes: rows.reduce((sum, row) => sum + row.size, 0) - before.bytes_used })
+      for (const row of rows) if (row.delete_at !== null) this.#deps.alarms.at('expire', row.delete_at * 1000)
+      if (bulk.tombstones.length > 0) this.#deps.alarms.at('tombstones', this.#deps.clock.now_ms() + TOMBSTONE_KEPT_MS)
+      return this.totals()
+    })
+  }
+
+  dropFrom(high: string): Totals {
+    return this.#deps.storage.transactionSync(() => {
+      const gone = this.#ranges.sumsFrom(high, null)
+      this.#ranges.dropFrom(high)
+      this.#count({ objects: -gone.object_count, bytes: -gone.bytes_used })
+      return this.totals()
+    })
+  }
+
+  totals(): Totals {
+    const [row] = this.#rows('SELECT seq, object_count, bytes_used FROM container')
+    return { seq: Number(row?.seq), object_count: Number(row?.object_count), bytes_used: Number(row?.bytes_used) }
+  }
+
+  /** Becomes a part: nobody's container, but the rows of one. */
+  adopt(info: ContainerInfo, partOf: PartOf): void {
+    this.#rows(
+      `INSERT INTO container (id, account, name, policy, created_at, put_at, deleted, metadata, object_count, bytes_used, last_at, seq, reported_seq, part_of) VALUES (1, ?, ?, ?, ?, ?, 0, ?, 0, 0, ?, 1, 1, ?)
+       ON CONFLICT (id) DO UPDATE SET metadata = excluded.metadata`,
+      info.account, info.name, info.policy, info.created_at, info.put_at, JSON.stringify(info.metadata), info.created_at, JSON.stringify(partOf))
+  }
+
+  /** Its container is gone. */
+  abandon(): void {
+    this.#rows('UPDATE container SET deleted = 1, reported_seq = seq')
   }
 
   list(query: ListQuery): { info: ContainerInfo; entries: Listed<ObjectRow>[] } {
     const info = this.#live()
-    const entries = listNames<ObjectRow>(query, ({ where, order, limit }) => {
-      const [clause, values] = whereSql(where)
-      return this.#rows(`SELECT * FROM objects${clause} ORDER BY name ${order} LIMIT ?`, ...values, limit).map(toObject)
-    })
-    return { info, entries }
+    return { info, entries: listNames<ObjectRow>(query, (read) => this.#ranges.read(read)) }
   }
 
   /** Every version, delete markers too. */
@@ -265,8 +314,13 @@ export class ContainerStore {
 
   #count({ objects, bytes }: Counted): void {
     this.#rows('UPDATE container SET object_count = object_count + ?, bytes_used = bytes_used + ?, last_at = MAX(last_at, ?), seq = seq + 1', objects, bytes, this.#stampNow())
+    this.shards.counted(objects, bytes)
+    this.#upkeep.syncSoon()
+    this.#toReport()
+  }
+
+  #toReport(): void {
     this.#lease()
-    this.#syncSoon()
     queueMicrotask(() => void this.#report())
   }
 
@@ -299,7 +353,7 @@ export class ContainerStore {
       if (row === undefined || row.seq === row.reported_seq) return
       const info = toInfo(row)
       try {
-        await this.#hooks.report(info.account, { name: info.name, seq: Number(row.seq), policy: info.policy, put_at: info.created_at, deleted: row.deleted === 1, object_count: info.object_count, bytes_used: info.bytes_used })
+        await this.#hooks.report(info.account, { name: info.name, seq: Number(row.seq), policy: info.policy, put_at: info.created_at, deleted: row.deleted === 1, object_count: info.object_count, bytes_used: info.bytes_used }, row.part_of === null ? null : (JSON.parse(String(row.part_of)) as PartOf))
       } catch (error) {
         this.#deps.log('container.report_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
         this.#deps.alarms.at('report', this.#deps.clock.now_ms() + REPORT_RETRY_MS)
@@ -307,61 +361,6 @@ export class ContainerStore {
       }
       this.#rows('UPDATE container SET reported_seq = MAX(reported_seq, ?)', Number(row.seq))
     }
-  }
-
-  async #expire(): Promise<void> {
-    const info = this.info()
-    if (info === null) return
-    const now_s = Math.floor(this.#deps.clock.now_ms() / 1000)
-    const due = this.#rows('SELECT * FROM objects WHERE delete_at <= ? ORDER BY delete_at LIMIT ?', now_s, EXPIRE_BATCH).map(toObject)
-    let failed = false
-    for (const row of [...due, ...this.#versions.expired(now_s, EXPIRE_BATCH)]) {
-      const ticks = Math.max((row.delete_at ?? 0) * 100_000, Math.round(Number(row.modified_at) * 100_000) + 1)
-      try {
-        await this.#hooks.expire(info, row, formatTicks(ticks))
-        if (row.version === '' && versioningOf(info) === 'never') this.deleteObject(row.name, formatTicks(ticks))
-        else this.removeVersion(row.name, row.version, false)
-      } catch (error) {
-        failed = true
-        this.#deps.log('container.expire_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
-      }
-    }
-    const [next] = this.#rows('SELECT MIN(delete_at) AS at FROM objects WHERE delete_at IS NOT NULL')
-    const times = [next?.at == null ? null : Number(next.at), this.#versions.nextExpiry()].filter((at): at is number => at !== null)
-    if (times.length > 0) this.#deps.alarms.at('expire', Math.max(Math.min(...times) * 1000, this.#deps.clock.now_ms() + (failed ? 30_000 : 1)))
-  }
-
-  #syncSoon(): void {
-    if (this.info()?.metadata['x-container-sync-to'] !== undefined) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_DELAY_MS)
-  }
-
-  /** Copies changes in the order of their times, and remembers how far it got. */
-  async #sync(): Promise<void> {
-    const info = this.info()
-    if (info?.metadata['x-container-sync-to'] === undefined) return
-    const [row] = this.#rows('SELECT sync_point FROM container')
-    const changed: SyncRow[] = [
-      ...this.#rows('SELECT * FROM objects WHERE at > ? ORDER BY at LIMIT ?', row?.sync_point, SYNC_BATCH).map(toObject),
-      ...this.#rows('SELECT name, at FROM tombstones WHERE at > ? ORDER BY at LIMIT ?', row?.sync_point, SYNC_BATCH).map((gone) => ({ name: String(gone.name), at: String(gone.at) })),
-    ].sort((a, b) => (a.at < b.at ? -1 : 1)).slice(0, SYNC_BATCH)
-    const last = changed.at(-1)
-    if (last === undefined) return
-    try {
-      if (!(await this.#hooks.sync(info, changed))) throw new Error('the other container does not agree')
-    } catch (error) {
-      this.#deps.log('container.sync_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
-      this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_RETRY_MS)
-      return
-    }
-    this.#rows('UPDATE container SET sync_point = ?', last.at)
-    if (changed.length === SYNC_BATCH) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + 1)
-  }
-
-  #purge(): void {
-    const cutoff = formatTicks(ticksOf(this.#deps.clock.now_ms() - TOMBSTONE_KEPT_MS))
-    this.#rows('DELETE FROM tombstones WHERE at < ?', cutoff)
-    const [left] = this.#rows('SELECT name FROM tombstones LIMIT 1')
-    if (left !== undefined) this.#deps.alarms.at('tombstones', this.#deps.clock.now_ms() + TOMBSTONE_KEPT_MS)
   }
 
   #rows(query: string, ...bindings: unknown[]): Row[] {

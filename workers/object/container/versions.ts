@@ -10,7 +10,8 @@ export interface VersionQuery extends ListQuery {
   version_marker: string
 }
 
-type Keyed = VersionRow & { shown: string }
+/** A version by its key; `shown` is its name. */
+export type Keyed = VersionRow & { shown: string }
 
 /** What a change did to the container's counts. */
 export interface Counted {
@@ -124,25 +125,12 @@ export class VersionRows {
 
   /** All versions by name, the newest first. */
   list(query: VersionQuery): Listed<VersionRow>[] {
-    const entries = listNames<Keyed>(this.#keyed(query), (read) => this.#read(read), (row) => row.shown)
-    return entries.map((entry) => {
-      if (isSubdir(entry)) return entry
-      const { shown, ...row } = entry
-      return { ...row, name: shown }
-    })
-  }
-
-  /** The query in terms of keys instead of names. */
-  #keyed(query: VersionQuery): ListQuery {
-    const last = '\0~'
     const found = query.version_marker === '' ? null : this.find(query.marker, query.version_marker)
-    const marker = query.marker === '' ? '' : found !== null ? versionKey(query.marker, found.at) : query.version_marker !== '' && query.version_marker !== 'null' ? versionKey(query.marker, query.version_marker)
-      : `${query.marker}${query.reverse || query.version_marker !== '' ? '\0' : last}`
-    return { ...query, marker, end_marker: query.end_marker !== '' && query.reverse ? `${query.end_marker}${last}` : query.end_marker, path: null }
+    return plain(listNames<Keyed>(keyedQuery(query, found), (read) => this.read(read), shownName))
   }
 
   /** Both tables in one order: what is current is looked for by the names of the bounds, then held against the whole keys. */
-  #read({ where, order, limit }: Read): Keyed[] {
+  read({ where, order, limit }: Read): Keyed[] {
     const [older, olderValues] = whereSql(where)
     const history = this.#rows(`SELECT * FROM versions${older.replace(/\bname\b/g, 'key')} ORDER BY key ${order} LIMIT ?`, ...olderValues, limit).map((row): Keyed => ({ ...this.#toVersion(row), shown: String(row.name), name: String(row.key) }))
     const loose = where.map(({ op, text }): Condition => ({ op: op === '>' ? '>=' : op === '<' && text.includes('\0') ? '<=' : op, text: text.split('\0', 1)[0] ?? '' }))
@@ -155,4 +143,27 @@ export class VersionRows {
     const sign = order === 'ASC' ? 1 : -1
     return [...history, ...current].sort((a, b) => sign * compareNames(a.name, b.name)).slice(0, limit)
   }
+}
+
+const shownName = (row: Keyed): string => row.shown
+
+function plain(entries: Listed<Keyed>[]): Listed<VersionRow>[] {
+  return entries.map((entry) => {
+    if (isSubdir(entry)) return entry
+    const { shown, ...row } = entry
+    return { ...row, name: shown }
+  })
+}
+
+/** The query in terms of keys instead of names. `found`: the version of the marker. */
+function keyedQuery(query: VersionQuery, found: VersionRow | null): ListQuery {
+  const last = '\0~'
+  const marker = query.marker === '' ? '' : found !== null ? versionKey(query.marker, found.at) : query.version_marker !== '' && query.version_marker !== 'null' ? versionKey(query.marker, query.version_marker)
+    : `${query.marker}${query.reverse || query.version_marker !== '' ? '\0' : last}`
+  return { ...query, marker, end_marker: query.end_marker !== '' && query.reverse ? `${query.end_marker}${last}` : query.end_marker, path: null }
+}
+
+/** The same over rows that come from several objects. */
+export async function listKeyed(query: VersionQuery, found: VersionRow | null, list: (query: ListQuery, shown: (row: Keyed) => string) => Promise<Listed<Keyed>[]>): Promise<Listed<VersionRow>[]> {
+  return plain(await list(keyedQuery(query, found), shownName))
 }
