@@ -17,6 +17,7 @@ import type { HostFiles } from './host/files.ts'
 import { Lanes } from './lanes.ts'
 import type { LinkTransport } from './link.ts'
 import { type Log, messageOf } from './log.ts'
+import type { ObjectServices } from './object-services/index.ts'
 import type { PlaneHttp } from './plane.ts'
 import { Reconciler } from './reconcile.ts'
 import { Reporter } from './report.ts'
@@ -42,6 +43,8 @@ export interface AgentDeps {
   timers: Timers
   random: Random
   log: Log
+  /** Auditor, replicator and updater of the object disks. */
+  objects?: ObjectServices
   /** Told the plane's clock minus ours at each welcome. */
   clockOffset?(offset_ms: number): void
 }
@@ -63,10 +66,10 @@ export class Agent {
 
   constructor(deps: AgentDeps) {
     this.deps = deps
-    const { drivers, images, state, clock, timers, random, log, files, http, scratch, convert, transport, store } = deps
+    const { drivers, images, state, clock, timers, random, log, files, http, scratch, convert, transport, store, objects } = deps
     this.reporter = new Reporter(timers, (items) => this.acknowledged(items))
     this.reconciler = new Reconciler({ drivers, images, state, clock, timers, random, lanes: this.lanes, log, report: (items) => this.reporter.add(items) })
-    const handlers = createHandlers({ drivers, files, http, lanes: this.lanes, scratch, convert, changed: (id) => void this.reconciler.machineChanged(id) })
+    const handlers = createHandlers({ drivers, files, http, lanes: this.lanes, scratch, convert, ...(objects === undefined ? {} : { objects }), changed: (id) => void this.reconciler.machineChanged(id) })
     this.commands = new Commands({ handlers, store, now_ms: () => clock.now_ms() + this.offset_ms, log })
     this.connection = new Connection({
       transport, timers, random, log,
@@ -90,6 +93,7 @@ export class Agent {
     await files.remove(scratch)
     if (this.stopped) return
     this.connection.start()
+    await this.deps.objects?.start()
     await this.reconciler.start()
     this.watchFacts()
   }
@@ -101,6 +105,7 @@ export class Agent {
     this.connection.stop()
     this.reporter.stop()
     this.reconciler.stop()
+    this.deps.objects?.stop()
     await this.inbox
   }
 
@@ -122,6 +127,7 @@ export class Agent {
   private welcome(message: Extract<PlaneMessage, { type: 'welcome' }>): void {
     this.offset_ms = message.now_ms - this.deps.clock.now_ms()
     this.deps.clockOffset?.(this.offset_ms)
+    this.deps.objects?.setOffset(this.offset_ms)
     this.deps.log('link_up', { host_id: message.host_id, version: this.deps.state.version })
     this.reporter.connected((report) => this.connection.send(report))
     this.reconciler.reportAll()

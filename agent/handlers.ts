@@ -7,6 +7,7 @@ import type { Handlers } from './commands.ts'
 import type { HostFiles } from './host/files.ts'
 import type { Lanes } from './lanes.ts'
 import type { PlaneHttp } from './plane.ts'
+import type { ObjectServices } from './object-services/index.ts'
 import { keyOf } from './state.ts'
 
 const CONSOLE_BYTES_MAX = 1024 * 1024
@@ -20,6 +21,8 @@ export interface HandlerDeps {
   scratch: string
   /** raw -> another disk format. */
   convert(from: string, format: string, to: string): Promise<void>
+  /** Of hosts with object disks. */
+  objects?: ObjectServices
   /** The machine may have changed by a command: look again. */
   changed(serverId: string): void
 }
@@ -53,6 +56,10 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     if (!deps.drivers.directory) throw new Fault('unavailable', 'this host asks no directory')
     return deps.drivers.directory
   }
+  const objects = () => {
+    if (!deps.objects) throw new Fault('not_implemented', 'this host has no object disks')
+    return deps.objects
+  }
   /** A scratch file for the time of `work`. */
   const withScratch = async <T>(work: (path: string) => Promise<T>): Promise<T> => {
     await deps.files.makeFolder(deps.scratch)
@@ -67,6 +74,8 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     echo: async ({ nonce }) => ({ nonce }),
     'directory.search': (search) => directory().search(search),
     'directory.bind': (bind) => directory().bind(bind),
+    'object.run': ({ services, device }) => objects().run(services, device),
+    'object.recon': () => objects().recon(),
     'server.reboot': async ({ server_id, hard }) => {
       await deps.lanes.run(keyOf('server', server_id), () => hypervisor().reboot(server_id, hard))
       deps.changed(server_id)

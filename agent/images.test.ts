@@ -22,7 +22,8 @@ function lab(change: Partial<ImageCacheDeps> = {}) {
         if (!bytes) throw new Error('404')
         return { size_bytes: bytes.byteLength, body: (async function* () { yield bytes.subarray(0, 3); yield bytes.subarray(3) })() }
       },
-      put: async () => {},
+      call: async () => null,
+    put: async () => {},
     },
     ...change,
   })

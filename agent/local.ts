@@ -14,16 +14,18 @@ import { createOvsNetworkDriver, networkFacts, type OvsNetworkDriver } from './d
 import { createXfsObjectDriver } from './drivers/object/xfs/index.ts'
 import { createFileVolumeDriver, type FileVolumeDriver } from './drivers/volume/file/index.ts'
 import { exec } from './host/exec.ts'
-import { gatherFacts, parseVersion } from './host/facts.ts'
+import { FILE_STORE_DEVICE, gatherFacts, parseVersion } from './host/facts.ts'
 import { nodeFiles } from './host/files.ts'
 import { type Identity, joinOverHttp, loadIdentity } from './identity.ts'
 import { ImageCache, qemuImageTool } from './images.ts'
 import { webSocketTransport } from './link.ts'
-import type { Log } from './log.ts'
+import { type Log, messageOf } from './log.ts'
 import { metadataSource } from './metadata.ts'
 import { openDoor } from './open-door.ts'
-import { planeHttp } from './plane.ts'
-import { type DesiredState, fileStore } from './state.ts'
+import { ObjectServices } from './object-services/index.ts'
+import { createLan, type LanServer, serveLan } from './object-services/lan.ts'
+import { type PlaneHttp, planeHttp } from './plane.ts'
+import { type DesiredState, fileStore, type StateStore } from './state.ts'
 import { systemTimers } from './timers.ts'
 
 const GIB = 1024 ** 3
@@ -38,6 +40,8 @@ export interface LocalOptions {
   name: string
   /** ADDR:PORT of the object store on site; null: none. */
   door: string | null
+  /** Where object disks are mounted, each in a folder of its name; null: one device, a folder of the state. */
+  objects: string | null
   log: Log
 }
 
@@ -58,7 +62,7 @@ const address = (name: string): string | null => process.env[name] ?? null
 const storageIp = () => address('SKYHOOK_STORAGE_IP') ?? '127.0.0.1'
 const networked = (roles: readonly HostRole[]) => roles.includes('compute') || roles.includes('gateway')
 
-function makeDrivers(state: string, roles: readonly HostRole[], desired: DesiredState, found: { acceleration: 'kvm' | 'tcg'; tunnel_ip: string | null }, log: Log): LocalDrivers {
+function makeDrivers(state: string, roles: readonly HostRole[], desired: DesiredState, found: { acceleration: 'kvm' | 'tcg'; tunnel_ip: string | null; objects: string | null }, log: Log): LocalDrivers {
   const paths = at(state)
   const drivers: LocalDrivers = {}
   if (roles.includes('compute')) drivers.hypervisor = createQemuDriver({ exec, folder: paths.machines, acceleration: found.acceleration, log })
@@ -68,9 +72,10 @@ function makeDrivers(state: string, roles: readonly HostRole[], desired: Desired
   if (roles.includes('volume')) drivers.volume = createFileVolumeDriver({ exec, dir: paths.volumes, state_dir: paths.targets, portal_ip: storageIp(), portal_port: ISCSI_PORT })
   if (roles.includes('directory')) drivers.directory = createLdapDirectoryDriver()
   if (roles.includes('object') || roles.includes('image')) {
-    if (roles.includes('object')) mkdirSync(join(paths.objects, 'd1'), { recursive: true, mode: 0o700 })
-    if (roles.includes('image')) mkdirSync(join(paths.objects, 'images'), { recursive: true, mode: 0o700 })
-    drivers.object = createXfsObjectDriver({ devices_dir: paths.objects })
+    const devices_dir = found.objects ?? paths.objects
+    if (roles.includes('object') && found.objects === null) mkdirSync(join(devices_dir, 'd1'), { recursive: true, mode: 0o700 })
+    if (roles.includes('image')) mkdirSync(join(devices_dir, FILE_STORE_DEVICE), { recursive: true, mode: 0o700 })
+    drivers.object = createXfsObjectDriver({ devices_dir, mount_check: found.objects !== null, plain: [FILE_STORE_DEVICE] })
   }
   return drivers
 }
@@ -87,18 +92,20 @@ export async function runLocal(options: LocalOptions): Promise<{ stop(): Promise
   if (network.missing.length > 0) throw new Fault('unavailable', `networks need programs that are not installed: ${network.missing.join(', ')}`)
   const tunnel_ip = address('SKYHOOK_TUNNEL_IP') ?? network.tunnel_ip
   const desired: DesiredState = { version: 0, items: {} }
-  const drivers = makeDrivers(state, roles, desired, { acceleration, tunnel_ip }, log)
+  const drivers = makeDrivers(state, roles, desired, { acceleration, tunnel_ip, objects: options.objects }, log)
   const http = planeHttp(plane, identity)
   const tool = qemuImageTool(exec)
   const images = new ImageCache({ folder: paths.images, files: nodeFiles, http, tool, clock: systemClock, log, limit_bytes: IMAGE_CACHE_BYTES, inUse: async () => (await drivers.hypervisor?.imagesInUse()) ?? new Set() })
+  const store = fileStore(paths.agent)
+  const objects = await startObjects(roles, drivers, { identity, http, store, log })
   const agent = new Agent({
-    drivers, images, state: desired, store: fileStore(paths.agent), files: nodeFiles, http, transport: webSocketTransport(plane, identity), scratch: paths.scratch,
+    drivers, images, state: desired, store, ...(objects === null ? {} : { objects: objects.services }), files: nodeFiles, http, transport: webSocketTransport(plane, identity), scratch: paths.scratch,
     convert: async (from, format, to) => {
       await exec(['qemu-img', 'convert', '-f', 'raw', '-O', format, from, to], { timeout_ms: 3_600_000 })
     },
     facts: () => gatherFacts({
       hostname: options.name, roles, drivers, folder: state, acceleration: async () => (roles.includes('compute') ? acceleration : 'none'), hypervisorVersion: async () => parseVersion(version),
-      tunnel_ip, storage_ip: storageIp(), physical_networks: network.physical_networks,
+      tunnel_ip, storage_ip: storageIp(), object_port: objects?.lan?.port ?? null, physical_networks: network.physical_networks,
     }),
     clock: systemClock, timers: systemTimers, random: systemRandom, log, clockOffset: (offset_ms) => identity.setOffset(offset_ms),
   })
@@ -109,15 +116,35 @@ export async function runLocal(options: LocalOptions): Promise<{ stop(): Promise
     async stop() {
       await door?.stop()
       await agent.stop()
+      await objects?.lan?.close()
       drivers.hypervisor?.close()
       drivers.network?.close()
     },
   }
 }
 
+interface LocalObjects {
+  services: ObjectServices
+  lan: LanServer | null
+}
+
+/** The consistency services, and the door for other hosts on the storage network; without that they go through the plane. */
+async function startObjects(roles: readonly HostRole[], drivers: Drivers, { identity, http, store, log }: { identity: Identity; http: PlaneHttp; store: StateStore; log: Log }): Promise<LocalObjects | null> {
+  const driver = drivers.object
+  if (!roles.includes('object') || driver === undefined) return null
+  const { host_id } = identity
+  const services = new ObjectServices({ driver, host_id, http, store, clock: systemClock, timers: systemTimers, random: systemRandom, log, lan: createLan(identity), storage_ip: storageIp() })
+  const keyOf = (id: string) => services.rings.get(0)?.host(id)?.public_key ?? null
+  const lan = await serveLan({ host_id, replicas: driver.replicas, keyOf, now_ms: () => services.now(), log }, storageIp(), Number(process.env.SKYHOOK_OBJECT_PORT ?? 0)).catch((error: unknown) => {
+    log('lan_not_served', { error: messageOf(error) })
+    return null
+  })
+  return { services, lan }
+}
+
 /** An explicit order to end what outlives the agent: machines, targets, networks. Disks and volumes stay. */
 export async function teardown({ state, log }: { state: string; log: Log }): Promise<void> {
-  const drivers = makeDrivers(state, ['compute', 'volume', 'gateway'], { version: 0, items: {} }, { acceleration: 'tcg', tunnel_ip: null }, log)
+  const drivers = makeDrivers(state, ['compute', 'volume', 'gateway'], { version: 0, items: {} }, { acceleration: 'tcg', tunnel_ip: null, objects: null }, log)
   for (const machine of (await drivers.hypervisor?.list()) ?? []) {
     await drivers.hypervisor?.halt(machine.id)
     log('machine_ended', { id: machine.id })

@@ -1,6 +1,6 @@
 /**
  * The agent's program: flags and wiring only. One process a host; `--sim N` runs N simulated ones. Ends on SIGTERM and leaves QEMU, switches and daemons running.
- * The join token comes by --join or, so that it is in no process list, by SKYHOOK_JOIN_TOKEN.
+ * --objects DIR: each folder in DIR is a mounted disk for objects. The join token comes by --join or, so that it is in no process list, by SKYHOOK_JOIN_TOKEN.
  */
 import { mkdirSync } from 'node:fs'
 import os from 'node:os'
@@ -11,7 +11,7 @@ import { messageOf, stderrLog } from './log.ts'
 const ROLES: readonly HostRole[] = ['compute', 'volume', 'gateway', 'object', 'image', 'directory']
 
 const { values } = parseArgs({
-  options: { plane: { type: 'string' }, state: { type: 'string' }, join: { type: 'string' }, roles: { type: 'string' }, name: { type: 'string' }, sim: { type: 'string' }, teardown: { type: 'boolean' }, door: { type: 'string' } },
+  options: { plane: { type: 'string' }, state: { type: 'string' }, join: { type: 'string' }, roles: { type: 'string' }, name: { type: 'string' }, objects: { type: 'string' }, sim: { type: 'string' }, teardown: { type: 'boolean' }, door: { type: 'string' } },
 })
 
 function fail(text: string): never {
@@ -42,7 +42,7 @@ try {
       await teardown({ state, log })
       process.exit(0)
     }
-    running = [await runLocal({ plane, state, token, roles, name: values.name ?? os.hostname(), door, log })]
+    running = [await runLocal({ plane, state, token, roles, name: values.name ?? os.hostname(), door, objects: values.objects ?? null, log })]
   }
 } catch (error) {
   log('start_failed', { error: messageOf(error) })

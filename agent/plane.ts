@@ -8,6 +8,8 @@ import type { Identity } from './identity.ts'
 export interface PlaneHttp {
   get(path: string): Promise<{ size_bytes: number | null; body: AsyncIterable<Uint8Array> }>
   put(path: string, body: AsyncIterable<Uint8Array>, size_bytes: number): Promise<void>
+  /** POSTs JSON and gives what is answered. */
+  call(path: string, body: unknown): Promise<unknown>
 }
 
 /** No byte either way for this long is a dead connection. */
@@ -55,6 +57,16 @@ export function planeHttp(plane: string, identity: Identity): PlaneHttp {
       if ((response.statusCode ?? 500) >= 300) await refuse('PUT', call.path, response)
       response.resume()
       await sent
+    },
+    async call(path, body) {
+      const bytes = Buffer.from(JSON.stringify(body))
+      const call = open('POST', path, { 'content-length': String(bytes.length), 'content-type': 'application/json' })
+      call.request.end(bytes)
+      const response = await call.response
+      if ((response.statusCode ?? 500) >= 300) await refuse('POST', call.path, response)
+      const chunks: Buffer[] = []
+      for await (const chunk of response) chunks.push(chunk as Buffer)
+      return JSON.parse(Buffer.concat(chunks).toString() || 'null')
     },
   }
 }

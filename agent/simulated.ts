@@ -41,7 +41,7 @@ async function startOne({ plane, state, token, roles, door, log }: SimulatedOpti
   for (const device of ['d1', 'images']) mkdirSync(join(devices, device), { recursive: true, mode: 0o700 })
   const identity = await loadIdentity({ folder, plane, hostname: name, token, clock: systemClock, join: joinOverHttp(plane) })
   const object = createXfsObjectDriver({ devices_dir: devices, name: 'xfs' })
-  const host = new SimHost({ name, plane, identity, roles, log, object, directory: createLdapDirectoryDriver() })
+  const host = new SimHost({ name, plane, identity, roles, log, object_services: true, object, directory: createLdapDirectoryDriver() })
   await host.start()
   if (door === null) return host
   const at = door.lastIndexOf(':')

@@ -2,12 +2,13 @@
  * Byte streams on the host link, the agent's side: object bodies and consoles in binary frames, with credits. Either side begins with STREAM_CREDITS frames it may
  * send; the receiver grants one more for each it has consumed. A slow disk or a slow client thus holds up its own stream only.
  */
-import { type AgentMessage, type ConsoleArgs, decodeFrame, encodeFrame, FRAME_BYTES_MAX, FRAME_LAST, type ObjectArgs, type ObjectOp, type PlaneMessage, STREAM_CREDITS, type StreamRequest } from '../schema/agent/protocol.ts'
+import { type AgentMessage, type ConsoleArgs, decodeFrame, encodeFrame, FRAME_BYTES_MAX, FRAME_LAST, type ObjectRequest, type PlaneMessage, STREAM_CREDITS, type StreamRequest } from '../schema/agent/protocol.ts'
 import { Fault, isFault } from '../schema/values/fault.ts'
 import type { ConsoleChannel } from './drivers/hypervisor/driver.ts'
 import type { ObjectDriver } from './drivers/object/driver.ts'
 import { type Log, messageOf } from './log.ts'
 import { wireError } from './messages.ts'
+import { answerQuery } from './object-services/answer.ts'
 
 /** A sender that overruns its credits by this much is not one of ours. */
 const QUEUE_FRAMES_MAX = STREAM_CREDITS * 3
@@ -117,29 +118,25 @@ export class Streams {
     }
     try {
       if (request.op === 'console') await this.talk(stream, request.args, head)
-      else await this.serveObject(stream, request.op, request.args, head)
+      else await this.serveObject(stream, request, head)
     } catch (error) {
       if (stream.failure !== null) return
       if (headed) this.output.send({ type: 'reset', stream: stream.id, error: messageOf(error) })
       else this.output.send({ type: 'head', stream: stream.id, ok: false, error: wireError(error) })
       const { op, args } = request
       // Asking for what is not there is how the ring looks for replicas.
-      if (!isFault(error, 'not_found')) this.log('stream_failed', { op, ...('hash' in args ? { device: args.device, hash: args.hash } : { server_id: args.server_id, kind: args.kind }), error: messageOf(error) })
+      if (!isFault(error, 'not_found')) this.log('stream_failed', { op, ...('device' in args ? { device: args.device, hash: (args as { hash?: string }).hash } : { server_id: args.server_id, kind: args.kind }), error: messageOf(error) })
     }
   }
 
-  private async serveObject(stream: Stream, op: ObjectOp, args: ObjectArgs, head: (value: unknown) => void): Promise<void> {
+  private async serveObject(stream: Stream, request: ObjectRequest, head: (value: unknown) => void): Promise<void> {
     const { driver } = this
     if (!driver) throw new Fault('not_implemented', 'this host has no object driver')
-    if (op === 'object.put') head(await driver.put(args, this.incoming(stream)))
-    else if (op === 'object.head') head(await driver.head(args))
-    else if (op === 'object.post') head(await driver.post(args))
-    else if (op === 'object.delete') head(await driver.delete(args))
-    else {
-      const { head: answer, body } = await driver.get(args)
+    if (request.op === 'object.get' || request.op === 'object.read') {
+      const { answer, body } = await read(driver, request)
       head(answer)
       await this.pour(stream, body)
-    }
+    } else head(await perform(driver, request, () => this.incoming(stream)))
   }
 
   /** A console: bytes both ways, each as it comes, until the machine or the viewer is gone. */
@@ -203,5 +200,32 @@ export class Streams {
     stream.credits--
     this.output.sendFrame(encodeFrame(stream.id, flags, payload, stream.next++))
     return true
+  }
+}
+
+/** Operations that answer with bytes. */
+async function read(driver: ObjectDriver, request: Extract<ObjectRequest, { op: 'object.get' | 'object.read' }>): Promise<{ answer: unknown; body: AsyncIterable<Uint8Array> }> {
+  if (request.op === 'object.get') {
+    const { head, body } = await driver.get(request.args)
+    return { answer: head, body }
+  }
+  const { stored, body } = await driver.replicas.read(request.args)
+  return { answer: stored, body }
+}
+
+async function perform(driver: ObjectDriver, request: Exclude<ObjectRequest, { op: 'object.get' | 'object.read' }>, incoming: () => AsyncIterable<Uint8Array>): Promise<unknown> {
+  switch (request.op) {
+    case 'object.put': return await driver.put(request.args, incoming())
+    case 'object.head': return await driver.head(request.args)
+    case 'object.post': return await driver.post(request.args)
+    case 'object.delete': return await driver.delete(request.args)
+    case 'object.query': return await answerQuery(driver.replicas, request.args)
+    case 'object.receive': return { taken: await driver.replicas.receive(request.args, incoming()) }
+    case 'object.defer': {
+      const { update, ...at } = request.args
+      await driver.replicas.defer(at, update)
+      return {}
+    }
+    default: return request satisfies never
   }
 }

@@ -4,7 +4,7 @@ import https from 'node:https'
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeStream } from 'node:stream/web'
 import { pipeline } from 'node:stream/promises'
-import type { ObjectArgs, ObjectHead, ObjectOp } from '../../schema/agent/protocol.ts'
+import type { ObjectArgs, ObjectHead, ObjectOpArgs, UserObjectOp } from '../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import type { Identity } from '../identity.ts'
@@ -42,13 +42,18 @@ export class Hosts {
 
   /** The stub of one host, with what replicas.ts calls. */
   host(id: string) {
-    const ask = async (op: ObjectOp, args: ObjectArgs, body: Body | null = null): Promise<Answer> => await this.#ask(id, op, args, body)
+    const ask = async (op: UserObjectOp, args: ObjectArgs, body: Body | null = null): Promise<Answer> => await this.#ask(id, op, args, body)
     return {
       status: async () => ({ connected: await this.#connected(id) }),
       objectPut: async (args: ObjectArgs, body: Body) => (await ask('object.put', args, body)).value as ObjectHead,
       objectHead: async (args: ObjectArgs) => (await ask('object.head', args)).value as ObjectHead,
       objectPost: async (args: ObjectArgs) => (await ask('object.post', args)).value as ObjectHead,
       objectDelete: async (args: ObjectArgs) => (await ask('object.delete', args)).value as { timestamp: string; existed: boolean },
+      /** Word for a listing is kept on this host's own disks; others keep their own. */
+      objectDefer: async ({ update, ...at }: ObjectOpArgs['object.defer']) => {
+        if (id !== this.#deps.identity.host_id) throw new Fault('unavailable', 'A door keeps word for a listing on its own disks only.')
+        await this.#deps.driver.replicas.defer(at, update)
+      },
       objectGet: async (args: ObjectArgs) => {
         const { value, body } = await ask('object.get', args)
         return { head: value as ObjectHead, body: streamFrom(body ?? Readable.from([])) }
@@ -56,7 +61,7 @@ export class Hosts {
     }
   }
 
-  #ask(id: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+  #ask(id: string, op: UserObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     const { identity, driver, presence } = this.#deps
     if (id === identity.host_id) return onDisk(driver, op, args, body === null ? null : chunksOf(body))
     const url = presence.host(id)?.door_url ?? null
@@ -64,7 +69,7 @@ export class Hosts {
     return this.#throughPlane(id, op, args, body)
   }
 
-  async #throughPlane(id: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+  async #throughPlane(id: string, op: UserObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     const { plane, presence } = this.#deps
     if (!presence.online) throw new Fault('unavailable', 'The host cannot be reached: it has no door, and the plane is away.')
     try {
@@ -75,7 +80,7 @@ export class Hosts {
     }
   }
 
-  async #onPeer(id: string, url: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+  async #onPeer(id: string, url: string, op: UserObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     try {
       return await this.#send(url, op, args, body)
     } catch (error) {
@@ -86,7 +91,7 @@ export class Hosts {
     }
   }
 
-  async #send(url: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+  async #send(url: string, op: UserObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     const path = `/door/v1/replicas?op=${op}&args=${queryPart(JSON.stringify(args))}`
     const input = body === null ? null : readable(body)
     const response = await this.#open(url, 'POST', path, { authorization: this.#deps.identity.authorization('POST', path), ...lengthOf(args, input) }, input)
@@ -132,7 +137,7 @@ export class Hosts {
 }
 
 /** One replica on this host's own disks. */
-export async function onDisk(driver: ObjectDriver, op: ObjectOp, args: ObjectArgs, body: AsyncIterable<Uint8Array> | null): Promise<Answer> {
+export async function onDisk(driver: ObjectDriver, op: UserObjectOp, args: ObjectArgs, body: AsyncIterable<Uint8Array> | null): Promise<Answer> {
   switch (op) {
     case 'object.put':
       return { value: await driver.put(args, body ?? nothing()), body: null }

@@ -154,9 +154,9 @@ export class Presence {
 }
 
 function ringOf(ring: DoorRing): RingView {
-  const row = (text: string): Uint16Array => {
+  const raw = (text: string): ArrayBuffer => {
     const bytes = Buffer.from(text, 'base64')
-    return new Uint16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
+    return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
   }
-  return { ...ring, assignment: ring.assignment.map(row) }
+  return { ...ring, assignment: ring.assignment.map((row) => new Uint16Array(raw(row))), moving: (ring.moving ?? []).map(({ device, partitions }) => ({ device, partitions: new Uint32Array(raw(partitions)) })) }
 }

@@ -7,7 +7,6 @@ import http, { type IncomingMessage, type OutgoingHttpHeaders, type ServerRespon
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Env } from '../../durable-objects/kernel/env.ts'
-import type { ObjectArgs, ObjectOp } from '../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { renderFault } from '../../workers/http/faults.ts'
 import { Server } from '../../workers/http/serve.ts'
@@ -17,6 +16,7 @@ import { policies } from '../../workers/object/policy.ts'
 import { object } from '../../workers/object/service.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import { type Log, messageOf } from '../log.ts'
+import { replicaCall } from '../messages.ts'
 import type { Containers } from './containers.ts'
 import { evidenceOf, withEvidence } from './evidence.ts'
 import { onDisk } from './hosts.ts'
@@ -155,8 +155,8 @@ export class DoorServer {
   async #replica(message: IncomingMessage, response: ServerResponse, url: string, query: URLSearchParams): Promise<void> {
     try {
       this.#deps.peers.check('POST', url, message.headers.authorization ?? '')
-      const op = `${query.get('op')}` as ObjectOp
-      const { value, body } = await onDisk(this.#deps.driver, op, JSON.parse(query.get('args') ?? '{}') as ObjectArgs, op === 'object.put' ? message : null)
+      const { op, args } = replicaCall(query.get('op'), JSON.parse(query.get('args') ?? '{}'))
+      const { value, body } = await onDisk(this.#deps.driver, op, args, op === 'object.put' ? message : null)
       if (body === null) return sendJson(response, 200, value)
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'x-skyhook-head': encodeURIComponent(JSON.stringify(value)) })
       await pipeline(Readable.from(body, { objectMode: false }), response)

@@ -20,6 +20,7 @@ export interface FactSources {
   hypervisorVersion: () => Promise<number>
   tunnel_ip: string | null
   storage_ip: string | null
+  object_port: number | null
   physical_networks: string[]
 }
 
@@ -46,6 +47,7 @@ export async function gatherFacts(sources: FactSources): Promise<HostFacts> {
     hypervisor_version: await sources.hypervisorVersion(),
     tunnel_ip: sources.tunnel_ip,
     storage_ip: sources.storage_ip,
+    object_port: sources.object_port,
     physical_networks: sources.physical_networks,
     volume_pools: pools,
     object_devices: devices.filter((device) => device.name !== FILE_STORE_DEVICE),

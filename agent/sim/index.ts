@@ -28,6 +28,7 @@ import { type Log, silentLog } from '../log.ts'
 import { type PlaneHttp, planeHttp } from '../plane.ts'
 import { type DesiredState, memoryStore, type StateStore } from '../state.ts'
 import { systemTimers, type Timers } from '../timers.ts'
+import { ObjectServices } from '../object-services/index.ts'
 import { FaultScript } from './faults.ts'
 
 const GIB = 1024 ** 3
@@ -61,6 +62,8 @@ export interface SimHostOptions {
   log?: Log
   roles?: HostRole[]
   capacity?: { cores?: number; ram_mib?: number; disk_gib?: number; volume_gib?: number }
+  /** Runs auditor, replicator and updater. */
+  object_services?: boolean
   /** In place of the fake object driver. */
   object?: ObjectDriver
   /** For the role directory, which has no fake of its own: a directory is somewhere else. */
@@ -105,6 +108,7 @@ export class SimHost {
   agent: Agent | null = null
   hypervisor: FakeHypervisor | null = null
   drivers: Drivers = {}
+  objects: ObjectServices | null = null
   private options: SimHostOptions
   private timers: Timers
   private clock: Clock
@@ -136,10 +140,14 @@ export class SimHost {
     const drivers = this.makeDrivers(alive, files)
     const images = new ImageCache({ folder: '/images', files, http, clock, log, limit_bytes: 64 * 1024 * 1024, inUse: async () => new Set(), tool: { check: async () => {}, convert: async (from, _format, to) => files.write(to, (await files.read(from)).body).then(() => {}) } })
     const state: DesiredState = { version: 0, items: {} }
+    const store = mortal(memoryStore(disk.documents), alive)
+    const random = options.random ?? systemRandom
+    const objects = options.object_services && drivers.object ? new ObjectServices({ driver: drivers.object, host_id: identity.host_id, http, store, clock, timers, random, log }) : undefined
     this.drivers = drivers
+    this.objects = objects ?? null
     this.agent = new Agent({
-      drivers, images, state, store: mortal(memoryStore(disk.documents), alive), files, http, transport: options.transport ?? webSocketTransport(this.plane(), identity),
-      facts: () => this.facts(drivers), scratch: '/scratch', clock, timers, random: options.random ?? systemRandom, log,
+      drivers, images, state, store, ...(objects === undefined ? {} : { objects }), files, http, transport: options.transport ?? webSocketTransport(this.plane(), identity),
+      facts: () => this.facts(drivers), scratch: '/scratch', clock, timers, random, log,
       convert: async (from, format, to) => {
         const size = (await files.size(from)) ?? GIB
         await files.replace(to, format === 'qcow2' ? emptyQcow2(size, from) : new Uint8Array(512))
@@ -218,7 +226,7 @@ export class SimHost {
       hostname: name, agent_version: VERSION, roles: this.roles(), simulated: true,
       drivers: Object.fromEntries(Object.entries(drivers).flatMap(([kind, driver]) => (driver ? [[kind, (driver as { name: string }).name]] : []))),
       cpu: { cores: capacity.cores ?? 64, model: 'simulated', arch: 'x86_64' }, ram_mib: capacity.ram_mib ?? 262_144, disk_gib: capacity.disk_gib ?? 10_000,
-      acceleration: 'none', hypervisor_version: 7_002_000, tunnel_ip: null, storage_ip: null, physical_networks: ['public'],
+      acceleration: 'none', hypervisor_version: 7_002_000, tunnel_ip: null, storage_ip: null, object_port: null, physical_networks: ['public'],
       volume_pools: (await drivers.volume?.pools()) ?? [], object_devices: ((await drivers.object?.devices()) ?? []).filter((device) => device.name !== FILE_STORE_DEVICE), uptime_s: 1,
     }
   }

@@ -57,6 +57,9 @@ export class MiniPlane {
       for await (const chunk of body) chunks.push(chunk)
       this.uploads.set(path, new Uint8Array(Buffer.concat(chunks)))
     },
+    call: async (path) => {
+      throw new Error(`404 ${path}`)
+    },
   }
 
   want(...items: DesiredItem[]): void {

@@ -29,7 +29,7 @@ const account = (name: string): { account: string; container: string } => {
 }
 
 /** Calls about one name. */
-type RowCall = 'object' | 'version' | 'latest' | 'markDeleted' | 'unlinkVersion' | 'restoreVersion' | 'removeVersion' | 'putObject' | 'postObject' | 'deleteObject' | 'patchExtra'
+type RowCall = 'object' | 'version' | 'latest' | 'markDeleted' | 'unlinkVersion' | 'restoreVersion' | 'removeVersion' | 'putObject' | 'postObject' | 'deleteObject' | 'patchExtra' | 'word' | 'reconcile'
 
 export class ContainerObject extends LazyObject {
   #store: ContainerStore | null = null
@@ -194,6 +194,11 @@ export class ContainerObject extends LazyObject {
     return this.#s3
   }
 
+  /** When an object was last written, changed and deleted, as far as this container knows. */
+  async word(name: string): Promise<{ at: string | null; modified_at: string | null; deleted_at: string | null } | null> {
+    return this.#found() === null ? null : await this.#at(name, 'word', [name])
+  }
+
   async putObject(row: ObjectRow): Promise<boolean> {
     return await this.#at(row.name, 'putObject', [row])
   }
@@ -276,6 +281,15 @@ export class ContainerObject extends LazyObject {
     const info = store.info()
     if (info === null) throw new Fault('not_found', 'The resource could not be found.')
     return info
+  }
+
+  /** Enters what disks have and this listing does not know, by time; answers how many rows were wrong. */
+  async reconcile(found: { kind: 'data' | 'ts'; row: ObjectRow }[]): Promise<number> {
+    const store = this.#live()
+    if (!store.shards.active) return store.reconcile(found)
+    let wrong = 0
+    for (const one of found) wrong += await this.#at(one.row.name, 'reconcile', [[one]])
+    return wrong
   }
 
   #found(): ContainerStore | null {

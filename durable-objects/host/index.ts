@@ -5,7 +5,8 @@
 import type { CommandArgs, CommandName, CommandResults } from '../../schema/agent/commands.ts'
 import type { DesiredItem } from '../../schema/agent/desired.ts'
 import type { HostFacts, ObservedItem } from '../../schema/agent/observed.ts'
-import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_MIN } from '../../schema/agent/protocol.ts'
+import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, type ObjectOpArgs, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_MIN } from '../../schema/agent/protocol.ts'
+import type { StoredVersion } from '../../schema/agent/replication.ts'
 import { migrations } from '../../schema/host/migrations.ts'
 
 import { Fault, faultStatus, isFault } from '../../schema/values/fault.ts'
@@ -14,6 +15,7 @@ import { SkyObject } from '../kernel/object.ts'
 import { CONSOLES_MAX, CONSOLE_PATH, Consoles, type ViewerSocket } from './consoles.ts'
 import { DesiredTable } from './desired.ts'
 import { Link, type LinkSocket } from './link.ts'
+import { resume } from './resume.ts'
 import { hostTasks } from './tasks.ts'
 import { type Transfer, Transfers } from './transfers.ts'
 
@@ -83,8 +85,12 @@ export class HostObject extends SkyObject {
     return (await this.#link.put('object.put', args, body)) as ObjectHead
   }
 
-  async objectGet(args: ObjectArgs): Promise<{ head: ObjectHead; body: ReadableStream<Uint8Array> }> {
-    return (await this.#link.get('object.get', args)) as { head: ObjectHead; body: ReadableStream<Uint8Array> }
+  /** `spares`: other hosts that have the object. Should this one fail or fall silent in the middle of the body, one of them goes on from there. */
+  async objectGet(args: ObjectArgs, spares: { host_id: string; args: ObjectArgs }[] = []): Promise<{ head: ObjectHead; body: ReadableStream<Uint8Array> }> {
+    const opened: { head: ObjectHead | null } = { head: null }
+    const { head, body } = await this.#link.get('object.get', args, spares.length === 0 ? undefined : (sent) => resume(this.deps.env, opened.head, args, spares, sent))
+    opened.head = head as ObjectHead
+    return { head: opened.head, body }
   }
 
   async objectHead(args: ObjectArgs): Promise<ObjectHead> {
@@ -97,6 +103,25 @@ export class HostObject extends SkyObject {
 
   async objectDelete(args: ObjectArgs): Promise<{ timestamp: string; existed: boolean }> {
     return (await this.#link.ask('object.delete', args)) as { timestamp: string; existed: boolean }
+  }
+
+  /** One host's question about the replicas of this one. */
+  async objectQuery(args: ObjectOpArgs['object.query']): Promise<unknown> {
+    return await this.#link.ask('object.query', args)
+  }
+
+  async objectRead(args: ObjectOpArgs['object.read']): Promise<{ stored: StoredVersion; body: ReadableStream<Uint8Array> }> {
+    const { head, body } = await this.#link.get('object.read', args)
+    return { stored: head as StoredVersion, body }
+  }
+
+  async objectReceive(args: ObjectOpArgs['object.receive'], body: ReadableStream<Uint8Array>): Promise<{ taken: boolean }> {
+    return (await this.#link.put('object.receive', args, body)) as { taken: boolean }
+  }
+
+  /** Keeps word for a container that could not be told. */
+  async objectDefer(args: ObjectOpArgs['object.defer']): Promise<void> {
+    await this.#link.ask('object.defer', args)
   }
 
   status(): HostStatus {

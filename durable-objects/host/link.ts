@@ -3,7 +3,7 @@
  * rows or is asked again. Knows nothing of what the messages mean to projects.
  */
 import type { Command, CommandName, CommandResults } from '../../schema/agent/commands.ts'
-import { type AgentMessage, FRAME_BYTES_MAX, FRAME_LAST, type ConsoleArgs, type ObjectArgs, type ObjectOp, type PlaneMessage, STREAM_CREDITS, type StreamRequest, type WireError, decodeFrame, encodeFrame } from '../../schema/agent/protocol.ts'
+import { type AgentMessage, FRAME_BYTES_MAX, FRAME_LAST, type ConsoleArgs, type ObjectOp, type ObjectOpArgs, type PlaneMessage, STREAM_CREDITS, type StreamRequest, type WireError, decodeFrame, encodeFrame } from '../../schema/agent/protocol.ts'
 import { FAULT_STATUS, Fault, type FaultKind } from '../../schema/values/fault.ts'
 import type { Timers } from '../kernel/env.ts'
 
@@ -57,6 +57,12 @@ export interface ConsoleLine {
 
 /** How long a stream may stand still before it is given up. */
 export const STREAM_STALL_MS = 60_000
+
+/** A body that stands still for this long is gone on with from another replica, where there is one. */
+export const SLOW_READ_MS = 5_000
+
+/** Gives the rest of a body after so many bytes; null where nobody has it. */
+export type Resume = (sent: number) => Promise<ReadableStream<Uint8Array> | null>
 
 /** When a command that was not answered is sent again; ever more seldom. */
 export const COMMAND_AGAIN_MS = 10_000
@@ -197,8 +203,8 @@ export class Link {
   }
 
   /** Sends a body; resolves with the head that the agent answers when all is on disk. */
-  async put(op: ObjectOp, args: ObjectArgs, body: ReadableStream<Uint8Array>): Promise<unknown> {
-    const { id, stream, head } = this.#open({ op, args })
+  async put<O extends ObjectOp>(op: O, args: ObjectOpArgs[O], body: ReadableStream<Uint8Array>): Promise<unknown> {
+    const { id, stream, head } = this.#open({ op, args } as StreamRequest)
     const reader = body.getReader()
     try {
       await this.#pump(id, stream, reader)
@@ -214,8 +220,8 @@ export class Link {
   }
 
   /** Asks for a head without a body. */
-  async ask(op: ObjectOp, args: ObjectArgs): Promise<unknown> {
-    const { id, stream, head } = this.#open({ op, args })
+  async ask<O extends ObjectOp>(op: O, args: ObjectOpArgs[O]): Promise<unknown> {
+    const { id, stream, head } = this.#open({ op, args } as StreamRequest)
     try {
       return await head
     } finally {
@@ -224,9 +230,9 @@ export class Link {
   }
 
   /** Asks for a head and a body; each frame read grants the next. */
-  async get(op: ObjectOp, args: ObjectArgs): Promise<{ head: unknown; body: ReadableStream<Uint8Array> }> {
-    const { id, stream, head } = this.#open({ op, args })
-    return { head: await head, body: this.#body(id, stream) }
+  async get<O extends ObjectOp>(op: O, args: ObjectOpArgs[O], resume?: Resume): Promise<{ head: unknown; body: ReadableStream<Uint8Array> }> {
+    const { id, stream, head } = this.#open({ op, args } as StreamRequest)
+    return { head: await head, body: this.#body(id, stream, resume) }
   }
 
   /** Opens a console: bytes both ways until either end has enough. */
@@ -246,29 +252,47 @@ export class Link {
     }
   }
 
-  #body(id: number, stream: Stream): ReadableStream<Uint8Array> {
+  #body(id: number, stream: Stream, resume?: Resume): ReadableStream<Uint8Array> {
+    let sent = 0
+    let other: ReadableStreamDefaultReader<Uint8Array> | null = null
     const link = this
     return new ReadableStream({
       type: 'bytes',
       async pull(controller) {
-        while (stream.queue.length === 0 && !stream.ended && stream.error === null) await new Promise<void>((wake) => (stream.pull = wake))
+        if (other === null) await link.#frame(id, stream, resume !== undefined)
         const frame = stream.queue.shift()
         if (frame !== undefined) {
+          sent += frame.byteLength
           controller.enqueue(frame)
-          link.send({ type: 'credit', stream: id, frames: 1 })
-        } else if (stream.error !== null) controller.error(stream.error)
-        else {
-          link.#end(id, stream)
-          controller.close()
-          // A byte stream with a pending BYOB read closes only after an empty answer.
-          ;(controller as { byobRequest?: { respond(count: number): void } | null }).byobRequest?.respond(0)
+          return void link.send({ type: 'credit', stream: id, frames: 1 })
         }
+        if (other === null && stream.error !== null) other = (await resume?.(sent).catch(() => null))?.getReader() ?? null
+        if (other === null && stream.error !== null) return controller.error(stream.error)
+        const rest = await other?.read()
+        if (rest?.value !== undefined) return controller.enqueue(rest.value)
+        link.#end(id, stream)
+        controller.close()
+        // A byte stream with a pending BYOB read closes only after an empty answer.
+        ;(controller as { byobRequest?: { respond(count: number): void } | null }).byobRequest?.respond(0)
       },
-      cancel() {
+      async cancel() {
+        await other?.cancel()
         link.#end(id, stream)
         link.send({ type: 'reset', stream: id, error: 'the reader went away' })
       },
     } as UnderlyingByteSource) as ReadableStream<Uint8Array>
+  }
+
+  /** Waits for the next frame, the end or an error. A host that is silent for long while another could go on has failed. */
+  async #frame(id: number, stream: Stream, isImpatient: boolean): Promise<void> {
+    const giveUp = () => {
+      if (stream.queue.length > 0 || stream.ended || stream.error !== null) return
+      this.send({ type: 'reset', stream: id, error: 'too slow: another replica goes on' })
+      this.#fail(id, stream, new Fault('unavailable', 'The host fell silent in the middle of a body.'))
+    }
+    const cancel = isImpatient ? this.#timers.after(SLOW_READ_MS, giveUp) : () => {}
+    while (stream.queue.length === 0 && !stream.ended && stream.error === null) await new Promise<void>((wake) => (stream.pull = wake))
+    cancel()
   }
 
   #open(request: StreamRequest): { id: number; stream: Stream; head: Promise<unknown> } {

@@ -1,6 +1,7 @@
 /** Ring object: one per storage policy. A shell; the logic is in workers/object/ring-store.ts. */
+import type { ObjectRecon, RingForHosts } from '../../schema/agent/replication.ts'
 import { migrations } from '../../schema/ring/migrations.ts'
-import { RingStore, type RingStatus, type RingView } from '../../workers/object/ring-store.ts'
+import { type RingConfig, RingStore, type RingStatus, type RingView } from '../../workers/object/ring-store.ts'
 import type { Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
 
@@ -27,11 +28,31 @@ export class RingObject extends SkyObject {
     return this.#store.drain(id, drained)
   }
 
-  configure(change: { replicas?: number; min_part_hours?: number; overload?: number }): number {
+  setWeight(id: number, weight: number | null): number {
+    return this.#store.setWeight(id, weight)
+  }
+
+  remove(id: number, force: boolean): number {
+    return this.#store.remove(id, force)
+  }
+
+  add(id: number, weight: number | null): number {
+    return this.#store.add(id, weight)
+  }
+
+  configure(change: RingConfig): number {
     return this.#store.configure(change)
   }
 
   rebalance(): number {
     return this.#store.rebalance()
+  }
+
+  report(host_id: string, recon: ObjectRecon, drained: [device: number, partition: number][]): void {
+    this.#store.report(host_id, recon, drained)
+  }
+
+  forHosts(policy: number, known: string): RingForHosts | null {
+    return this.#store.forHosts(policy, known)
   }
 }

@@ -4,6 +4,7 @@
  * that the host calls with its own signature.
  */
 import type { DirectoryBind, DirectoryFound, DirectorySearch } from './directory.ts'
+import type { ObjectRecon, ObjectServiceName } from './replication.ts'
 
 export interface CommandArgs {
   /** Soft: ACPI/agent request then hard after grace. Hard: reset by a fresh QEMU process. */
@@ -20,6 +21,9 @@ export interface CommandArgs {
   'volume.restore': { volume_id: string; transfer_path: string }
   'directory.search': DirectorySearch
   'directory.bind': DirectoryBind
+  /** Runs the consistency services of the object disks once, at full speed; all of them, or those named, on all devices or one. */
+  'object.run': { services: ObjectServiceName[]; device?: string }
+  'object.recon': Record<string, never>
   'echo': { nonce: string }
 }
 
@@ -33,6 +37,8 @@ export interface CommandResults {
   'volume.restore': { size_bytes: number }
   'directory.search': DirectoryFound
   'directory.bind': { bound: boolean }
+  'object.run': ObjectRecon
+  'object.recon': ObjectRecon
   'echo': { nonce: string }
 }
 

@@ -77,6 +77,8 @@ export interface DoorRing {
   devices: { id: number; host_id: string; device: string; region: number; zone: string; weight: number }[]
   /** base64 of little-endian u16, one row a replica. */
   assignment: string[]
+  /** base64 of little-endian u32: partitions that are on their way from a device. */
+  moving: { device: number; partitions: string }[]
 }
 
 export interface DoorState {

@@ -42,6 +42,8 @@ export interface HostFacts {
   /** Provider bridges for external networks. */
   physical_networks: string[]
   volume_pools: { name: string; total_gib: number; free_gib: number }[]
+  /** Where this host takes replicas from others on storage_ip; null where it does not. */
+  object_port?: number | null
   object_devices: { name: string; total_bytes: number; free_bytes: number }[]
   uptime_s: number
 }

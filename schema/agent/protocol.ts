@@ -17,14 +17,15 @@
  *   credit {stream, frames}                <->   (receiver grants; one frame is at most FRAME_BYTES_MAX)
  *   reset {stream, error}                  <->   (either side gives up)
  *
- * Binary frame: u32 stream id (big endian), u8 flags (1 = last), u32 sequence (from 0; a gap ends the stream, a repetition is dropped), payload. For `object.put` the plane sends frames and the agent answers
- * `head` when all is on disk; for `object.get` the agent sends `head` and then frames. For `console` the agent answers `head` once the machine's socket
- * is open, then both sides send frames until either says it was the last.
+ * Binary frame: u32 stream id (big endian), u8 flags (1 = last), u32 sequence (from 0; a gap ends the stream, a repetition is dropped), payload. For `object.put` and `object.receive` the plane sends frames and
+ * the agent answers `head` when all is on disk; for `object.get` and `object.read` the agent sends `head` and then frames. For `console` the agent answers `head` once the machine's
+ * socket is open, then both sides send frames until either says it was the last.
  */
 import type { Command } from './commands.ts'
 import type { DesiredItem } from './desired.ts'
 import type { HostFacts, ObservedItem } from './observed.ts'
 import type { DigestName } from '../values/digests.ts'
+import type { ListingUpdate, ReceiveArgs, ReplicaQuery, VersionAt } from './replication.ts'
 
 export const PROTOCOL_VERSION = 2
 /** Oldest agent or plane this build talks to. */
@@ -70,8 +71,23 @@ export interface WireError {
   message: string
 }
 
-export type ObjectOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete'
-export type StreamRequest = { op: ObjectOp; args: ObjectArgs } | { op: 'console'; args: ConsoleArgs }
+/** What each operation on replicas takes. `query`, `read` and `receive` are between hosts; `defer` keeps word for a container that could not be told. */
+export interface ObjectOpArgs {
+  'object.put': ObjectArgs
+  'object.get': ObjectArgs
+  'object.head': ObjectArgs
+  'object.post': ObjectArgs
+  'object.delete': ObjectArgs
+  'object.query': ReplicaQuery
+  'object.read': VersionAt
+  'object.receive': ReceiveArgs
+  'object.defer': { device: string; policy: number; hash: string; update: ListingUpdate }
+}
+export type ObjectOp = keyof ObjectOpArgs
+/** What a request of a user comes to on one replica. */
+export type UserObjectOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete'
+export type ObjectRequest = { [O in ObjectOp]: { op: O; args: ObjectOpArgs[O] } }[ObjectOp]
+export type StreamRequest = ObjectRequest | { op: 'console'; args: ConsoleArgs }
 
 export type ConsoleKind = 'vnc' | 'serial'
 

@@ -69,7 +69,7 @@ export interface ListingUpdate {
   op: 'put' | 'post' | 'delete'
   timestamp: string
   /** put, post: the row as the container keeps it. */
-  row?: Record<string, string | number | null>
+  row?: object
 }
 
 /** What happened to each of a batch of updates: told, or to be tried again. */
@@ -93,12 +93,28 @@ export interface ListingEntry {
 export interface RingForHosts {
   policy: number
   version: number
+  /** Changes with the version, and with the addresses. */
+  revision: string
   part_power: number
   devices: { id: number; host_id: string; device: string; region: number; zone: string; weight: number }[]
   /** One base64 of 16-bit little-endian device ids for each replica, by partition; 65535 is nobody. */
   assignment: string[]
+  /** [device id, partition]: not held there any more by this ring, and perhaps not yet empty. */
+  moving: [device: number, partition: number][]
   hosts: { id: string; storage_ip: string | null; object_port: number | null; public_key: string }[]
   limits: Partial<ObjectServiceLimits>
+}
+
+/** What a host says at the begin of each pass, and what it hears. */
+export interface HostSync {
+  revisions: Record<string, string>
+  recon: ObjectRecon
+  /** [policy, device id, partition]: of what `moving` named, what is empty now. */
+  drained: [policy: number, device: number, partition: number][]
+}
+
+export interface HostSyncAnswer {
+  rings: RingForHosts[]
 }
 
 /** Rates and times of the services, per device; set by OPTIONS ({"swift":{"object_services":{...}}}). */
@@ -125,7 +141,7 @@ export interface DeviceRecon {
   quarantined: number
   async_pending: number
   auditor: { passes: number; finished_ms: number; took_ms: number; files: number; bytes: number; quarantined: number; unlisted: number }
-  replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; pushed_bytes: number; drained: number; reclaimed: number; failures: number }
+  replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; drained: number; reclaimed: number; failures: number }
   updater: { passes: number; finished_ms: number; told: number; failures: number }
 }
 

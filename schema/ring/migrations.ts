@@ -14,4 +14,17 @@ CREATE TABLE devices (
 CREATE TABLE replicas (replica INTEGER PRIMARY KEY, parts BLOB NOT NULL);
 `,
   },
+  {
+    // A weight set by the operator (null follows the size of the disk); a device taken out of the ring on purpose, which its host still reports. `moving`: partitions (32 bit) that a
+    // device held before and may still hold. `addresses`: where hosts take replicas from each other, numbered by `ring.addresses`. `recon`: the figures a host told last.
+    name: 'ring/0002',
+    sql: `
+ALTER TABLE devices ADD COLUMN weight_set REAL;
+ALTER TABLE devices ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ring ADD COLUMN addresses INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE moving (device INTEGER PRIMARY KEY, partitions BLOB NOT NULL);
+CREATE TABLE addresses (host_id TEXT PRIMARY KEY, storage_ip TEXT, object_port INTEGER, public_key TEXT NOT NULL);
+CREATE TABLE recon (host_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, recon TEXT NOT NULL);
+`,
+  },
 ]

@@ -3,6 +3,7 @@ import { createIdentity } from '../../agent/identity.ts'
 import type { PlaneHttp } from '../../agent/plane.ts'
 import { SimHost } from '../../agent/sim/index.ts'
 import { type FakeObjectDisk, createFakeObjectDisk, createFakeObjectDriver } from '../../agent/drivers/object/fake.ts'
+import { serveHost } from '../../workers/agents/objects/serve.ts'
 import { imageBytes, receiveImage } from '../../workers/image/internal.ts'
 import { callerOfToken } from '../../workers/http/auth.ts'
 import { getInternal, putInternal } from '../../workers/object/internal.ts'
@@ -189,6 +190,11 @@ export class SimCloud {
         const stream = Readable.toWeb(Readable.from(body, { objectMode: false })) as never
         if (transfer.kind === 'image') await receiveImage(env, transfer.project_id, transfer.image_id, stream, size_bytes)
         else await putInternal(env, transfer.account, transfer.container, transfer.object, stream, { size: size_bytes, want: { sha512: true } })
+      },
+      call: async (path, body) => {
+        await this.world.sleep(5)
+        if (this.net.cut.has(hostId)) throw new Error('no route')
+        return structuredClone(await serveHost(env, hostId, path, JSON.parse(JSON.stringify(body)), this.world.clock.now_ms()))
       },
     }
   }

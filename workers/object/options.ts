@@ -1,4 +1,5 @@
 /** Settings of the object store: the `swift` part of env.OPTIONS (JSON). Names follow Swift's own configuration. */
+import type { ObjectServiceLimits } from '../../schema/agent/replication.ts'
 import type { Env } from '../../durable-objects/kernel/env.ts'
 
 export interface PolicyOption {
@@ -37,6 +38,8 @@ export interface SwiftOptions {
   /** Seconds that a deleted account is kept before its containers go. */
   delay_reaping?: number
   storage_policies?: PolicyOption[]
+  /** Rates and times of auditor, replicator and updater, per device. */
+  object_services?: Partial<ObjectServiceLimits>
 }
 
 /** A day to change one's mind. */

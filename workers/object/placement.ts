@@ -13,6 +13,8 @@ export const RING_EMPTY_REFRESH_MS = 1_000
 interface Cached {
   ring: RingView
   byId: Map<number, RingDevice>
+  /** Partition -> devices that held it before. */
+  moving: Map<number, number[]>
   checked_ms: number
 }
 
@@ -24,7 +26,15 @@ export interface Located {
   hash: string
   name: string
   primaries: RingDevice[]
+  /** Devices that the partition is moving away from, and may not have left yet. */
+  formers: RingDevice[]
   handoffs(): RingDevice[]
+}
+
+function movingOf(ring: RingView): Map<number, number[]> {
+  const moving = new Map<number, number[]>()
+  for (const { device, partitions } of ring.moving) for (const partition of partitions) moving.set(partition, [...(moving.get(partition) ?? []), device])
+  return moving
 }
 
 async function ringOf(env: Env, policy: number, now_ms: number): Promise<Cached> {
@@ -42,10 +52,13 @@ async function ringOf(env: Env, policy: number, now_ms: number): Promise<Cached>
     ring = (await object.current(ring.version)) ?? ring
   }
   if (ring === undefined) throw swiftFault(503)
-  const fresh: Cached = { ring, byId: new Map(ring.devices.map((device) => [device.id, device])), checked_ms: now_ms }
+  const fresh: Cached = { ring, byId: new Map(ring.devices.map((device) => [device.id, device])), checked_ms: now_ms, moving: movingOf(ring) }
   cache.set(policy, fresh)
   return fresh
 }
+
+/** Devices of a policy's ring. */
+export const ringDevices = async (env: Env, policy: number, now_ms: number): Promise<RingDevice[]> => (await ringOf(env, policy, now_ms)).ring.devices
 
 /** Forgets the ring, after a device answered that it is not there. */
 export function forgetRing(env: Env, policy: number): void {
@@ -53,7 +66,7 @@ export function forgetRing(env: Env, policy: number): void {
 }
 
 export async function locate(env: Env, name: ObjectName, policy: number, now_ms: number): Promise<Located> {
-  const { ring, byId } = await ringOf(env, policy, now_ms)
+  const { ring, byId, moving } = await ringOf(env, policy, now_ms)
   if (ring.assignment.length === 0) throw swiftFault(503)
   const hash = hashOf(name, ring.hash_prefix, ring.hash_suffix)
   const partition = partitionOf(hash, ring.part_power)
@@ -61,5 +74,6 @@ export async function locate(env: Env, name: ObjectName, policy: number, now_ms:
   // Replicas start at different places, so that one host does not answer all reads first.
   const turn = Number.parseInt(hash.slice(-2), 16) % Math.max(1, primaries.length)
   const ordered = [...primaries.slice(turn), ...primaries.slice(0, turn)]
-  return { policy, partition, hash, name: objectPath(name), primaries: ordered, handoffs: () => handoffs(ring.devices, primaries, partition) }
+  const formers = (moving.get(partition) ?? []).map((id) => byId.get(id)).filter((device) => device !== undefined)
+  return { policy, partition, hash, name: objectPath(name), primaries: ordered, formers, handoffs: () => handoffs(ring.devices, primaries, partition) }
 }

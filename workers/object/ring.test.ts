@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { seededRandom } from '../../schema/values/random.ts'
-import { type Assignment, type RebalanceInput, type RingDevice, UNASSIGNED, handoffs, rebalance, share } from './ring.ts'
+import { type Assignment, type RebalanceInput, type RingDevice, UNASSIGNED, handoffs, movedAway, rebalance } from './ring.ts'
+import { balanceReport, dispersionReport } from './ring-report.ts'
+import { share } from './ring-tree.ts'
 
 const device = (id: number, host: string, zone = 'z', weight = 100): RingDevice => ({ id, host_id: host, device: `d${id}`, region: 1, zone, weight })
 const build = (devices: RingDevice[], given: Partial<RebalanceInput> = {}) =>
@@ -115,4 +117,53 @@ test('handoffs are every other device, other hosts first', () => {
   const order = handoffs(devices, [devices[0] as RingDevice], 5)
   assert.equal(order.length, 3)
   assert.equal(order.at(-1)?.id, 1)
+})
+
+test('a fraction of a replica is given to that fraction of the partitions, and more or less of it moves nothing else', () => {
+  const devices = Array.from({ length: 12 }, (_, n) => device(n, `h${Math.floor(n / 2)}`, `z${Math.floor(n / 4)}`))
+  const half = build(devices, { replicas: 2.5 })
+  assert.deepEqual(half.assignment.map((row) => row.filter((id) => id !== UNASSIGNED).length), [256, 256, 128])
+  const more = build(devices, { replicas: 2.75, previous: half.assignment, moved_h: half.moved_h, now_h: 200 })
+  assert.equal(more.assignment[2]?.filter((id) => id !== UNASSIGNED).length, 192)
+  const report = balanceReport(more.assignment, devices)
+  for (const { parts, wanted } of report) assert.ok(Math.abs(parts - wanted) <= 2, `${parts} of ${wanted}`)
+  const less = build(devices, { replicas: 2, previous: more.assignment, moved_h: more.moved_h, now_h: 300 })
+  assert.equal(less.assignment.length, 2)
+})
+
+test('what moved away is known, and what stayed is not named', () => {
+  fc.assert(fc.property(layouts, layouts, (first, second) => {
+    const a = build(first)
+    const b = build(second, { previous: a.assignment, moved_h: a.moved_h, now_h: 200 })
+    const away = movedAway(a.assignment, b.assignment)
+    for (let part = 0; part < 256; part++) {
+      const now = new Set(b.assignment.map((row) => row[part]))
+      for (const row of a.assignment) {
+        const id = row[part] ?? UNASSIGNED
+        if (id !== UNASSIGNED) assert.equal(away.get(id)?.includes(part) ?? false, !now.has(id))
+      }
+    }
+  }), { numRuns: 50 })
+})
+
+test('a ring of 1,000 devices and 65,536 partitions: in seconds, balanced, apart, and a change moves within 5% of the least it can', () => {
+  const devices = Array.from({ length: 1_000 }, (_, n) => device(n, `h${Math.floor(n / 10)}`, `z${Math.floor(n / 100)}`, 100 + (n % 7) * 10))
+  const at = { part_power: 16, overload: 0.1 }
+  const began = performance.now()
+  const first = build(devices, at)
+  assert.ok(performance.now() - began < 20_000)
+  for (const { parts, wanted } of balanceReport(first.assignment, devices)) assert.ok(Math.abs(parts - wanted) <= 1.5)
+  assert.deepEqual(dispersionReport(first.assignment, devices, 3, 0.1), { crowded: 0, region: 0, zone: 0, host: 0, short: 0 })
+  const zone = Array.from({ length: 100 }, (_, n) => device(2_000 + n, `new${Math.floor(n / 10)}`, 'new', 130))
+  for (const next of [[...devices, device(5_000, 'h3', 'z0', 150)], devices.slice(1), [...devices, ...zone], devices.filter((one) => one.zone !== 'z4')]) {
+    const start = performance.now()
+    const moved = build(next, { ...at, previous: first.assignment, moved_h: first.moved_h, now_h: 500 })
+    assert.ok(performance.now() - start < 20_000)
+    const before = new Map(balanceReport(first.assignment, devices).map(({ id, parts }) => [id, parts]))
+    const taken = balanceReport(moved.assignment, next).reduce((sum, { id, wanted }) => sum + Math.max(0, Math.floor(wanted) - (before.get(id) ?? 0)), 0)
+    const homeless = devices.filter(({ id }) => !next.some((one) => one.id === id)).reduce((sum, { id }) => sum + (before.get(id) ?? 0), 0)
+    const least = Math.max(taken, homeless)
+    assert.ok(moved.moved <= Math.ceil(least * 1.05) + 2, `${moved.moved} moved, ${least} had to`)
+    for (const { parts, wanted } of balanceReport(moved.assignment, next)) assert.ok(Math.abs(parts - wanted) <= 3, `${parts} of ${wanted}`)
+  }
 })

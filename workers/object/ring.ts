@@ -3,6 +3,7 @@
  * right and moves as little as the weights, the failure domains (region, zone, host) and min_part_hours ask for.
  */
 import type { Random } from '../../schema/values/random.ts'
+import { newNode, type Node, setTargets, TIERS, treeOf } from './ring-tree.ts'
 
 export interface RingDevice {
   id: number
@@ -40,152 +41,128 @@ export interface RebalanceResult {
   moved: number
 }
 
-/** Failure domains of a device, widest first. */
-const tiersOf = (device: RingDevice): string[] => [`r${device.region}`, `r${device.region}/${device.zone}`, `r${device.region}/${device.zone}/${device.host_id}`, `#${device.id}`]
-
-interface Node {
-  name: string
-  weight: number
-  devices: number
-  children: Map<string, Node>
-  /** Replicas of every partition that should be here, fractional. */
-  target: number
-}
-
-function treeOf(devices: RingDevice[]): Node {
-  const root: Node = { name: '', weight: 0, devices: 0, children: new Map(), target: 0 }
-  for (const device of devices) {
-    let node = root
-    node.weight += device.weight
-    node.devices++
-    for (const name of tiersOf(device)) {
-      let child = node.children.get(name)
-      if (child === undefined) {
-        child = { name, weight: 0, devices: 0, children: new Map(), target: 0 }
-        node.children.set(name, child)
-      }
-      child.weight += device.weight
-      child.devices++
-      node = child
-    }
-  }
-  return root
-}
-
-/** Shares `total` by `weights`, none above its cap; what a full one can't take goes to the others. */
-export function share(total: number, weights: number[], caps: number[]): number[] {
-  const result = weights.map(() => 0)
-  let open = weights.map((weight, at) => ({ at, weight })).filter(({ weight }) => weight > 0)
-  let rest = Math.min(total, caps.reduce((sum, cap) => sum + cap, 0))
-  while (rest > 1e-9 && open.length > 0) {
-    const sum = open.reduce((all, { weight }) => all + weight, 0)
-    const full = open.filter(({ at, weight }) => (rest * weight) / sum >= (caps[at] ?? 0) - 1e-9)
-    if (full.length === 0) {
-      for (const { at, weight } of open) result[at] = (rest * weight) / sum
-      break
-    }
-    for (const { at } of full) {
-      result[at] = caps[at] ?? 0
-      rest -= caps[at] ?? 0
-    }
-    open = open.filter(({ at }) => !full.some((one) => one.at === at))
-  }
-  return result
-}
-
-/** Each node's replicas: by weight, pulled towards an even spread over failure domains as far as overload allows. */
-function setTargets(node: Node, replicas: number, overload: number): void {
-  node.target = replicas
-  const children = [...node.children.values()]
-  if (children.length === 0) return
-  const caps = children.map((child) => child.devices)
-  const weighted = share(replicas, children.map((child) => child.weight), caps)
-  const even = share(replicas, children.map((child) => (child.weight > 0 ? 1 : 0)), caps)
-  const gains = children.map((_, at) => Math.max(0, Math.min((even[at] ?? 0) - (weighted[at] ?? 0), (weighted[at] ?? 0) * overload)))
-  const gain = gains.reduce((sum, one) => sum + one, 0)
-  const excess = children.map((_, at) => Math.max(0, (weighted[at] ?? 0) - (even[at] ?? 0)))
-  const excessSum = excess.reduce((sum, one) => sum + one, 0)
-  for (const [at, child] of children.entries()) setTargets(child, (weighted[at] ?? 0) + (gains[at] ?? 0) - (excessSum === 0 ? 0 : (gain * (excess[at] ?? 0)) / excessSum), overload)
-}
-
 class Builder {
   input: RebalanceInput
   parts: number
   assignment: Assignment
   moved_h: Uint32Array
-  byId = new Map<number, RingDevice>()
-  tiers = new Map<number, string[]>()
-  /** Most replicas of one partition that a tier may hold. */
-  limit = new Map<string, number>()
-  wanted = new Map<number, number>()
-  have = new Map<number, number>()
+  root: Node
+  leaves: Map<number, Node>
   touched = new Set<number>()
 
   constructor(input: RebalanceInput) {
     this.input = input
     this.parts = 2 ** input.part_power
     const live = input.devices.filter((device) => device.weight > 0)
-    const root = treeOf(live)
-    setTargets(root, Math.min(input.replicas, live.length), input.overload)
-    const walk = (node: Node) => {
-      this.limit.set(node.name, Math.max(1, Math.ceil(node.target - 1e-9)))
-      for (const child of node.children.values()) walk(child)
-      if (node.children.size === 0 && node.name.startsWith('#')) this.wanted.set(Number(node.name.slice(1)), node.target * this.parts)
-    }
-    walk(root)
-    for (const device of live) {
-      this.byId.set(device.id, device)
-      this.tiers.set(device.id, tiersOf(device))
-      this.have.set(device.id, 0)
-    }
-    const rows = Math.min(input.replicas, live.length)
-    this.assignment = Array.from({ length: rows }, (_, replica) => {
-      const before = input.previous?.[replica]
-      const row = new Uint16Array(this.parts).fill(UNASSIGNED)
-      if (before !== undefined && before.length === this.parts) for (let part = 0; part < this.parts; part++) row[part] = this.byId.has(before[part] ?? UNASSIGNED) ? (before[part] ?? UNASSIGNED) : UNASSIGNED
-      return row
-    })
+    const { root, leaves } = treeOf(live)
+    this.root = root
+    this.leaves = leaves
+    const replicas = Math.min(input.replicas, live.length)
+    setTargets(root, replicas, input.overload)
+    for (const leaf of leaves.values()) leaf.missing = leaf.target * this.parts
+    this.assignment = Array.from({ length: Math.ceil(replicas) }, (_, replica) => this.#kept(input.previous?.[replica], this.length(replica)))
     this.moved_h = input.moved_h !== undefined && input.moved_h.length === this.parts ? Uint32Array.from(input.moved_h) : new Uint32Array(this.parts)
-    for (const row of this.assignment) for (const id of row) if (id !== UNASSIGNED) this.have.set(id, (this.have.get(id) ?? 0) + 1)
+    for (const row of this.assignment) for (const id of row) this.#leaf(id).missing--
+    this.#settle(root)
   }
 
-  missing = (id: number): number => (this.wanted.get(id) ?? 0) - (this.have.get(id) ?? 0)
-  holders = (part: number): number[] => this.assignment.map((row) => row[part] ?? UNASSIGNED).filter((id) => id !== UNASSIGNED)
-
-  counts(ids: number[]): Map<string, number> {
-    const counts = new Map<string, number>()
-    for (const id of ids) for (const tier of this.tiers.get(id) ?? []) counts.set(tier, (counts.get(tier) ?? 0) + 1)
-    return counts
+  /** What stays of a replica's row: the devices that are still there. */
+  #kept(before: Uint16Array | undefined, length: number): Uint16Array {
+    const row = new Uint16Array(this.parts).fill(UNASSIGNED)
+    if (before === undefined || before.length !== this.parts) return row
+    for (let part = 0; part < length; part++) row[part] = this.leaves.has(before[part] ?? UNASSIGNED) ? (before[part] ?? UNASSIGNED) : UNASSIGNED
+    return row
   }
 
-  /** How badly a set of holders is crowded: replicas above the limit of each tier. */
-  crowding(ids: number[]): number {
-    let sum = 0
-    for (const [tier, count] of this.counts(ids)) sum += Math.max(0, count - (this.limit.get(tier) ?? 1))
-    return sum
+  /** Partitions that have this replica: all, but for the last one of a fractional count. */
+  length(replica: number): number {
+    const replicas = Math.min(this.input.replicas, this.leaves.size)
+    return replica + 1 <= replicas ? this.parts : Math.round((replicas - replica) * this.parts)
   }
 
-  /** The best device for one more replica beside `others`: least crowding, then the most wanting. null where every device has one. */
-  best(others: number[], eligible: (id: number) => boolean): { id: number; crowding: number } | null {
-    const counts = this.counts(others)
-    let found: { id: number; crowding: number; missing: number } | null = null
-    for (const id of this.byId.keys()) {
-      if (others.includes(id) || !eligible(id)) continue
-      let crowding = 0
-      for (const tier of this.tiers.get(id) ?? []) if ((counts.get(tier) ?? 0) >= (this.limit.get(tier) ?? 1)) crowding++
-      const missing = this.missing(id)
-      if (found === null || crowding < found.crowding || (crowding === found.crowding && missing > found.missing)) found = { id, crowding, missing }
+  #nobody = newNode('')
+  #leaf = (id: number): Node => this.leaves.get(id) ?? this.#nobody
+
+  #settle(node: Node): number {
+    if (node.device === null) node.missing = node.children.reduce((most, child) => Math.max(most, this.#settle(child)), Number.NEGATIVE_INFINITY)
+    return node.missing
+  }
+
+  /** A device's own figure changed: so may those of the domains above it. */
+  #rise(leaf: Node): void {
+    for (let at = leaf.path.length - 2; at >= 0; at--) {
+      const node = leaf.path[at] as Node
+      let most = Number.NEGATIVE_INFINITY
+      for (const child of node.children) if (child.missing > most) most = child.missing
+      node.missing = most
+    }
+  }
+
+  holders(part: number): Node[] {
+    const found: Node[] = []
+    for (const row of this.assignment) {
+      const leaf = this.leaves.get(row[part] ?? UNASSIGNED)
+      if (leaf !== undefined) found.push(leaf)
     }
     return found
   }
 
-  set(replica: number, part: number, id: number): void {
+  #mark(leaves: readonly Node[], by: 1 | -1): void {
+    for (const leaf of leaves) for (const node of leaf.path) node.count += by
+  }
+
+  /** How badly a set of holders is crowded: replicas above the limit of each domain. */
+  crowding(leaves: readonly Node[]): number {
+    this.#mark(leaves, 1)
+    let sum = 0
+    const seen = new Set<Node>()
+    for (const leaf of leaves) {
+      for (const node of leaf.path) {
+        if (node.count <= node.limit || seen.has(node)) continue
+        seen.add(node)
+        sum += node.count - node.limit
+      }
+    }
+    this.#mark(leaves, -1)
+    return sum
+  }
+
+  /** The best device for one more replica beside `others`: least crowding, then the most wanting. Null where every device has one. */
+  best(others: readonly Node[], except: Node | null, missing_min: number): Node | null {
+    this.#mark(others, 1)
+    let found: Node | null = null
+    for (let budget = 0; budget <= TIERS && found === null; budget++) found = this.#descend(this.root, budget, null, others, except, missing_min)
+    this.#mark(others, -1)
+    return found
+  }
+
+  /** The domain that holds the neediest device first: with its figure most of the others are passed over unseen. */
+  #descend(node: Node, budget: number, found: Node | null, others: readonly Node[], except: Node | null, missing_min: number): Node | null {
+    let best = found
+    const isWorth = (child: Node): boolean => child.missing >= missing_min && (best === null || child.missing > best.missing)
+    const visit = (child: Node): void => {
+      const left = child.count >= child.limit ? budget - 1 : budget
+      if (left < 0) return
+      if (child.device === null) best = this.#descend(child, left, best, others, except, missing_min)
+      else if (child !== except && child.count === 0) best = child
+    }
+    let first: Node | null = null
+    for (const child of node.children) if (isWorth(child) && (first === null || child.missing > first.missing)) first = child
+    if (first !== null) visit(first)
+    for (const child of node.children) if (child !== first && isWorth(child)) visit(child)
+    return best
+  }
+
+  set(replica: number, part: number, leaf: Node): void {
     const row = this.assignment[replica]
-    if (row === undefined) return
-    const before = row[part] ?? UNASSIGNED
-    if (before !== UNASSIGNED) this.have.set(before, (this.have.get(before) ?? 0) - 1)
-    row[part] = id
-    this.have.set(id, (this.have.get(id) ?? 0) + 1)
+    if (row === undefined || leaf.device === null) return
+    const before = this.leaves.get(row[part] ?? UNASSIGNED)
+    row[part] = leaf.device.id
+    leaf.missing--
+    this.#rise(leaf)
+    if (before === undefined) return
+    before.missing++
+    this.#rise(before)
   }
 
   movable(part: number): boolean {
@@ -202,12 +179,14 @@ class Builder {
   }
 
   run(): RebalanceResult {
-    if (this.byId.size === 0) return { assignment: [], moved_h: new Uint32Array(this.parts), moved: 0 }
+    if (this.leaves.size === 0) return { assignment: [], moved_h: new Uint32Array(this.parts), moved: 0 }
     const order = this.shuffledParts()
     const fresh = this.input.previous === undefined || this.input.previous.length === 0
     let moved = this.fill(order, fresh)
     moved += this.spread(order)
-    moved += this.balance(order)
+    moved += this.balance(order, -1, MISSING_MIN)
+    // Devices a fraction above their share give to those that lack a whole partition: one new device takes a little from everybody.
+    moved += this.balance(order, -1e-6, 1)
     return { assignment: this.assignment, moved_h: this.moved_h, moved }
   }
 
@@ -216,11 +195,11 @@ class Builder {
     let placed = 0
     for (const part of order) {
       for (let replica = 0; replica < this.assignment.length; replica++) {
-        if (this.assignment[replica]?.[part] !== UNASSIGNED) continue
-        const target = this.best(this.holders(part), () => true)
+        if (this.assignment[replica]?.[part] !== UNASSIGNED || part >= this.length(replica)) continue
+        const target = this.best(this.holders(part), null, Number.NEGATIVE_INFINITY)
         if (target === null) continue
-        this.set(replica, part, target.id)
-        if (!fresh && this.input.previous?.[replica] !== undefined) {
+        this.set(replica, part, target)
+        if (!fresh && (this.input.previous?.[replica]?.[part] ?? UNASSIGNED) !== UNASSIGNED) {
           this.mark(part)
           placed++
         }
@@ -233,19 +212,21 @@ class Builder {
   spread(order: number[]): number {
     let moved = 0
     for (const part of order) {
-      const before = this.crowding(this.holders(part))
+      const holders = this.holders(part)
+      const before = this.crowding(holders)
       if (before === 0 || !this.movable(part)) continue
-      let choice: { replica: number; id: number; after: number } | null = null
+      let choice: { replica: number; target: Node; after: number } | null = null
       for (let replica = 0; replica < this.assignment.length; replica++) {
-        const own = this.assignment[replica]?.[part] ?? UNASSIGNED
-        const others = this.holders(part).filter((id) => id !== own)
-        const target = this.best([...others], (id) => id !== own)
+        const own = this.leaves.get(this.assignment[replica]?.[part] ?? UNASSIGNED)
+        if (own === undefined) continue
+        const others = holders.filter((leaf) => leaf !== own)
+        const target = this.best(others, own, Number.NEGATIVE_INFINITY)
         if (target === null) continue
-        const after = this.crowding([...others, target.id])
-        if (after < before && (choice === null || after < choice.after)) choice = { replica, id: target.id, after }
+        const after = this.crowding([...others, target])
+        if (after < before && (choice === null || after < choice.after)) choice = { replica, target, after }
       }
       if (choice === null) continue
-      this.set(choice.replica, part, choice.id)
+      this.set(choice.replica, part, choice.target)
       this.mark(part)
       moved++
     }
@@ -253,18 +234,18 @@ class Builder {
   }
 
   /** Moves from devices above their share to those below, never at the price of crowding. */
-  balance(order: number[]): number {
+  balance(order: number[], above: number, lacks: number): number {
     let moved = 0
     for (const part of order) {
       if (!this.movable(part)) continue
       for (let replica = 0; replica < this.assignment.length; replica++) {
-        const own = this.assignment[replica]?.[part] ?? UNASSIGNED
-        if (this.missing(own) > -1) continue
+        const own = this.leaves.get(this.assignment[replica]?.[part] ?? UNASSIGNED)
+        if (own === undefined || own.missing > above) continue
         const holders = this.holders(part)
-        const others = holders.filter((id) => id !== own)
-        const target = this.best(others, (id) => id !== own && this.missing(id) >= 0.5)
-        if (target === null || this.crowding([...others, target.id]) > this.crowding(holders)) continue
-        this.set(replica, part, target.id)
+        const others = holders.filter((leaf) => leaf !== own)
+        const target = this.best(others, own, lacks)
+        if (target === null || this.crowding([...others, target]) > this.crowding(holders)) continue
+        this.set(replica, part, target)
         this.mark(part)
         moved++
         break
@@ -279,13 +260,24 @@ class Builder {
   }
 }
 
+/** A device takes another partition only where it lacks at least half of one. */
+const MISSING_MIN = 0.5
+
 export const rebalance = (input: RebalanceInput): RebalanceResult => new Builder(input).run()
 
-/** Per device: what it holds against what its weight asks for. */
-export function balanceReport(assignment: Assignment, devices: RingDevice[]): { id: number; parts: number; wanted: number }[] {
-  const total = devices.reduce((sum, device) => sum + device.weight, 0)
-  const all = assignment.reduce((sum, row) => sum + row.length, 0)
-  return devices.map((device) => ({ id: device.id, wanted: total === 0 ? 0 : (all * device.weight) / total, parts: assignment.reduce((sum, row) => sum + row.reduce((count, id) => count + (id === device.id ? 1 : 0), 0), 0) }))
+/** What each device held before and does not any more: [device, partitions]. */
+export function movedAway(before: Assignment, after: Assignment): Map<number, number[]> {
+  const moved = new Map<number, number[]>()
+  for (const row of before) {
+    for (let part = 0; part < row.length; part++) {
+      const id = row[part] ?? UNASSIGNED
+      if (id === UNASSIGNED || after.some((other) => other[part] === id)) continue
+      const parts = moved.get(id) ?? []
+      parts.push(part)
+      moved.set(id, parts)
+    }
+  }
+  return moved
 }
 
 /** Devices beyond the primaries, nearest to what the ring would choose: other hosts and zones first, spread by partition. */

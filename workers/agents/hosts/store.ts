@@ -83,6 +83,11 @@ export class HostsStore extends RpcTarget {
     })
   }
 
+  /** Public halves of all hosts, by id. */
+  keys(): Record<string, string> {
+    return Object.fromEntries(this.#rows('SELECT id, public_key FROM hosts').map((row) => [String(row.id), String(row.public_key)]))
+  }
+
   key(id: string): { public_key: string } | null {
     const [row] = this.#rows('SELECT public_key FROM hosts WHERE id = ?', id)
     return row === undefined ? null : { public_key: String(row.public_key) }

@@ -185,6 +185,14 @@ export class ContainerStore implements Part {
     return current === null ? this.#versions.newest(name) : { ...current, deleted: false, is_latest: true }
   }
 
+  /** When the null version was last written, changed and deleted, as far as this container knows. */
+  word(name: string): { at: string | null; modified_at: string | null; deleted_at: string | null } {
+    const row = this.#versions.find(name, 'null')
+    const [tombstone] = this.#rows('SELECT at FROM tombstones WHERE name = ?', name)
+    const is = row !== null && !row.deleted
+    return { at: is ? row.at : null, modified_at: is ? row.modified_at : null, deleted_at: tombstone === undefined ? null : String(tombstone.at) }
+  }
+
   /** Enters an object. The null version is overwritten, an older write than what is known changes nothing (false); any other version is entered beside those that are there. */
   putObject(row: ObjectRow): boolean {
     this.#live()
@@ -300,6 +308,24 @@ export class ContainerStore implements Part {
     if (upload === undefined || upload === heir?.extra?.['s3-upload']) return
     const { metadata } = this.#live()
     if (metadata['x-versions-location'] === undefined && metadata['x-history-location'] === undefined) this.#hooks.released(upload)
+  }
+
+  /** What auditors met on disks: a write whose row was lost is entered, one whose deletion was lost goes. A history is not guessed at. */
+  reconcile(found: readonly { kind: 'data' | 'ts'; row: ObjectRow }[]): number {
+    if (versioningOf(this.#live()) !== 'never') return 0
+    let changed = 0
+    for (const { kind, row } of found) {
+      const before = this.object(row.name)
+      if (kind === 'ts') {
+        if (before !== null && before.at < row.at && this.deleteObject(row.name, row.at)) changed++
+      } else if (before === null || before.at < row.at) {
+        if (this.putObject(row)) changed++
+      } else if (before.at === row.at && before.modified_at < row.modified_at) {
+        this.postObject(row.name, row.modified_at, row.content_type, row.delete_at)
+        changed++
+      }
+    }
+    return changed
   }
 
   #live(): ContainerInfo {

@@ -18,7 +18,7 @@ import { metadataHeaders } from './get.ts'
 import { openObject, sloOf } from './large.ts'
 import { type Opened, bodyOf, openStored } from './read.ts'
 import { deleteVersion, putVersion, versionAsked } from './version.ts'
-import { type WriteOptions, beginWrite, commitWrite, isSuperseded, removeCurrent, versionWritten } from './write.ts'
+import { type WriteOptions, beginWrite, commitWrite, isSuperseded, removeCurrent, versionWritten, tellListing } from './write.ts'
 
 /** Bytes that will come, null for a chunked body. Neither a length nor a body is a 411. */
 export function bodySize(request: Request): number | null {
@@ -151,7 +151,9 @@ export async function postObject(request: SwiftRequest): Promise<Response> {
     if (!isFault(error, 'conflict')) throw error
   }
   const deleteAt = metadata['X-Delete-At']
-  await request.env.CONTAINER.getByName(containerKey(name.account, name.container)).postObject(name.object, begun.timestamp, content_type, deleteAt === undefined ? null : Number(deleteAt))
+  const delete_at = deleteAt === undefined ? null : Number(deleteAt)
+  const tell = () => request.env.CONTAINER.getByName(containerKey(name.account, name.container)).postObject(name.object, begun.timestamp, content_type, delete_at)
+  await tellListing(request.env, name, begun.info.policy, { op: 'post', timestamp: begun.timestamp, row: { content_type, delete_at } }, tell, request.now_ms)
   const link = linkOf(current.metadata, name.account)
   if (link === null) return empty(202)
   const text = 'The requested POST was applied to a symlink. POST directly to the target to apply requested metadata.'

@@ -4,12 +4,13 @@
  */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { ObjectHead, ObjectWants } from '../../../schema/agent/protocol.ts'
+import type { ListingUpdate } from '../../../schema/agent/replication.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import { type ContainerInfo, type ObjectRow, storedName, versioningOf } from '../container/rows.ts'
 import { swiftFault } from '../errors.ts'
 import { LIMITS, type Metadata, metaOf } from '../headers.ts'
 import { type ObjectName, containerKey } from '../names.ts'
-import { deleteReplicas, putReplicas } from '../replicas.ts'
+import { deferUpdate, deleteReplicas, putReplicas } from '../replicas.ts'
 import { isLocked } from '../s3/object/lock.ts'
 
 export interface Begun {
@@ -61,10 +62,17 @@ export async function commitWrite(env: Env, begun: Begun, body: ReadableStream<U
     throw swiftFault(413)
   }
   const deleteAt = metaOf(metadata, 'x-delete-at')
-  await enterRow(env, name, {
+  const row: ObjectRow = {
     name: name.object, at: timestamp, modified_at: timestamp, size: head.size_bytes, etag: head.etag, content_type: options.content_type,
     delete_at: deleteAt === undefined ? null : Number(deleteAt), slo_etag: options.slo?.etag ?? null, slo_size: options.slo?.size ?? null, version, extra: (typeof options.extra === 'function' ? options.extra(head) : options.extra) ?? null,
-  })
+  }
+  try {
+    await tellListing(env, name, info.policy, { op: 'put', timestamp, row }, () => enterRow(env, name, row), now_ms)
+  } catch (error) {
+    // The container went away meanwhile: what it can't list must not be there either.
+    if (isFault(error, 'not_found')) await deleteReplicas(env, stored, info.policy, after(timestamp), now_ms).catch(() => {})
+    throw error
+  }
   return { ...head, timestamp }
 }
 
@@ -81,13 +89,23 @@ function bodyFault(error: unknown): unknown {
 }
 
 async function enterRow(env: Env, name: ObjectName, row: ObjectRow): Promise<void> {
+  const entered = await env.CONTAINER.getByName(containerKey(name.account, name.container)).putObject(row)
+  if (!entered) throw superseded()
+}
+
+/**
+ * Tells the container what the disks have. One that can't be told now is told later: the hosts of the object keep word for it. So the client's answer depends on
+ * either of both, and an acknowledged write is listed in the end.
+ */
+export async function tellListing<T>(env: Env, name: ObjectName, policy: number, update: Pick<ListingUpdate, 'op' | 'timestamp' | 'row'>, tell: () => Promise<T>, now_ms: number): Promise<T | null> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const entered = await env.CONTAINER.getByName(containerKey(name.account, name.container)).putObject(row)
-      if (!entered) throw superseded()
-      return
+      return await tell()
     } catch (error) {
-      if (isSuperseded(error) || isFault(error, 'not_found') || attempt >= ROW_ATTEMPTS) throw error
+      if (isSuperseded(error) || isFault(error, 'not_found')) throw error
+      if (attempt < ROW_ATTEMPTS) continue
+      if (await deferUpdate(env, name, policy, { ...name, ...update }, now_ms)) return null
+      throw error
     }
   }
 }
@@ -117,8 +135,8 @@ export async function removeCurrent(env: Env, begun: Begun, now_ms: number): Pro
     return { existed: existing !== null && !expired, marker: null }
   }
   const existed = await removeBytes(env, name, '', info.policy, timestamp, now_ms)
-  const listed = await container.deleteObject(name.object, timestamp)
-  return { existed: (existed || listed) && !expired, marker: null }
+  const listed = await tellListing(env, name, info.policy, { op: 'delete', timestamp }, () => container.deleteObject(name.object, timestamp), now_ms)
+  return { existed: (existed || listed === true) && !expired, marker: null }
 }
 
 /** The bytes of one version, then its row. `heir`: see the store; `bypass`: passes over a lock in governance mode. Null where there is no such version; `latest`: it was what the name stood for. */

@@ -1,0 +1,201 @@
+/**
+ * The consistency services of a host's object disks: replicator, updater and auditor, each once per device at a time, at bounded rates, again and again; and all of them at once
+ * where the operator asks. What they did is kept as figures, told to the plane with each pass and on request.
+ */
+import { type DeviceRecon, type HostSyncAnswer, OBJECT_SERVICE_LIMITS, type ObjectRecon, type ObjectServiceLimits, type ObjectServiceName } from '../../schema/agent/replication.ts'
+import type { Random } from '../../schema/values/random.ts'
+import type { Clock } from '../../schema/values/time.ts'
+import type { ObjectDriver } from '../drivers/object/driver.ts'
+import { FILE_STORE_DEVICE } from '../host/facts.ts'
+import { Lanes } from '../lanes.ts'
+import { type Log, messageOf } from '../log.ts'
+import type { PlaneHttp } from '../plane.ts'
+import type { StateStore } from '../state.ts'
+import type { Timers } from '../timers.ts'
+import { Auditor } from './auditor.ts'
+import { Pace } from './pace.ts'
+import { type Lan, Peers } from './peers.ts'
+import { Replicator } from './replicator.ts'
+import { Rings } from './ring.ts'
+import { Updater } from './updater.ts'
+
+export interface ObjectServicesDeps {
+  driver: ObjectDriver
+  host_id: string
+  http: PlaneHttp
+  store: StateStore
+  clock: Clock
+  timers: Timers
+  random: Random
+  log: Log
+  lan?: Lan
+  /** Of this host, on the storage network. */
+  storage_ip?: string | null
+}
+
+const ORDER: readonly ObjectServiceName[] = ['updater', 'replicator', 'auditor']
+
+export class ObjectServices {
+  readonly rings: Rings
+  #deps: ObjectServicesDeps
+  #offset_ms = 0
+  #stopped = true
+  #cancels = new Map<ObjectServiceName, () => void>()
+  #lanes = new Lanes()
+  #recon = new Map<string, DeviceRecon>()
+  #drained: [number, number, number][] = []
+  #replicator: Replicator
+  #auditor: Auditor
+  #updater: Updater
+
+  constructor(deps: ObjectServicesDeps) {
+    this.#deps = deps
+    const { driver, host_id, http, clock, timers, log } = deps
+    const { replicas } = driver
+    const stopped = () => this.#stopped
+    const limits = () => this.rings.limits
+    const pushed = new Pace(clock, timers)
+    this.rings = new Rings(deps.store)
+    const peers = new Peers({ host_id, replicas, http, clock, lan: deps.lan ?? null, paced: (bytes) => pushed.take(bytes, limits().replicator_bytes_per_s) })
+    this.#replicator = new Replicator({
+      host_id, replicas, rings: this.rings, stopped, log, peer: (id, ring) => peers.to(id, ring, deps.storage_ip ?? null),
+      reclaimBefore: () => ((this.now() / 1_000) - limits().reclaim_age_s).toFixed(5).padStart(16, '0'),
+    })
+    this.#auditor = new Auditor({ replicas, http, limits, now_ms: () => this.now(), bytes: new Pace(clock, timers), files: new Pace(clock, timers), stopped, log })
+    this.#updater = new Updater({ replicas, http, stopped, log })
+  }
+
+  async start(): Promise<void> {
+    this.#stopped = false
+    await this.rings.load().catch((error: unknown) => this.#deps.log('rings_unreadable', { error: messageOf(error) }))
+    for (const name of ORDER) this.#schedule(name, this.#deps.random.below(this.#interval_ms(name)))
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const cancel of this.#cancels.values()) cancel()
+  }
+
+  /** The plane's clock minus ours. */
+  setOffset(offset_ms: number): void {
+    this.#offset_ms = offset_ms
+  }
+
+  /** Every service named, once, on every device (or one), at full speed. */
+  async run(services: readonly ObjectServiceName[], device?: string): Promise<ObjectRecon> {
+    await this.#sync()
+    for (const name of ORDER) if (services.includes(name)) await this.#round(name, device, true)
+    await this.#sync()
+    return await this.recon()
+  }
+
+  async recon(): Promise<ObjectRecon> {
+    const { driver } = this.#deps
+    const names = await this.#devices()
+    const failures = driver.replicas.failures()
+    const wanted = this.#own()
+    const devices: DeviceRecon[] = []
+    for (const name of [...new Set([...names, ...wanted])].sort()) {
+      const recon = this.#of(name)
+      const there = names.includes(name)
+      recon.error = there ? null : (failures[name] ?? 'the device is not there')
+      if (there) {
+        recon.quarantined = await driver.replicas.quarantined(name).catch(() => recon.quarantined)
+        recon.async_pending = await driver.replicas.pendingCount(name).catch(() => recon.async_pending)
+      }
+      devices.push(structuredClone(recon))
+    }
+    return { ring_version: this.rings.get(0)?.ring.version ?? 0, devices }
+  }
+
+  /** The plane's time. */
+  now(): number {
+    return this.#deps.clock.now_ms() + this.#offset_ms
+  }
+
+  async #devices(): Promise<string[]> {
+    return (await this.#deps.driver.devices()).map((device) => device.name).filter((name) => name !== FILE_STORE_DEVICE)
+  }
+
+  /** What the ring says that this host has. */
+  #own(): string[] {
+    return (this.rings.get(0)?.ring.devices ?? []).filter((device) => device.host_id === this.#deps.host_id).map((device) => device.device)
+  }
+
+  #interval_ms(name: ObjectServiceName): number {
+    const limits: ObjectServiceLimits = this.rings.limits ?? OBJECT_SERVICE_LIMITS
+    return { auditor: limits.auditor_interval_s, replicator: limits.replicator_interval_s, updater: limits.updater_interval_s }[name] * 1_000
+  }
+
+  #schedule(name: ObjectServiceName, delay_ms: number): void {
+    if (this.#stopped) return
+    this.#cancels.set(name, this.#deps.timers.after(delay_ms, () => {
+      const work = name === 'replicator' ? this.#sync().then(() => this.#round(name)) : this.#round(name)
+      void work.catch((error: unknown) => this.#deps.log('object_service_failed', { service: name, error: messageOf(error) })).finally(() => this.#schedule(name, this.#interval_ms(name)))
+    }))
+  }
+
+  /** Figures out, rings in. A host that can't reach the plane goes on with the rings it has. */
+  async #sync(): Promise<void> {
+    const { http, log } = this.#deps
+    const drained = [...this.#drained, ...(await this.#emptied())]
+    this.#drained = []
+    try {
+      const answer = (await http.call('/agents/v1/objects/sync', { revisions: this.rings.revisions(), recon: await this.recon(), drained })) as HostSyncAnswer
+      await this.rings.take(answer.rings)
+    } catch (error) {
+      this.#drained = drained
+      log('object_sync_failed', { error: messageOf(error) })
+    }
+  }
+
+  /** Of what the rings call moving away from here: the partitions that are empty. */
+  async #emptied(): Promise<[number, number, number][]> {
+    const found: [number, number, number][] = []
+    for (const device of await this.#devices()) {
+      for (const policy of Object.keys(this.rings.revisions()).map(Number)) {
+        const ring = this.rings.get(policy)
+        const own = ring?.own(this.#deps.host_id, device)
+        const moving = (ring?.ring.moving ?? []).filter(([id]) => id === own?.id)
+        if (moving.length === 0) continue
+        const held = new Set((await this.#deps.driver.replicas.partitions(device)).filter((one) => one.policy === policy).map((one) => one.partition))
+        for (const [id, partition] of moving) if (!held.has(partition)) found.push([policy, id, partition])
+      }
+    }
+    return found
+  }
+
+  async #round(name: ObjectServiceName, only?: string, hurry = false): Promise<void> {
+    for (const device of await this.#devices()) {
+      if (this.#stopped) return
+      if (only !== undefined && device !== only) continue
+      await this.#lanes.run(`${name}/${device}`, () => this.#pass(name, device, hurry)).catch((error: unknown) => this.#deps.log('object_service_failed', { service: name, device, error: messageOf(error) }))
+    }
+  }
+
+  async #pass(name: ObjectServiceName, device: string, hurry: boolean): Promise<void> {
+    const began = this.#deps.clock.now_ms()
+    const recon = this.#of(device)
+    const done = <T extends { passes: number; finished_ms: number }>(figures: T, add: Partial<T>): void => {
+      for (const [key, value] of Object.entries(add) as [keyof T, number][]) (figures[key] as number) += value
+      figures.passes++
+      figures.finished_ms = this.now()
+      if ('took_ms' in figures) figures.took_ms = this.#deps.clock.now_ms() - began
+    }
+    if (name === 'replicator') {
+      const { partitions, ...sums } = await this.#replicator.pass(device)
+      done(recon.replicator, sums)
+      recon.replicator.partitions = partitions
+    } else if (name === 'auditor') done(recon.auditor, await this.#auditor.pass(device, hurry))
+    else done(recon.updater, await this.#updater.pass(device))
+  }
+
+  #of(device: string): DeviceRecon {
+    const found = this.#recon.get(device) ?? {
+      device, error: null, quarantined: 0, async_pending: 0, auditor: { passes: 0, finished_ms: 0, took_ms: 0, files: 0, bytes: 0, quarantined: 0, unlisted: 0 },
+      replicator: { passes: 0, finished_ms: 0, took_ms: 0, partitions: 0, pushed: 0, drained: 0, reclaimed: 0, failures: 0 }, updater: { passes: 0, finished_ms: 0, told: 0, failures: 0 },
+    }
+    this.#recon.set(device, found)
+    return found
+  }
+}

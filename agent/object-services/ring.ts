@@ -1,0 +1,81 @@
+/** The rings as this host knows them: who holds a partition, and what of ours is on its way elsewhere. Kept on disk, so that a host without the plane goes on with its work. */
+import type { ObjectServiceLimits, RingForHosts } from '../../schema/agent/replication.ts'
+import { OBJECT_SERVICE_LIMITS } from '../../schema/agent/replication.ts'
+import type { StateStore } from '../state.ts'
+
+export interface RingDeviceAt {
+  id: number
+  host_id: string
+  device: string
+}
+
+const NOBODY = 0xffff
+
+export class HostRing {
+  readonly ring: RingForHosts
+  #rows: Uint16Array[]
+  #byId: Map<number, RingDeviceAt>
+  #moving: Set<number>
+
+  constructor(ring: RingForHosts) {
+    this.ring = ring
+    this.#rows = ring.assignment.map((text) => {
+      const bytes = Buffer.from(text, 'base64')
+      return Uint16Array.from({ length: bytes.length / 2 }, (_, n) => bytes.readUInt16LE(n * 2))
+    })
+    this.#byId = new Map(ring.devices.map((device) => [device.id, device]))
+    this.#moving = new Set(ring.moving.map(([, partition]) => partition))
+  }
+
+  primaries(partition: number): RingDeviceAt[] {
+    return this.#rows.map((row) => this.#byId.get(row[partition] ?? NOBODY)).filter((device) => device !== undefined)
+  }
+
+  /** Another device may still hold something of it that its primaries lack. */
+  isMoving(partition: number): boolean {
+    return this.#moving.has(partition)
+  }
+
+  host(id: string) {
+    return this.ring.hosts.find((host) => host.id === id)
+  }
+
+  own(host_id: string, device: string): RingDeviceAt | undefined {
+    return this.ring.devices.find((one) => one.host_id === host_id && one.device === device)
+  }
+}
+
+export class Rings {
+  #store: StateStore
+  #rings = new Map<number, HostRing>()
+  limits: ObjectServiceLimits = OBJECT_SERVICE_LIMITS
+
+  constructor(store: StateStore) {
+    this.#store = store
+  }
+
+  async load(): Promise<void> {
+    const kept = (await this.#store.load('rings')) as RingForHosts[] | null
+    for (const ring of kept ?? []) this.#take(ring)
+  }
+
+  get(policy: number): HostRing | undefined {
+    return this.#rings.get(policy)
+  }
+
+  /** Policy -> revision known here. */
+  revisions(): Record<string, string> {
+    return Object.fromEntries([...this.#rings].map(([policy, { ring }]) => [String(policy), ring.revision]))
+  }
+
+  async take(rings: readonly RingForHosts[]): Promise<void> {
+    if (rings.length === 0) return
+    for (const ring of rings) this.#take(ring)
+    await this.#store.save('rings', [...this.#rings.values()].map(({ ring }) => ring))
+  }
+
+  #take(ring: RingForHosts): void {
+    this.#rings.set(ring.policy, new HostRing(ring))
+    this.limits = { ...OBJECT_SERVICE_LIMITS, ...ring.limits }
+  }
+}

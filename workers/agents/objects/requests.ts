@@ -1,0 +1,42 @@
+/** Bodies that hosts with object disks send: shapes of what becomes part of paths and rows; the rest is checked where it is used. */
+import { array, boolean, integer, literal, looseObject, maxLength, minValue, nullable, number, object, optional, picklist, pipe, record, regex, string, tuple, union } from 'valibot'
+
+const count = pipe(number(), integer(), minValue(0))
+const device = pipe(string(), regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/))
+const hash = pipe(string(), regex(/^[0-9a-f]{32}$/))
+const timestamp = pipe(string(), regex(/^\d{10}\.\d{5}(_[0-9a-f]{16})?$/))
+const at = { device, policy: count, partition: count }
+const version = object({ ...at, hash, kind: picklist(['data', 'meta', 'ts']), timestamp })
+
+const BATCH_MAX = 1_000
+
+export const syncRequest = object({
+  revisions: record(string(), string()),
+  recon: looseObject({ ring_version: count, devices: array(looseObject({ device })) }),
+  drained: pipe(array(tuple([count, count, count])), maxLength(100_000)),
+})
+
+export const queryRequest = object({
+  query: union([
+    object({ what: literal('digests'), device, policy: count, partitions: pipe(array(count), maxLength(BATCH_MAX)) }),
+    object({ what: literal('suffixes'), ...at }),
+    object({ what: literal('versions'), ...at, suffixes: pipe(array(pipe(string(), regex(/^[0-9a-f]{3}$/))), maxLength(4_096)) }),
+  ]),
+})
+
+export const relayRequest = object({ from: version, to: version })
+
+const name = pipe(string(), maxLength(4_096))
+export const updatesRequest = object({
+  updates: pipe(array(object({ account: name, container: name, object: name, op: picklist(['put', 'post', 'delete']), timestamp, row: optional(looseObject({})) })), maxLength(BATCH_MAX)),
+})
+
+export const listingsRequest = object({
+  entries: pipe(array(object({ name, policy: count, kind: picklist(['data', 'ts']), timestamp, posted: nullable(timestamp), size_bytes: count, etag: string(), metadata: record(string(), string()) })), maxLength(BATCH_MAX)),
+})
+
+/** Of an administrator. */
+export const runRequest = object({ services: optional(array(picklist(['auditor', 'replicator', 'updater']))), host: optional(string()), device: optional(device) })
+const weight = pipe(number(), minValue(0))
+export const deviceUpdate = object({ weight: optional(nullable(weight)), drained: optional(boolean()), removed: optional(boolean()), force: optional(boolean()) })
+export const ringUpdate = object({ replicas: optional(pipe(number(), minValue(1))), min_part_hours: optional(pipe(number(), minValue(0))), overload: optional(pipe(number(), minValue(0))) })

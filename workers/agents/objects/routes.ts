@@ -1,0 +1,29 @@
+/** Paths of hosts with object disks, each request signed by the host. */
+import type { HostSync, ListingEntry, ListingUpdate } from '../../../schema/agent/replication.ts'
+import { route } from '../../http/route.ts'
+import { signingHost } from '../signature.ts'
+import { listingsRequest, queryRequest, relayRequest, syncRequest, updatesRequest } from './requests.ts'
+import { hostListings, hostQuery, hostRelay, hostSync, hostUpdates } from './serve.ts'
+
+export const routes = [
+  route({
+    method: 'POST', path: '/v1/objects/sync', policy: 'public', body: syncRequest,
+    handle: async ({ env, request, body, now_ms }) => await hostSync(env, await signingHost(env, request, now_ms), body as unknown as HostSync),
+  }),
+  route({
+    method: 'POST', path: '/v1/objects/peers/:id/query', policy: 'public', body: queryRequest,
+    handle: async ({ env, request, params, body, now_ms }) => await hostQuery(env, await signingHost(env, request, now_ms), params.id ?? '', body.query, now_ms),
+  }),
+  route({
+    method: 'POST', path: '/v1/objects/peers/:id/relay', policy: 'public', body: relayRequest,
+    handle: async ({ env, request, params, body, now_ms }) => await hostRelay(env, await signingHost(env, request, now_ms), params.id ?? '', body.from, body.to, now_ms),
+  }),
+  route({
+    method: 'POST', path: '/v1/objects/updates', policy: 'public', body: updatesRequest,
+    handle: async ({ env, request, body, now_ms }) => await hostUpdates(env, await signingHost(env, request, now_ms), body.updates as ListingUpdate[], now_ms),
+  }),
+  route({
+    method: 'POST', path: '/v1/objects/listings', policy: 'public', body: listingsRequest,
+    handle: async ({ env, request, body, now_ms }) => await hostListings(env, await signingHost(env, request, now_ms), body.entries as ListingEntry[], now_ms),
+  }),
+]

@@ -1,0 +1,71 @@
+/**
+ * What hosts with object disks ask of the plane: rings and addresses, each other (where they have no network between them), and listings. By path and JSON, the host known already.
+ * A host must be in the ring: what runs servers only has no business with replicas.
+ */
+import type { Env } from '../../../durable-objects/kernel/env.ts'
+import type { HostSync, HostSyncAnswer, ListingAnswer, ListingEntry, ListingUpdate, ReplicaQuery, RingForHosts, VersionAt } from '../../../schema/agent/replication.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import { ringDevices } from '../../object/placement.ts'
+import { swiftOptions } from '../../object/options.ts'
+import { policiesOf } from '../../object/policies.ts'
+import { applyUpdate, checkListings } from '../../object/updates.ts'
+
+const isMember = async (env: Env, policy: number, hostId: string, now_ms: number): Promise<boolean> => (await ringDevices(env, policy, now_ms)).some((device) => device.host_id === hostId)
+
+async function needMember(env: Env, hostId: string, now_ms: number): Promise<void> {
+  for (const { index } of policiesOf(env)) if (await isMember(env, index, hostId, now_ms)) return
+  throw new Fault('forbidden', 'This host has no device in a ring.')
+}
+
+async function needPeer(env: Env, policy: number, from: string, to: string, now_ms: number): Promise<void> {
+  if (!(await isMember(env, policy, from, now_ms)) || !(await isMember(env, policy, to, now_ms))) throw new Fault('forbidden', 'Both hosts must have a device in this ring.')
+}
+
+export async function hostSync(env: Env, hostId: string, sync: HostSync): Promise<HostSyncAnswer> {
+  const rings: RingForHosts[] = []
+  for (const { index } of policiesOf(env)) {
+    const object = env.RING.getByName(String(index))
+    if (index === 0 || sync.drained.some(([policy]) => policy === index)) await object.report(hostId, sync.recon, sync.drained.filter(([policy]) => policy === index).map(([, device, partition]): [number, number] => [device, partition]))
+    const ring = await object.forHosts(index, sync.revisions[String(index)] ?? '')
+    if (ring !== null) rings.push({ ...ring, limits: swiftOptions(env).object_services ?? {} })
+  }
+  return { rings }
+}
+
+export async function hostQuery(env: Env, hostId: string, peer: string, query: ReplicaQuery, now_ms: number): Promise<unknown> {
+  await needPeer(env, query.policy, hostId, peer, now_ms)
+  return await env.HOST.getByName(peer).objectQuery(query)
+}
+
+/** The bytes go from link to link: no body passes this request, so that none is too large. */
+export async function hostRelay(env: Env, hostId: string, peer: string, from: VersionAt, to: VersionAt, now_ms: number): Promise<{ taken: boolean }> {
+  await needPeer(env, from.policy, hostId, peer, now_ms)
+  const { stored, body } = await env.HOST.getByName(hostId).objectRead(from)
+  return await env.HOST.getByName(peer).objectReceive({ ...to, stored }, body)
+}
+
+export async function hostUpdates(env: Env, hostId: string, updates: ListingUpdate[], now_ms: number): Promise<ListingAnswer> {
+  await needMember(env, hostId, now_ms)
+  const done: boolean[] = []
+  for (const update of updates) done.push(await applyUpdate(env, update))
+  return { done }
+}
+
+export async function hostListings(env: Env, hostId: string, entries: ListingEntry[], now_ms: number): Promise<{ changed: number; orphans: number }> {
+  await needMember(env, hostId, now_ms)
+  return await checkListings(env, entries)
+}
+
+/** The same by path, for a simulated host's calls. */
+export async function serveHost(env: Env, hostId: string, path: string, body: unknown, now_ms: number): Promise<unknown> {
+  const peer = /^\/agents\/v1\/objects\/peers\/([^/]+)\/(query|relay)$/.exec(path)
+  const given = body as { query: ReplicaQuery; from: VersionAt; to: VersionAt; updates: ListingUpdate[]; entries: ListingEntry[] }
+  if (peer?.[2] === 'query') return await hostQuery(env, hostId, peer[1] ?? '', given.query, now_ms)
+  if (peer?.[2] === 'relay') return await hostRelay(env, hostId, peer[1] ?? '', given.from, given.to, now_ms)
+  switch (path) {
+    case '/agents/v1/objects/sync': return await hostSync(env, hostId, body as HostSync)
+    case '/agents/v1/objects/updates': return await hostUpdates(env, hostId, given.updates, now_ms)
+    case '/agents/v1/objects/listings': return await hostListings(env, hostId, given.entries, now_ms)
+    default: throw new Fault('not_found', `no path ${path}`)
+  }
+}

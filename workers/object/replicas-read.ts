@@ -1,0 +1,195 @@
+/**
+ * Reading replicas: every device that may have the object is asked, those that a partition is moving away from as well; the newest wins, a tombstone is a version too. All
+ * primaries heard is certainty, for every acknowledged write is on one of them. Where one is silent the handoffs are asked as well, and the container: should it know of something
+ * newer than what was found, the answer is "not now", never an old object.
+ */
+import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
+import type { ObjectHead } from '../../schema/agent/protocol.ts'
+import { type Fault, isFault } from '../../schema/values/fault.ts'
+import { swiftFault } from './errors.ts'
+import { containerKey, type ObjectName } from './names.ts'
+import { type Located, locate } from './placement.ts'
+import { argsOf, attempt, avoided, hostOf, quorumOf } from './replica-calls.ts'
+import type { RingDevice } from './ring.ts'
+import { timestampOf } from './timestamp.ts'
+
+export const READ_STRAGGLER_MS = 250
+
+export interface Found {
+  head: ObjectHead
+  /** Devices that have these bytes, the best first. */
+  devices: RingDevice[]
+  at: Located
+}
+
+interface Answer {
+  device: RingDevice
+  head: ObjectHead | null
+  body?: ReadableStream<Uint8Array>
+  /** Timestamp of a tombstone. */
+  gone: string | null
+  lost: boolean
+}
+
+const dataAt = (head: ObjectHead): string => head.data_at ?? head.timestamp
+const isNewer = (a: ObjectHead, b: ObjectHead): boolean => dataAt(a) > dataAt(b) || (dataAt(a) === dataAt(b) && a.timestamp > b.timestamp)
+
+/** The newest data, and of that the newest metadata: a POST over old data does not make it new. */
+export const newest = (heads: ObjectHead[]): ObjectHead => heads.reduce((best, head) => (isNewer(head, best) ? head : best))
+
+/** Devices that can go on in the middle of a body, should the first one fail. */
+const sparesOf = (at: Located, devices: readonly RingDevice[], first: RingDevice, now_ms: number) =>
+  devices.filter((device) => device !== first).map((device) => ({ host_id: device.host_id, args: argsOf(at, device, timestampOf(now_ms)) }))
+
+async function ask(env: Env, at: Located, device: RingDevice, withBody: boolean, now_ms: number): Promise<Answer> {
+  const outcome = await attempt(env, device, now_ms, async () => {
+    const args = argsOf(at, device, timestampOf(now_ms))
+    return withBody ? await hostOf(env, device).objectGet(args, sparesOf(at, [...at.primaries, ...at.formers], device, now_ms)) : { head: await hostOf(env, device).objectHead(args), body: undefined }
+  })
+  if (outcome.ok) return { device, head: outcome.value.head, gone: null, lost: false, ...(outcome.value.body === undefined ? {} : { body: outcome.value.body }) }
+  const missing = isFault(outcome.error, 'not_found')
+  const gone = missing ? ((outcome.error as Fault).details as { timestamp?: string } | undefined)?.timestamp : undefined
+  return { device, head: null, gone: gone ?? null, lost: !missing }
+}
+
+/** What the answers say together. */
+function judge(answers: readonly Answer[]): { best: ObjectHead | null; gone: string } {
+  const heads = answers.map((one) => one.head).filter((head) => head !== null)
+  return { best: heads.length === 0 ? null : newest(heads), gone: answers.reduce((last, one) => (one.gone !== null && one.gone > last ? one.gone : last), '') }
+}
+
+/**
+ * The newest version, or null. With `withBody` the first device starts sending at once; should another have something newer, its stream is dropped and the newer one is opened.
+ */
+async function findNewest(env: Env, name: ObjectName, policy: number, withBody: boolean, now_ms: number): Promise<(Found & { body?: ReadableStream<Uint8Array> }) | null> {
+  const at = await locate(env, name, policy, now_ms)
+  const order = [...[...at.primaries].sort((a, b) => Number(avoided(env, a.host_id, now_ms)) - Number(avoided(env, b.host_id, now_ms))), ...at.formers]
+  const quorum = quorumOf(at.primaries.length)
+  const answers = await enough(order.map((device, n) => ask(env, at, device, withBody && n === 0, now_ms)), at.primaries, quorum, env.SIM?.timers ?? systemTimers)
+  const isCertain = answers.length === order.length && answers.every((one) => !one.lost)
+  const isKnown = answers.some((one) => one.head !== null || one.gone !== null)
+  if (!isCertain || !isKnown) answers.push(...(await Promise.all(at.handoffs().slice(0, Math.max(1, at.primaries.length)).map((device) => ask(env, at, device, false, now_ms)))))
+  const { best, gone } = judge(answers)
+  const body = answers.find((one) => one.body !== undefined)
+  const drop = () => void body?.body?.cancel().catch(() => {})
+  if (!isCertain) {
+    const word = await wordOf(env, name)
+    if (word !== null && isBehind(best, gone, word)) {
+      drop()
+      throw swiftFault(503)
+    }
+    if (word?.deleted_at != null && (best === null || word.deleted_at >= dataAt(best))) {
+      drop()
+      return null
+    }
+  }
+  if (best === null || gone >= dataAt(best)) {
+    drop()
+    if (best === null && gone === '' && answers.filter((one) => !one.lost).length < quorum) throw swiftFault(503)
+    return null
+  }
+  const holders = answers.filter((one) => one.head !== null && dataAt(one.head) === dataAt(best) && one.head.etag === best.etag).sort((a, b) => Number(b.head?.timestamp === best.timestamp) - Number(a.head?.timestamp === best.timestamp))
+  const devices = holders.map((one) => one.device)
+  if (body?.body !== undefined && holders.includes(body)) return { head: best, devices, at, body: body.body }
+  drop()
+  return { head: best, devices, at }
+}
+
+export interface Word {
+  at: string | null
+  modified_at: string | null
+  deleted_at: string | null
+}
+
+/** What the container knows of an object; null where it can't be asked: then what the disks say must do. */
+async function wordOf(env: Env, name: ObjectName): Promise<Word | null> {
+  // A version's bytes lie under a name of their own and never change: any replica is the right one.
+  if (name.container.startsWith('\0')) return null
+  try {
+    return await env.CONTAINER.getByName(containerKey(name.account, name.container)).word(name.object)
+  } catch {
+    return null
+  }
+}
+
+/** The container has acknowledged something that none of those who answered has. */
+function isBehind(best: ObjectHead | null, gone: string, word: Word): boolean {
+  if (word.at === null) return false
+  if (gone > word.at) return false
+  if (best === null || dataAt(best) < word.at) return true
+  return dataAt(best) === word.at && word.modified_at !== null && best.timestamp < word.modified_at
+}
+
+/**
+ * All answers, but not later than a moment after a quorum knew something of the object. Late streams are dropped.
+ */
+async function enough(works: Promise<Answer>[], primaries: readonly RingDevice[], quorum: number, timers: Timers): Promise<Answer[]> {
+  const answers: Answer[] = []
+  let closed = false
+  await new Promise<void>((resolve) => {
+    let cancel: (() => void) | null = null
+    const close = () => {
+      closed = true
+      cancel?.()
+      resolve()
+    }
+    for (const work of works) {
+      void work.then((answer) => {
+        if (closed) {
+          void answer.body?.cancel().catch(() => {})
+          return
+        }
+        answers.push(answer)
+        const heard = answers.filter((one) => !one.lost && primaries.includes(one.device))
+        if (answers.length === works.length) close()
+        else if (cancel === null && heard.length >= quorum && answers.some((one) => one.head !== null || one.gone !== null)) cancel = timers.after(READ_STRAGGLER_MS, close)
+      })
+    }
+  })
+  return answers
+}
+
+export interface Copies {
+  /** Devices that have this version or a newer one, primaries and others. */
+  copies: number
+  /** Primaries without it. */
+  missing: number
+  /** Devices beside the primaries that have it: to be drained. */
+  extra: number
+  /** Primaries that could not be asked. */
+  unreachable: number
+}
+
+export async function copiesOf(env: Env, at: Located, timestamp: string, now_ms: number): Promise<Copies> {
+  const has = (answer: Answer) => answer.head !== null && dataAt(answer.head) >= timestamp
+  const answers = await Promise.all(at.primaries.map((device) => ask(env, at, device, false, now_ms)))
+  const held = answers.filter(has).length
+  const unreachable = answers.filter((answer) => answer.lost).length
+  const others = await Promise.all([...at.formers, ...at.handoffs().slice(0, at.primaries.length).filter((device) => !at.formers.includes(device))].map((device) => ask(env, at, device, false, now_ms)))
+  const extra = others.filter(has).length
+  return { copies: held + extra, missing: answers.length - held - unreachable, extra, unreachable }
+}
+
+export async function headReplicas(env: Env, name: ObjectName, policy: number, now_ms: number): Promise<Found | null> {
+  return await findNewest(env, name, policy, false, now_ms)
+}
+
+/** The newest version and all of its bytes. */
+export async function getReplicas(env: Env, name: ObjectName, policy: number, now_ms: number): Promise<(Found & { body: ReadableStream<Uint8Array> }) | null> {
+  const found = await findNewest(env, name, policy, true, now_ms)
+  if (found === null) return null
+  return { ...found, body: found.body ?? (await openRange(env, found, null, now_ms)) }
+}
+
+/** Bytes of the very version that was found: another version on a device is passed over. */
+export async function openRange(env: Env, found: Found, range: [number, number] | null, now_ms: number): Promise<ReadableStream<Uint8Array>> {
+  let last: unknown = null
+  for (const device of found.devices) {
+    const outcome = await attempt(env, device, now_ms, () => hostOf(env, device).objectGet(argsOf(found.at, device, timestampOf(now_ms), { range }), sparesOf(found.at, found.devices, device, now_ms)))
+    if (outcome.ok && dataAt(outcome.value.head) === dataAt(found.head) && outcome.value.head.etag === found.head.etag) return outcome.value.body
+    if (outcome.ok) void outcome.value.body.cancel().catch(() => {})
+    else last = outcome.error
+  }
+  if (isFault(last, 'not_found')) throw last
+  throw swiftFault(503)
+}
