@@ -44,10 +44,11 @@ export class SimCloud {
     this.world = new World(seed)
   }
 
-  static async start(seed: number, hosts: number, options: { trace?: boolean } = {}): Promise<SimCloud> {
+  /** `object_services`: hosts run auditor, replicator and updater. `away`: hosts that have joined and are not started. */
+  static async start(seed: number, hosts: number, options: { trace?: boolean; object_services?: boolean; away?: number[]; vars?: Record<string, string> } = {}): Promise<SimCloud> {
     const sim = new SimCloud(seed)
     if (options.trace) sim.world.trace = []
-    await sim.#start(hosts)
+    await sim.#start(hosts, options)
     return sim
   }
 
@@ -55,12 +56,12 @@ export class SimCloud {
     return this.#cloud.cluster
   }
 
-  async #start(count: number): Promise<void> {
+  async #start(count: number, { object_services = false, away = [], vars = {} }: { object_services?: boolean; away?: number[]; vars?: Record<string, string> }): Promise<void> {
     const { world } = this
     const log = (event: string, fields: Record<string, unknown> = {}) => {
       if (this.log.length < 5_000) this.log.push(`${((world.clock.now_ms() - START_MS) / 1000).toFixed(3)} ${event} ${JSON.stringify(fields).slice(0, 300)}`)
     }
-    this.#cloud = await mintedCloud({ clock: world.clock, random: world.random, timers: world.timers, log, hop: (where) => this.#hop(where), vars: { REGION_NAME: 'RegionOne' } })
+    this.#cloud = await mintedCloud({ clock: world.clock, random: world.random, timers: world.timers, log, hop: (where) => this.#hop(where), vars: { REGION_NAME: 'RegionOne', ...vars } })
     this.net = new SimNet(world, this.cluster)
     const region = this.cluster.instance('REGION', 'region')
     const { token } = region.system('sim').hosts.createJoinToken({ uses: count })
@@ -70,7 +71,7 @@ export class SimCloud {
       const identity = createIdentity(row.id, generateKeyPairSync('ed25519').privateKey, world.clock)
       const disk = createFakeObjectDisk()
       const object = createFakeObjectDriver({ disk, devices: ['d1'], faults: (when, step, args) => host.faults.hook(() => host.agent !== null)(when, step, args.hash) })
-      const host: SimHost = new SimHost({ name: `sim-${n}`, identity, clock: world.clock, timers: world.timers, random: world.random, transport: this.net.transport(() => row.id), http: this.#http(row.id), object, log })
+      const host: SimHost = new SimHost({ name: `sim-${n}`, identity, clock: world.clock, timers: world.timers, random: world.random, transport: this.net.transport(() => row.id), http: this.#http(row.id), object, object_services, log })
       this.hosts.push(host)
       this.disks.push(disk)
     }
@@ -79,7 +80,7 @@ export class SimCloud {
     // Signatures are checked in real time: done once here, so that virtual time never waits for them.
     for (const token of this.tokens.values()) await callerOfToken(this.#cloud.env, token, 'warm', START_MS)
     this.#virtual = true
-    await Promise.all(this.hosts.map((host) => host.start()))
+    await Promise.all(this.hosts.map((host, n) => (away.includes(n) ? Promise.resolve() : host.start())))
     await this.run(10_000)
   }
 

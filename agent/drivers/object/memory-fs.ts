@@ -91,7 +91,11 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
         else if (name.endsWith(end) && entry.size > 0) found.push(entry)
       }
     }
-    walk(this.#folder(path))
+    try {
+      walk(this.#folder(path))
+    } catch {
+      return false
+    }
     const file = found[choose(Math.max(1, found.length))]
     if (file === undefined) return false
     const bytes = file.bytes().slice()
