@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FRAME_BYTES_MAX } from '../../schema/agent/protocol.ts'
-import { CLOSE, Consoles, INPUT_BYTES_MAX, UNHEARD_BYTES_MAX } from './consoles.ts'
+import { CLOSE, Consoles, INPUT_BYTES_MAX, SILENCE_MS, UNHEARD_BYTES_MAX } from './consoles.ts'
 
 type Listener = (event: { data?: unknown }) => void
 const tick = async (turns = 20) => {
@@ -23,7 +23,16 @@ function lab(options: { write?: (bytes: Uint8Array) => Promise<void>; chunk?: nu
       else if (options.chunks !== undefined) controller.close()
     },
   }, { highWaterMark: 0 })
-  const consoles = new Consoles()
+  let late: (() => void) | null = null
+  const consoles = new Consoles({
+    after: (delay_ms, work) => {
+      assert.equal(delay_ms, SILENCE_MS)
+      late = work
+      return () => {
+        late = null
+      }
+    },
+  })
   const done = consoles.carry(
     {
       send: (data) => {
@@ -48,7 +57,7 @@ function lab(options: { write?: (bytes: Uint8Array) => Promise<void>; chunk?: nu
   const tell = (type: string, data?: unknown) => {
     for (const listener of listeners.get(type) ?? []) listener({ data })
   }
-  return { consoles, done, seen, tell }
+  return { consoles, done, seen, tell, watched: () => late !== null, pass: () => late?.() }
 }
 
 test('a viewer that says nothing is sent so much and no more, and all of it once it speaks', async () => {
@@ -98,4 +107,17 @@ test('the end of the viewer ends the line once, and the loss of the line closes 
   lost.tell('message', 'x')
   await lost.done
   assert.equal(lost.seen.ended, 1)
+})
+
+test('a viewer that is gone without a word is let go, one that says something now and then is not', async () => {
+  const { done, seen, tell, pass, watched } = lab()
+  pass()
+  tell('message', new ArrayBuffer(0))
+  pass()
+  assert.equal(seen.ended, 0)
+  pass()
+  await done
+  assert.equal(seen.closed?.code, CLOSE.silent)
+  assert.equal(seen.ended, 1)
+  assert.equal(watched(), false)
 })

@@ -4,6 +4,7 @@
  * a screen's viewer asks for each picture, our pages send an empty message now and then, and a terminal goes on with the next key.
  */
 import { FRAME_BYTES_MAX } from '../../schema/agent/protocol.ts'
+import type { Timers } from '../kernel/env.ts'
 import type { ConsoleLine } from './link.ts'
 
 /** Where the Worker hands over a viewer's upgrade; no path of the outside leads here. */
@@ -13,8 +14,10 @@ export const UNHEARD_BYTES_MAX = 20 * 1024 * 1024
 /** Keys, pointer and pasted text that the machine has not taken yet. */
 export const INPUT_BYTES_MAX = 1024 * 1024
 export const CONSOLES_MAX = 64
+/** A viewer that says nothing for so long, and at most twice as long, is gone without a word: a laptop that was shut. Our pages speak three times a minute. */
+export const SILENCE_MS = 30 * 60_000
 /** Close codes beside the standard ones; shown to the viewer with their reason. */
-export const CLOSE = { ended: 1000, too_much: 1009, lost: 1011 }
+export const CLOSE = { ended: 1000, silent: 1001, too_much: 1009, lost: 1011 }
 
 /** What is used of a server-side WebSocket. */
 export interface ViewerSocket {
@@ -25,6 +28,11 @@ export interface ViewerSocket {
 
 export class Consoles {
   #open = 0
+  #timers: Timers
+
+  constructor(timers: Timers) {
+    this.#timers = timers
+  }
 
   get count(): number {
     return this.#open
@@ -33,7 +41,7 @@ export class Consoles {
   /** Carries bytes both ways until the viewer or the machine is gone. */
   async carry(socket: ViewerSocket, line: ConsoleLine): Promise<void> {
     this.#open++
-    const viewer = new Viewer(socket, line)
+    const viewer = new Viewer(socket, line, this.#timers)
     try {
       await viewer.run()
     } finally {
@@ -50,10 +58,15 @@ class Viewer {
   #heard: () => void = () => {}
   #pending = 0
   #writing: Promise<void> = Promise.resolve()
+  #spoke = true
+  #timers: Timers
+  #cancelWatch: () => void = () => {}
 
-  constructor(socket: ViewerSocket, line: ConsoleLine) {
+  constructor(socket: ViewerSocket, line: ConsoleLine, timers: Timers) {
     this.#socket = socket
     this.#line = line
+    this.#timers = timers
+    this.#watch()
     socket.addEventListener('message', ({ data }) => this.#message(data))
     socket.addEventListener('close', () => this.#leave())
     socket.addEventListener('error', () => this.#leave())
@@ -77,7 +90,19 @@ class Viewer {
     }
   }
 
+  #watch(): void {
+    this.#cancelWatch = this.#timers.after(SILENCE_MS, () => {
+      if (this.#spoke) {
+        this.#spoke = false
+        return this.#watch()
+      }
+      this.#close(CLOSE.silent, 'nothing was heard from the viewer')
+      this.#leave()
+    })
+  }
+
   #message(data: unknown): void {
+    this.#spoke = true
     this.#unheard = 0
     this.#heard()
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data instanceof ArrayBuffer ? new Uint8Array(data) : ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : null
@@ -107,6 +132,7 @@ class Viewer {
   #leave(): void {
     if (this.#gone) return
     this.#gone = true
+    this.#cancelWatch()
     this.#heard()
     this.#line.end()
   }

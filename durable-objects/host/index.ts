@@ -39,7 +39,7 @@ export class HostObject extends SkyObject {
   #desired: DesiredTable
   #link: Link
   #transfers: Transfers
-  #consoles = new Consoles()
+  #consoles: Consoles
   /** What the agent of this connection understands. */
   #protocol = 0
   #seen_ms = 0
@@ -53,6 +53,7 @@ export class HostObject extends SkyObject {
     super(state, env, migrations, hostTasks)
     this.#desired = new DesiredTable(this.deps)
     this.#transfers = new Transfers(this.deps)
+    this.#consoles = new Consoles(env.SIM?.timers ?? systemTimers)
     this.#link = new Link(env.SIM?.timers ?? systemTimers, () => this.deps.clock.now_ms())
     this.#seen_ms = Number(this.#row().seen_ms)
     const [live] = ((state.getWebSockets?.('agent') ?? []) as unknown as LinkSocket[]).sort((a, b) => epochOf(b) - epochOf(a))
