@@ -12,6 +12,7 @@ Skyhook is up at ${state.url} (${state.answering_ms === undefined ? '' : `${(sta
   openstack --os-cloud skyhook server create --image guest --flavor m1.tiny --network private --wait vm1${image}
 
   or:  source ${home.openrc}
+  or in a browser: ${state.url}/dashboard   (admin; the password is in ${home.clouds})
   logs: ${home.logs}   stop: npm stop   state: ${existsSync(home.dir) ? home.dir : ''}
 `)
 }
