@@ -9,6 +9,7 @@ const COMMANDS: Record<string, () => Promise<{ run(args: string[]): Promise<numb
   dev: () => import('./commands/dev.ts'),
   join: () => import('./commands/join.ts'),
   host: () => import('./commands/host.ts'),
+  import: () => import('./commands/import.ts'),
   ui: () => import('./commands/ui.ts'),
   supervise: () => import('./commands/supervise.ts'),
 }
@@ -20,6 +21,7 @@ const USAGE = `skyhook COMMAND
   verify                                                             check the invariants of the running cloud
   host token | host list | host door HOST URL|none                   one-time token for a new host; hosts; the object store on site
   join URL TOKEN [--roles ROLE,...] [--door ADDR:PORT]                 make this machine a host of the cloud at URL
+  import keystone FILE                                               users, projects, roles of a Keystone (docs/import-keystone.md)
   dev                                                                development mode: miniflare with reload
 State lives in $SKYHOOK_HOME (default .skyhook in the checkout).`
 

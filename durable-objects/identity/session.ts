@@ -15,6 +15,7 @@ import { Protocols } from '../../workers/identity/federation/protocols/store.ts'
 import { ServiceProviders } from '../../workers/identity/federation/service-providers/store.ts'
 import { Groups } from '../../workers/identity/groups/store.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
+import { Import } from '../../workers/identity/import/store.ts'
 import { Limits, RegisteredLimits } from '../../workers/identity/limits/store.ts'
 import { Policies } from '../../workers/identity/policies/store.ts'
 import { Projects } from '../../workers/identity/projects/store.ts'
@@ -94,6 +95,10 @@ export class IdentitySession extends RpcTarget {
 
   get credentials() {
     return new Credentials(this.#realm, this.#caller)
+  }
+
+  get imports() {
+    return new Import(this.#realm, this.#caller)
   }
 
   get signedRequests() {
