@@ -35,7 +35,7 @@ const GROUPS: Group[] = [
 /** Programs (or files) of the suites that need root, by the Debian package that brings them. */
 const PACKAGES: [string, string][] = [
   ['openstack', 'python3-openstackclient'], ['sshpass', 'sshpass'], ['ssh', 'openssh-client'], ['mkfs.xfs', 'xfsprogs'], ['busybox', 'busybox-static'], ['ping', 'iputils-ping'], ['arping', 'iputils-arping'], ['jq', 'jq'], ['tcpdump', 'tcpdump'],
-  ['slapd', 'slapd'], ['chromium', 'chromium'], ['/usr/bin/aws', 'awscli'], ['/usr/lib/python3/dist-packages/boto3', 'python3-boto3'], ['s3cmd', 's3cmd'], ['rclone', 'rclone'], ['restic', 'restic'], ['s3fs', 's3fs'], ['swift', 'python3-swiftclient'],
+  ['slapd', 'slapd'], ['openssl', 'openssl'], ['chromium', 'chromium'], ['/usr/bin/aws', 'awscli'], ['/usr/lib/python3/dist-packages/boto3', 'python3-boto3'], ['s3cmd', 's3cmd'], ['rclone', 'rclone'], ['restic', 'restic'], ['s3fs', 's3fs'], ['swift', 'python3-swiftclient'],
 ]
 
 async function installTestPackages(): Promise<void> {

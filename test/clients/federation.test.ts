@@ -1,13 +1,20 @@
 /** Real clients and a real provider: keystoneauth's OpenID Connect plugins, by the openstack command, against a shipped cloud. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { SignJWT } from 'jose'
 import { AUDIENCE, CLIENT, type RunningProvider, runProvider } from '../support/oidc.ts'
 import { type Shipped, shipped } from '../support/shipped.ts'
 
 const FED = '/identity/v3/OS-FEDERATION'
 let cloud: Shipped
 let provider: RunningProvider
+/** With a certificate of an authority that only this cloud trusts. */
+let secured: RunningProvider
+let folder: string
 let admin: string
 
 async function ok(method: string, path: string, json?: unknown) {
@@ -36,9 +43,14 @@ async function tokenOf(args: string[]): Promise<{ user_id: string; project_id: s
 
 before(async () => {
   provider = await runProvider()
+  folder = mkdtempSync(join(tmpdir(), 'skyhook-ca-'))
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=Test provider', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], { encoding: 'utf8' })
+  assert.equal(made.status, 0, made.stderr)
+  secured = await runProvider({ tls: { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }, host: 'localhost' })
   provider.accounts.set('alice', { password: 'pw', claims: { name: 'Alice', groups: ['dev'] } })
   provider.accounts.set(CLIENT.id, { password: 'none', claims: { name: 'the machine', groups: ['dev'] } })
-  cloud = await shipped('sim:1', { SKYHOOK_OPTIONS: JSON.stringify({ identity: { federation: { loopback_issuers: true } } }) })
+  cloud = await shipped('sim:1', { SKYHOOK_CA_FILE: cert, SKYHOOK_OPTIONS: JSON.stringify({ identity: { federation: { loopback_issuers: true } } }) })
   const body = { auth: { identity: { methods: ['password'], password: { user: { name: 'admin', domain: { id: 'default' }, password: cloud.password } } }, scope: { project: { name: 'admin', domain: { id: 'default' } } } } }
   admin = (await cloud.call('POST', '/identity/v3/auth/tokens', { json: body })).headers.get('x-subject-token') ?? ''
   const { group } = await ok('POST', '/identity/v3/groups', { group: { name: 'dev', domain_id: 'default' } })
@@ -54,6 +66,8 @@ before(async () => {
 after(async () => {
   cloud.remove()
   await provider.close()
+  await secured.close()
+  rmSync(folder, { recursive: true, force: true })
 })
 
 test('v3oidcpassword, with the access token and with the ID token, v3oidcclientcredentials and v3oidcaccesstoken log in and use the cloud', async () => {
@@ -93,4 +107,14 @@ test('the commands of the federation API', async () => {
   assert.equal((await said('mapping', 'show', 'people')).id, 'people')
   assert.equal((await said('service', 'provider', 'create', 'far', '--auth-url', 'https://far.test/v3', '--service-provider-url', 'https://far.test/sp')).id, 'far')
   assert.equal((await openstack([...own, 'identity', 'provider', 'delete', 'second'])).status, 0)
+})
+
+test('a provider over https, whose authority SKYHOOK_CA_FILE names', async () => {
+  await ok('PUT', `${FED}/mappings/subjects`, { mapping: { rules: [{ local: [{ user: { name: '{0}' } }], remote: [{ type: 'sub' }] }] } })
+  await ok('PUT', `${FED}/identity_providers/secured`, { identity_provider: { enabled: true } })
+  await ok('PUT', `${FED}/identity_providers/secured/protocols/openid`, { protocol: { mapping_id: 'subjects' } })
+  await ok('PUT', `${FED}/identity_providers/secured/protocols/openid/oidc`, { oidc: { issuer: secured.issuer, client_id: CLIENT.id } })
+  const token = await new SignJWT({ sub: 'ann' }).setProtectedHeader({ alg: 'RS256', kid: secured.kid }).setIssuer(secured.issuer).setAudience(CLIENT.id).setIssuedAt().setExpirationTime('5m').sign(secured.key.privateKey)
+  const answer = await cloud.call('POST', `${FED}/identity_providers/secured/protocols/openid/auth`, { headers: { authorization: `Bearer ${token}` } })
+  assert.equal(answer.status, 201, answer.text)
 })

@@ -3,6 +3,7 @@
  * replaced while it runs, and the private ones are at hand, so that tests can forge what a thief or a liar would.
  */
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { type GenerateKeyPairResult, exportJWK, generateKeyPair } from 'jose'
 import Provider, { type TokenContext, errors } from 'oidc-provider'
 
@@ -83,17 +84,18 @@ function configuration(jwk: Record<string, unknown>, accounts: Map<string, Accou
   }
 }
 
-export async function runProvider(options: { redirects?: string[]; port?: number } = {}): Promise<RunningProvider> {
+export async function runProvider(options: { redirects?: string[]; port?: number; tls?: { key: string; cert: string }; host?: string } = {}): Promise<RunningProvider> {
   const accounts = new Map<string, Account>()
   const asked = new Map<string, number>()
   let handle: ReturnType<Provider['callback']> = () => {}
-  const server = createServer((request, response) => {
+  const answer: Parameters<typeof createServer>[1] = (request, response) => {
     const path = (request.url ?? '').split('?')[0] ?? ''
     asked.set(path, (asked.get(path) ?? 0) + 1)
     handle(request, response)
-  })
+  }
+  const server = options.tls === undefined ? createServer(answer) : createTlsServer(options.tls, answer)
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
-  const issuer = `http://127.0.0.1:${(server.address() as { port: number }).port}`
+  const issuer = `${options.tls === undefined ? 'http' : 'https'}://${options.host ?? '127.0.0.1'}:${(server.address() as { port: number }).port}`
   let serial = 0
   const running: RunningProvider = {
     issuer, accounts, asked, key: undefined as never, kid: '',

@@ -187,3 +187,22 @@ test('without the option, loopback and plain http are no addresses of providers'
   assert.equal(await put('identity_providers/acme/protocols/openid/oidc', { oidc: { issuer: 'https://idp.example.org/realms/a', client_id: 'x' } }), 200)
   strict.close()
 })
+
+test('who sends many bad tokens from one address must wait; good ones cost nothing', async () => {
+  const limited = identityCloud({ clock, identity: { federation: { loopback_issuers: true }, login_failures_max: 5, login_failures_per_minute: 1 } })
+  const token = await limited.admin()
+  const put = async (path: string, json: unknown) => assert.ok((await limited.call('PUT', `${FED}/${path}`, { token, json })).status < 300)
+  await put('mappings/people', { mapping: { rules: PEOPLE } })
+  await put('identity_providers/acme', { identity_provider: { enabled: true } })
+  await put('identity_providers/acme/protocols/openid', { protocol: { mapping_id: 'people' } })
+  await put('identity_providers/acme/protocols/openid/oidc', { oidc: { issuer: provider.issuer, client_id: CLIENT.id, audiences: [AUDIENCE] } })
+  const from = async (address: string, bearer: string) => (await limited.call('POST', `${FED}/identity_providers/acme/protocols/openid/auth`, { headers: { authorization: `Bearer ${bearer}`, 'cf-connecting-ip': address } })).status
+  const right = await sign({})
+  for (let n = 0; n < 8; n++) assert.equal(await from('10.0.0.1', right), 201)
+  const answers: number[] = []
+  for (let n = 0; n < 6; n++) answers.push(await from('10.0.0.1', 'abc.def.ghi'))
+  assert.deepEqual(answers, [401, 401, 401, 401, 401, 429])
+  assert.equal(await from('10.0.0.1', right), 429)
+  assert.equal(await from('10.0.0.2', right), 201)
+  limited.close()
+})

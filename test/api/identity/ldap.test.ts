@@ -221,6 +221,7 @@ test('wrong settings are said, and let nobody in', async () => {
   assert.ok(!wrong.text.includes('not the password'))
   await set('ldap', { password: SECRET, user_filter: '(mail=cat@example.org)' })
   assert.deepEqual((await ok('GET', `/users?domain_id=${domainId}`)).users.map((user: { name: string }) => user.name), ['cat'])
+  await set('ldap', { group_ad_nesting: true })
   await set('identity', { driver: 'magic' })
   assert.equal((await login('cat', 'secret of cat')).status, 503)
   await set('identity', { driver: 'sql' })

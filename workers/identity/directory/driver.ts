@@ -5,7 +5,7 @@ import type { Context } from '../../http/context.ts'
 import type { GroupRow } from '../groups/store.ts'
 import { realmOf } from '../kernel/http.ts'
 import type { ListQuery } from '../kernel/listing.ts'
-import type { UserView } from '../users/store.ts'
+import type { Membership, UserView } from '../users/store.ts'
 import { LdapDriver } from './ldap.ts'
 import type { Directories } from './store.ts'
 
@@ -22,7 +22,7 @@ export interface IdentityDriver {
   /** As it is now; not_found where it is no more. */
   user(row: UserView): Promise<UserView>
   group(row: GroupRow): Promise<GroupRow>
-  groupsOf(user: UserView, query: ListQuery): Promise<GroupRow[]>
+  groupsOf(user: UserView, query: ListQuery): Promise<Membership[]>
   usersOf(group: GroupRow, query: ListQuery): Promise<UserView[]>
 }
 

@@ -8,7 +8,7 @@ import type { GroupRow } from '../groups/store.ts'
 import { realmOf } from '../kernel/http.ts'
 import type { ListQuery } from '../kernel/listing.ts'
 import { notFound } from '../kernel/realm.ts'
-import type { UserView } from '../users/store.ts'
+import type { Membership, UserView } from '../users/store.ts'
 import { askDirectory } from './client.ts'
 import type { Found, IdentityDriver } from './driver.ts'
 import { type SeenGroup, type SeenUser, groupAttributes, groupFilter, groupOf, keeps, memberFilter, membersOf, pushed, userAttributes, userFilter, userOf } from './entries.ts'
@@ -71,11 +71,11 @@ export class LdapDriver implements IdentityDriver {
   }
 
   /** Those that the directory says it is in, and those that this cloud put it into. */
-  async groupsOf(user: UserView, query: ListQuery): Promise<GroupRow[]> {
+  async groupsOf(user: UserView, query: ListQuery): Promise<Membership[]> {
     const seen = await this.#groupsWith(await this.#known(user.id))
     const rows = await this.#directories.sawGroups(this.#domainId, seen.filter((group) => keeps(query.filters, group)), this.#ctx.requestId)
     const own = (await realmOf(this.#ctx).users.groupsOf(user.id, query)).filter((row) => row.origin !== 'ldap')
-    return [...rows, ...own]
+    return [...rows.map((row) => ({ ...row, membership_expires_ms: null })), ...own]
   }
 
   async usersOf(group: GroupRow, query: ListQuery): Promise<UserView[]> {

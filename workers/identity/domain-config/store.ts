@@ -5,7 +5,7 @@ import { Fault } from '../../../schema/values/fault.ts'
 import { projectById } from '../assignments/effective.ts'
 import { type Realm, forbidden, notFound } from '../kernel/realm.ts'
 import { Store, inTx } from '../kernel/store.ts'
-import { DOMAIN_OPTIONS, SENSITIVE_OPTIONS } from './options.ts'
+import { DOMAIN_OPTIONS, FURTHER_OPTIONS, SENSITIVE_OPTIONS } from './options.ts'
 
 export type Config = Record<string, Record<string, unknown>>
 
@@ -14,7 +14,7 @@ const missing = (domainId: string, group?: string, option?: string) =>
 
 function known(group: string, option?: string): void {
   if (DOMAIN_OPTIONS[group] === undefined) throw forbidden(`Invalid domain specific configuration: Group ${group} is not supported for domain specific configurations.`)
-  if (option !== undefined && !(option in (DOMAIN_OPTIONS[group] ?? {})) && !SENSITIVE_OPTIONS[group]?.includes(option)) throw forbidden(`Invalid domain specific configuration: Option ${option} in group ${group} is not supported for domain specific configurations.`)
+  if (option !== undefined && !(option in (DOMAIN_OPTIONS[group] ?? {})) && !SENSITIVE_OPTIONS[group]?.includes(option) && !FURTHER_OPTIONS[group]?.includes(option)) throw forbidden(`Invalid domain specific configuration: Option ${option} in group ${group} is not supported for domain specific configurations.`)
 }
 
 /** What a sensitive value is bound to where it is sealed. */

@@ -1,5 +1,6 @@
 /** /v3/users. Hashes are made here, in the Worker or the hasher process, and only hashes go to the object. */
 import { Fault } from '../../../schema/values/fault.ts'
+import { isoMicros } from '../../../schema/values/time.ts'
 import type { Context } from '../../http/context.ts'
 import { clientAddress } from '../../http/client-address.ts'
 import { type Route, reply, route } from '../../http/route.ts'
@@ -14,7 +15,7 @@ import { hasherOf } from '../passwords/hasher.ts'
 import { checkStrength } from '../passwords/rules.ts'
 import { projectView } from '../projects/views.ts'
 import { USER_COLUMNS, passwordChange, userCreate, userUpdate } from './requests.ts'
-import type { ExpiryFilter, UserSpec, UserView } from './store.ts'
+import type { ExpiryFilter, FederatedFilter, UserSpec, UserView } from './store.ts'
 import { userView } from './views.ts'
 
 const target = (row: UserView) => ({ 'target.user.id': row.id, 'target.user.domain_id': row.domain_id })
@@ -46,6 +47,10 @@ function expiryFilter(text: string | null): ExpiryFilter | null {
   return { op, at_ms: Math.floor(parseMicros(moment) / 1000) }
 }
 
+function federatedFilter(query: URLSearchParams): FederatedFilter {
+  return Object.fromEntries(['idp_id', 'protocol_id', 'unique_id'].flatMap((name) => (query.has(name) ? [[name, query.get(name) ?? '']] : [])))
+}
+
 async function list(ctx: Context): Promise<unknown> {
   const { searchParams } = ctx.url
   ctx.authorize('identity:list_users', { 'target.domain_id': searchParams.get('domain_id') ?? ctx.caller.domain_id })
@@ -53,7 +58,7 @@ async function list(ctx: Context): Promise<unknown> {
   if (ctx.caller.domain_id !== null && !searchParams.has('domain_id')) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
   const expiry = expiryFilter(searchParams.get('password_expires_at'))
   const driver = await driverOfDomain(ctx, searchParams.get('domain_id') ?? ctx.caller.domain_id)
-  const { rows, truncated } = driver.name === 'sql' ? { rows: await realmOf(ctx).users.list(query, expiry), truncated: false } : await driver.users(query)
+  const { rows, truncated } = driver.name === 'sql' ? { rows: await realmOf(ctx).users.list(query, expiry, federatedFilter(searchParams)), truncated: false } : await driver.users(query)
   return { ...pagedView(ctx, 'users', rows.map((row) => userView(row, rootUrl(ctx)))), ...(truncated ? { truncated } : {}) }
 }
 
@@ -105,7 +110,7 @@ export const userRoutes: Route[] = [
     handle: async (ctx) => {
       const row = await own(ctx, 'identity:list_groups_for_user')
       const driver = await driverOfRow(ctx, row)
-      return listView(ctx, 'groups', (await driver.groupsOf(row, listQuery(ctx.url.searchParams, { name: 'text' }))).map((row) => ({ ...groupView(row, rootUrl(ctx)), membership_expires_at: null })))
+      return listView(ctx, 'groups', (await driver.groupsOf(row, listQuery(ctx.url.searchParams, { name: 'text' }))).map(({ membership_expires_ms, ...group }) => ({ ...groupView(group, rootUrl(ctx)), membership_expires_at: membership_expires_ms === null ? null : isoMicros(membership_expires_ms) })))
     },
   }),
   route({

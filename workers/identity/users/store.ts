@@ -1,10 +1,10 @@
 /** Users: who may log in. Passwords arrive here as hashes; see passwords/. Runs in the Identity object. */
 import { type SQL, and, eq, inArray, sql } from 'drizzle-orm'
 import type { Tx } from '../../../durable-objects/kernel/deps.ts'
-import { type Origin, groups, passwords, users } from '../../../schema/identity/tables.ts'
+import { type Origin, groupMembers, groups, passwords, users, vouchedMembers } from '../../../schema/identity/tables.ts'
 import { byIds, groupIdsOf, memberIdsOf, projectById } from '../assignments/effective.ts'
 import { directoryOptions } from '../domain-config/store.ts'
-import { type FederatedView, federatedView } from '../federation/rows.ts'
+import { type FederatedView, dropExpired, federatedView } from '../federation/rows.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import type { IdentityOptions } from '../kernel/options.ts'
 import { type Realm, duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
@@ -30,6 +30,9 @@ export interface UserView {
   federated?: FederatedView[]
 }
 
+/** A group as one of its members has it. */
+export type Membership = typeof groups.$inferSelect & { membership_expires_ms: number | null }
+
 export interface UserSpec {
   name: string
   domain_id?: string | null
@@ -48,24 +51,38 @@ export interface ExpiryFilter {
 const COMPARE = { eq: '=', neq: '<>', lt: '<', lte: '<=', gt: '>', gte: '>=' } as const
 const expiring = ({ op, at_ms }: ExpiryFilter): SQL => sql`(SELECT p.expires_ms FROM passwords p WHERE p.user_id = ${users.id} ORDER BY p.seq DESC LIMIT 1) ${sql.raw(COMPARE[op])} ${at_ms}`
 
+/** By which identity provider and protocol, and under which name there. */
+export type FederatedFilter = Partial<Record<'idp_id' | 'protocol_id' | 'unique_id', string>>
+
+function comingBy(filter: FederatedFilter): SQL | undefined {
+  const parts = (['idp_id', 'protocol_id', 'unique_id'] as const).flatMap((field) => (filter[field] === undefined ? [] : [sql`f.${sql.raw(field)} = ${filter[field]}`]))
+  return parts.length === 0 ? undefined : sql`${users.id} IN (SELECT f.user_id FROM federated_users f WHERE ${sql.join(parts, sql` AND `)})`
+}
+
 export class Users extends Store {
   get(id: string): UserView {
     return this.#view(this.#row(id))
   }
 
-  list(query: ListQuery, expiry: ExpiryFilter | null): UserView[] {
-    return listRows(this.realm.db, users, query, expiry === null ? undefined : expiring(expiry)).map((row) => this.#view(row))
+  list(query: ListQuery, expiry: ExpiryFilter | null, federated: FederatedFilter = {}): UserView[] {
+    return listRows(this.realm.db, users, query, expiry === null ? undefined : expiring(expiry), comingBy(federated)).map((row) => this.#view(row))
   }
 
   ofGroup(groupId: string, query: ListQuery): UserView[] {
     const { db } = this.realm
     if (db.select().from(groups).where(eq(groups.id, groupId)).get() === undefined) throw notFound('group', groupId)
+    dropExpired(this.realm)
     return byIds(memberIdsOf(db, groupId), (chunk) => listRows(db, users, query, inArray(users.id, chunk))).map((row) => this.#view(row))
   }
 
-  groupsOf(userId: string, query: ListQuery) {
+  groupsOf(userId: string, query: ListQuery): Membership[] {
+    const { db } = this.realm
     this.#row(userId)
-    return byIds(groupIdsOf(this.realm.db, userId), (chunk) => listRows(this.realm.db, groups, query, inArray(groups.id, chunk)))
+    dropExpired(this.realm)
+    const lasting = new Set(db.select({ id: groupMembers.group_id }).from(groupMembers).where(eq(groupMembers.user_id, userId)).all().map(({ id }) => id))
+    const ends = new Map(db.select({ id: vouchedMembers.group_id, expires_ms: vouchedMembers.expires_ms }).from(vouchedMembers).where(eq(vouchedMembers.user_id, userId)).all().map(({ id, expires_ms }) => [id, expires_ms]))
+    const rows = byIds(groupIdsOf(db, userId), (chunk) => listRows(db, groups, query, inArray(groups.id, chunk)))
+    return rows.map((row) => ({ ...row, membership_expires_ms: lasting.has(row.id) ? null : (ends.get(row.id) ?? null) }))
   }
 
   create(spec: UserSpec, hash: string | null): UserView {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { IDENTITY_NAME } from '../../../../durable-objects/kernel/env.ts'
 import type { Remote } from '../../../../durable-objects/kernel/rpc.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
+import { clientAddress } from '../../../http/client-address.ts'
 import type { Context } from '../../../http/context.ts'
 import { type Route, reply, route } from '../../../http/route.ts'
 import { domainView } from '../../domains/views.ts'
@@ -24,6 +25,7 @@ const COOKIE_PATH = '/identity/v3/auth/OS-FEDERATION'
 /** What names the issuer in an assertion where the protocol does not say. */
 const REMOTE_ID = 'HTTP_OIDC_ISS'
 
+const addressOf = (ctx: Context): string | null => clientAddress(ctx.env, ctx.request)
 const doorOf = (ctx: Context): Remote<FederatedLogin> => ctx.keep(ctx.env.IDENTITY.getByName(IDENTITY_NAME).federation())
 
 function verifierOf(ctx: Context, facts: ProtocolFacts): Verifier {
@@ -45,12 +47,12 @@ async function enter(ctx: Context, door: Remote<FederatedLogin>, facts: Protocol
   }
   const mapped = mapAssertion(facts.rules, assertion)
   const { idp_id, protocol_id, mapping_id, schema_version } = facts
-  return await door.enter({ idp_id, protocol_id, mapping_id, schema_version, mapped, request_id: ctx.requestId })
+  return await door.enter({ idp_id, protocol_id, mapping_id, schema_version, mapped, request_id: ctx.requestId, address: addressOf(ctx) })
 }
 
 async function byBearer(ctx: Context): Promise<unknown> {
   const door = doorOf(ctx)
-  const facts = await door.facts(param(ctx, 'idp_id'), param(ctx, 'protocol_id'))
+  const facts = await door.facts(param(ctx, 'idp_id'), param(ctx, 'protocol_id'), addressOf(ctx))
   const token = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i.exec(ctx.request.headers.get('authorization') ?? '')?.[1]
   if (token === undefined) throw new Fault('unauthorized', 'The request you have made requires authentication.')
   const issued = await enter(ctx, door, facts, await verifyBearer(verifierOf(ctx, facts), token))
@@ -97,7 +99,7 @@ async function finish(ctx: Context): Promise<unknown> {
   const query = ctx.url.searchParams
   const login = await door.websso.finish(cookieOf(ctx.request), query.get('state') ?? '')
   if (login.idp_id !== param(ctx, 'idp_id') || login.protocol_id !== param(ctx, 'protocol_id')) throw new Fault('unauthorized', 'This login was begun with another identity provider.')
-  const facts = await door.facts(login.idp_id, login.protocol_id)
+  const facts = await door.facts(login.idp_id, login.protocol_id, addressOf(ctx))
   const verifier = verifierOf(ctx, facts)
   // RFC 9207: an answer that names its issuer must name this one.
   const issuer = query.get('iss')

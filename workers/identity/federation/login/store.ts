@@ -45,6 +45,7 @@ export interface Entering {
   schema_version: string
   mapped: Mapped
   request_id: string
+  address: string | null
 }
 
 type UserRow = typeof users.$inferSelect
@@ -65,8 +66,10 @@ export class FederatedLogin extends RpcTarget {
     return new Websso(this.#realm)
   }
 
-  facts(idpId: string, protocolId: string): ProtocolFacts {
+  /** `address`: where somebody with a token or a code comes from, whom `enter` gives back what it takes there. */
+  facts(idpId: string, protocolId: string, address: string | null = null): ProtocolFacts {
     const { db } = this.#realm
+    this.#realm.attempts.take(address)
     const idp = this.#provider(idpId)
     const protocol = db.select().from(federationProtocols).where(and(eq(federationProtocols.idp_id, idpId), eq(federationProtocols.id, protocolId))).get()
     if (protocol === undefined) throw notFound(`federated protocol of Identity Provider ${idpId}`, protocolId)
@@ -99,6 +102,7 @@ export class FederatedLogin extends RpcTarget {
       return [user.id, this.#join(tx, idp, user.id, this.#groups(entering))] as const
     })
     await revoker.pushed(seq)
+    this.#realm.attempts.giveBack(entering.address)
     const { idp_id, protocol_id, request_id } = entering
     deps.log('federation.entered', { idp_id, protocol_id, user_id: userId, request_id })
     const issuer = new Issuer(this.#realm)
