@@ -98,6 +98,12 @@ function authorities(): string[] {
   }
 }
 
+/** Rules of the operator's own: the JSON itself, or the file it is in (docs/policy.md). */
+function policyOverrides(): string {
+  const { SKYHOOK_POLICY_OVERRIDES: text, SKYHOOK_POLICY_FILE: path } = process.env
+  return text ?? (path === undefined ? '' : readFileSync(path, 'utf8'))
+}
+
 function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Say, save: () => void): KeptProcess[] {
   const secrets = secretsOf(home)
   const hasherSocket = join(home.run, 'hasher.sock')
@@ -110,7 +116,7 @@ function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Sa
   }
   const vars: Record<string, string> = {
     REGION_NAME, BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, IDENTITY_KEYS: secrets.identity_keys, BODY_BYTES_MAX: process.env.SKYHOOK_BODY_BYTES_MAX ?? '0',
-    POLICY_OVERRIDES: process.env.SKYHOOK_POLICY_OVERRIDES ?? '', OPTIONS: process.env.SKYHOOK_OPTIONS ?? '', PUBLIC_URL: process.env.SKYHOOK_PUBLIC_URL ?? '',
+    POLICY_OVERRIDES: policyOverrides(), OPTIONS: process.env.SKYHOOK_OPTIONS ?? '', PUBLIC_URL: process.env.SKYHOOK_PUBLIC_URL ?? '',
   }
   writePrivate(join(home.run, 'plane.capnp'), planeConfig({ bundle: 'worker.js', listen: `${options.address}:${options.port}`, objects_dir: home.objects, hasher_socket: hasherSocket, compatibility_date: bundles.compatibility_date, vars, authorities: authorities() }))
   writePrivate(join(home.run, 'hasher.capnp'), hasherConfig({ bundle: 'hasher.js', socket: hasherSocket, compatibility_date: bundles.compatibility_date }))
