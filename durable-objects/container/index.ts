@@ -152,6 +152,15 @@ export class ContainerObject extends LazyObject {
     this.#bucket().configure(changes)
   }
 
+  s3Name(name: string): string | null {
+    return this.existing === null ? null : (this.#s3?.nameOwner(name) ?? null)
+  }
+
+  /** See s3/known.ts: the object of names is no container. */
+  s3Claim(name: string, account: string | null, before: string | null): void {
+    if (this.deps.name !== '') this.#s3?.giveName(name, account, before)
+  }
+
   /** Once the container is gone: the next one of its name begins anew. */
   s3Clear(): void {
     if (this.existing !== null && this.info() === null) this.#bucket().clear()

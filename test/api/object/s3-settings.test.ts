@@ -231,3 +231,33 @@ test('forms: signed policies are held to, by version 4 and 2', async () => {
   assert.equal(await refused([{ bucket: 'other' }], fields), 'AccessDenied')
   assert.equal((await cloud.raw('POST', '/forms', { headers: { 'content-type': 'multipart/form-data; boundary=XX' }, body: '--XX\r\nContent-Disposition: form-data; name="key"\r\n\r\nk\r\n--XX\r\nContent-Disposition: form-data; name="file"\r\n\r\nx\r\n--XX--\r\n' })).status, 403)
 })
+
+test('read-only accounts and rate limits hold for S3, too', async () => {
+  await cloud.s3('PUT', '/gated')
+  await cloud.s3('PUT', '/gated/x', { body: 'x' })
+  const before = cloud.env.OPTIONS
+  try {
+    cloud.env.OPTIONS = JSON.stringify({ swift: { read_only: true } })
+    assert.equal((await cloud.s3('PUT', '/gated/y', { body: 'y' })).status, 405)
+    assert.equal((await cloud.s3('DELETE', '/gated/x')).status, 405)
+    assert.equal((await cloud.s3('GET', '/gated/x')).text, 'x')
+  } finally {
+    cloud.env.OPTIONS = before ?? ''
+  }
+})
+
+test('buckets have a name for everybody, first come; others are reached by their project', async () => {
+  await cloud.s3('PUT', '/common-name', { headers: { 'x-amz-acl': 'public-read' } })
+  await cloud.s3('PUT', '/common-name', { key: OTHER, headers: { 'x-amz-acl': 'public-read' } })
+  await cloud.s3('PUT', '/common-name/x', { body: 'a' })
+  await cloud.s3('PUT', '/common-name/x', { key: OTHER, body: 'b' })
+  const read = async (path: string) => (await cloud.raw('GET', path)).text
+  assert.deepEqual([await read('/s3/common-name/x'), await read('/s3/project-a:common-name/x'), await read('/s3/project-b:common-name/x')], ['a', 'a', 'b'])
+  assert.deepEqual([(await cloud.s3('GET', '/common-name/x', { key: OTHER })).text, (await cloud.s3('GET', '/project-a:common-name/x', { key: OTHER })).text], ['b', 'a'])
+  await cloud.s3('DELETE', '/common-name/x')
+  assert.equal((await cloud.s3('DELETE', '/common-name')).status, 204)
+  now += 2_000
+  assert.equal((await cloud.raw('GET', '/s3/common-name/x')).status, 404)
+  assert.equal((await cloud.s3('PUT', '/common-name', { key: MEMBER })).status, 200)
+  assert.equal((await cloud.s3('GET', '/only-mine/x', { key: OTHER })).status, 404)
+})

@@ -239,3 +239,83 @@ test('what is not there is refused by its name', async () => {
   assert.deepEqual((await code('GET', '/basic', { encryption: '' })).slice(0, 2), [404, 'ServerSideEncryptionConfigurationNotFoundError'])
   assert.equal((await cloud.s3('PATCH', '/basic/x')).status, 405)
 })
+
+test('hosts name buckets where OPTIONS say so; a region is held to where it is named', async () => {
+  const before = cloud.env.OPTIONS
+  const other = await s3Cloud({ hosts: 1, clock: { now_ms: () => now } })
+  try {
+    other.env.OPTIONS = JSON.stringify({ s3: { domains: ['s3.test'], region: 'RegionOne' } })
+    const host = (name: string) => ({ origin: `http://${name}`, headers: { host: name }, region: 'RegionOne' })
+    assert.equal((await other.s3('PUT', '/', { ...host('vhost.s3.test'), headers: { host: 'vhost.s3.test', 'x-amz-acl': 'public-read' } })).status, 200)
+    assert.equal((await other.s3('PUT', '/identity/key', { ...host('vhost.s3.test'), body: 'by host' })).status, 200)
+    assert.equal((await other.s3('GET', '/vhost/identity/key', host('s3.test'))).text, 'by host')
+    assert.equal((await other.raw('GET', '/identity/key', { headers: { host: 'vhost.s3.test' } })).text, 'by host', 'a public object, without a signature')
+    assert.equal((await other.s3('GET', '/vhost', { ...host('s3.test'), query: { location: '' } })).text.includes('RegionOne'), true)
+    const wrong = await other.s3('GET', '/vhost', { ...host('s3.test'), region: 'us-east-1' })
+    assert.deepEqual([xmlText(wrong.text, 'Code'), xmlText(wrong.text, 'Region')], ['AuthorizationHeaderMalformed', 'RegionOne'])
+  } finally {
+    other.close()
+  }
+  assert.equal(cloud.env.OPTIONS, before)
+})
+
+test('quotas hold for both dialects, and for parts', async () => {
+  await cloud.s3('PUT', '/quota')
+  await cloud.swift('POST', '/quota', { headers: { 'x-container-meta-quota-bytes': '10' }, token: await cloud.token({ role: 'member' }) })
+  now += 2_000
+  assert.equal((await cloud.s3('PUT', '/quota/a', { body: '12345' })).status, 200)
+  assert.equal(xmlText((await cloud.s3('PUT', '/quota/b', { body: '1234567' })).text, 'Code'), 'QuotaExceeded')
+  const id = xmlText((await cloud.s3('POST', '/quota/c', { query: { uploads: '' } })).text, 'UploadId') ?? ''
+  const part = await cloud.s3('PUT', '/quota/c', { query: { partNumber: '1', uploadId: id }, body: '1234567' })
+  assert.equal(part.status, 200)
+  const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${md5('1234567')}</ETag></Part></CompleteMultipartUpload>`
+  assert.equal(xmlText((await cloud.s3('POST', '/quota/c', { query: { uploadId: id }, body })).text, 'Code'), 'QuotaExceeded')
+})
+
+test('S37: readers that go away in the middle of an object in parts leave no stream open', async () => {
+  await cloud.s3('PUT', '/leaks')
+  const id = xmlText((await cloud.s3('POST', '/leaks/big', { query: { uploads: '' } })).text, 'UploadId') ?? ''
+  const piece = new Uint8Array(5 * 1024 * 1024).fill(65)
+  for (const n of ['1', '2']) await cloud.s3('PUT', '/leaks/big', { query: { partNumber: n, uploadId: id }, body: piece, payload: 'UNSIGNED-PAYLOAD' })
+  const etag = md5(piece)
+  assert.equal((await cloud.s3('POST', '/leaks/big', { query: { uploadId: id }, body: `<CompleteMultipartUpload>${['1', '2'].map((n) => `<Part><PartNumber>${n}</PartNumber><ETag>${etag}</ETag></Part>`).join('')}</CompleteMultipartUpload>` })).status, 200)
+  const host = cloud.cluster.instance('HOST', 'host-0')
+  const proto = Object.getPrototypeOf(host) as { objectGet(args: unknown): { head: unknown; body: ReadableStream } }
+  const plain = proto.objectGet
+  let [open, served] = [0, 0]
+  proto.objectGet = function (this: unknown, args: unknown) {
+    const { head, body } = plain.call(this, args) as { head: unknown; body: ReadableStream<Uint8Array> }
+    open++
+    served++
+    const reader = body.getReader()
+    const counted = new ReadableStream({
+      type: 'bytes',
+      async pull(controller) {
+        const { done, value } = await reader.read()
+        if (done) {
+          open--
+          controller.close()
+        } else controller.enqueue(value.slice() as never)
+      },
+      async cancel(why) {
+        open--
+        await reader.cancel(why)
+      },
+    })
+    return { head, body: counted }
+  } as never
+  try {
+    const { default: worker } = await import('../../../workers/index.ts')
+    for (let n = 0; n < 60; n++) {
+      const response = await worker.fetch(new Request(`http://cloud.test${cloud.presign('GET', '/leaks/big')}`) as never, cloud.env, { waitUntil: () => {} })
+      const reader = response.body?.getReader()
+      await reader?.read()
+      await reader?.cancel()
+    }
+    for (let wait = 0; open > 0 && wait < 100; wait++) await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.ok(served >= 60)
+    assert.equal(open, 0)
+  } finally {
+    proto.objectGet = plain
+  }
+})

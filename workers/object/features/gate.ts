@@ -7,14 +7,17 @@ import { swiftOptions } from '../options.ts'
 import type { SwiftRequest } from '../request.ts'
 import { BUFFER_S, SLEEP_MAX_S, rateFor } from '../throttle.ts'
 
+/** What it needs of a request, whichever dialect it came in. */
+export type Gated = Pick<SwiftRequest, 'request' | 'env' | 'headers' | 'names' | 'isReseller' | 'account' | 'containerInfo'>
+
 const WRITES = ['PUT', 'POST', 'DELETE', 'COPY']
 
-export async function gate(request: SwiftRequest): Promise<void> {
+export async function gate(request: Gated): Promise<void> {
   await checkWritable(request)
   await rateLimit(request)
 }
 
-async function checkWritable(request: SwiftRequest): Promise<void> {
+async function checkWritable(request: Gated): Promise<void> {
   const { method } = request.request
   const options = swiftOptions(request.env)
   if (!WRITES.includes(method) || (method === 'DELETE' && options.allow_deletes === true)) return
@@ -31,7 +34,7 @@ async function checkWritable(request: SwiftRequest): Promise<void> {
   if (there !== undefined && there !== '' && isTrue((await request.containerInfo(there, given === null ? request.names.account : decodeName(given)))?.metadata['x-container-sysmeta-read-only'])) throw swiftFault(405, 'Writes are disabled for this container.')
 }
 
-async function rateLimit(request: SwiftRequest): Promise<void> {
+async function rateLimit(request: Gated): Promise<void> {
   const limits = swiftOptions(request.env).ratelimit
   if (limits === undefined) return
   const { method } = request.request

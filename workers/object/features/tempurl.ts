@@ -86,7 +86,7 @@ const safeDecode = (path: string): string => {
  * The client's address: on one machine workerd tells the peer's (with its port), at the edge only Cloudflare sets CF-Connecting-IP. Whatever else a client writes into
  * headers says nothing, unless the operator names the header of a proxy of theirs.
  */
-export function clientAddress(request: SwiftRequest): string {
+export function clientAddress(request: Pick<SwiftRequest, 'env' | 'headers' | 'request'>): string {
   const trusted = swiftOptions(request.env).client_ip_header
   if (trusted !== undefined) return (request.headers.get(trusted) ?? '').split(',').at(-1)?.trim() ?? ''
   const peer = (request.request as { cf?: { clientIp?: string } }).cf?.clientIp

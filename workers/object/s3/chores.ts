@@ -56,8 +56,8 @@ export async function sweepUpload(env: Env, bucket: Bucket, upload: string, now_
   return rows.length < SWEEP_BATCH
 }
 
-/** One run over the bucket. A rule that fails on one object goes on with the next. */
-export async function runLifecycle(env: Env, info: ContainerInfo, text: string, now_ms: number): Promise<void> {
+/** One run over the bucket; true where it stopped at the most that one run may remove. */
+export async function runLifecycle(env: Env, info: ContainerInfo, text: string, now_ms: number): Promise<boolean> {
   const rules = (JSON.parse(text) as Rule[]).filter((rule) => rule.enabled)
   let left = REMOVALS_MAX
   const versioned = versioningOf(info) !== 'never'
@@ -65,8 +65,9 @@ export async function runLifecycle(env: Env, info: ContainerInfo, text: string, 
     if (rule.abort_days !== null) left -= await abortUploads(env, info, rule, now_ms, left)
     if (rule.expire_days === null && rule.expire_at_ms === null && rule.noncurrent_days === null && !rule.expire_markers) continue
     left -= versioned ? await expireVersions(env, info, rule, now_ms, left) : await expireCurrent(env, info, rule, now_ms, left)
-    if (left <= 0) return
+    if (left <= 0) return true
   }
+  return false
 }
 
 const containerOf = (env: Env, info: ContainerInfo) => env.CONTAINER.getByName(containerKey(info.account, info.name))

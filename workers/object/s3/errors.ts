@@ -87,7 +87,7 @@ export const hasCode = (error: unknown, code: S3Code): boolean => (error as { ty
 /** What Swift's handlers and the hosts say, in S3's words. */
 const BY_STATUS: Record<number, S3Code> = {
   400: 'InvalidArgument', 401: 'AccessDenied', 403: 'AccessDenied', 404: 'NoSuchKey', 405: 'MethodNotAllowed', 408: 'IncompleteBody', 409: 'OperationAborted', 411: 'MissingContentLength', 412: 'PreconditionFailed', 413: 'EntityTooLarge',
-  416: 'InvalidRange', 422: 'BadDigest', 429: 'ServiceUnavailable', 498: 'ServiceUnavailable', 499: 'IncompleteBody', 501: 'NotImplemented', 502: 'ServiceUnavailable', 503: 'ServiceUnavailable', 504: 'ServiceUnavailable', 507: 'ServiceUnavailable',
+  416: 'InvalidRange', 422: 'BadDigest', 429: 'ServiceUnavailable', 497: 'AccessDenied', 498: 'ServiceUnavailable', 499: 'IncompleteBody', 501: 'NotImplemented', 502: 'ServiceUnavailable', 503: 'ServiceUnavailable', 504: 'ServiceUnavailable', 507: 'ServiceUnavailable',
 }
 
 export interface Told {

@@ -3,7 +3,6 @@ import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { ContainerInfo } from '../container/rows.ts'
 import { KNOWN_MS, forgetAccount, forgetContainer } from '../known.ts'
 import { containerKey } from '../names.ts'
-import { timestampOf } from '../timestamp.ts'
 import type { BucketConfig } from './store.ts'
 
 export interface Bucket {
@@ -12,10 +11,10 @@ export interface Bucket {
 }
 
 /**
- * Names by which buckets are found without their project: the first bucket of a name has it, as a row of a listing that no account can reach. Others of the same name are
- * their own projects' all the same.
+ * Names by which buckets are found without their project: the first bucket of a name has it. Others of the same name are their own projects' all the same. Kept in an object that
+ * is no container: no account has a name that begins with a dot.
  */
-const NAMES = { account: '.s3', container: 'names' } as const
+const NAMES = '.s3/names'
 const ENTRIES_MAX = 2_000
 
 const caches = new WeakMap<object, Map<string, { bucket: Bucket; until_ms: number }>>()
@@ -46,28 +45,33 @@ export function forgetBucket(env: Env, account: string, name: string): void {
   forgetAccount(env, account)
 }
 
-const names = (env: Env) => env.CONTAINER.getByName(containerKey(NAMES.account, NAMES.container))
+const names = (env: Env) => env.CONTAINER.getByName(NAMES)
 
-/** The account whose bucket has this name for everybody; null where none has. */
-export async function ownerOfName(env: Env, name: string): Promise<string | null> {
-  return (await names(env).object(name))?.etag ?? null
+const owners = new WeakMap<object, Map<string, { owner: string; until_ms: number }>>()
+
+/** The account whose bucket has this name for everybody; null where none has. Remembered for a moment: reads of public buckets ask for it each time. */
+export async function ownerOfName(env: Env, name: string, now_ms: number): Promise<string | null> {
+  const cache = owners.get(env) ?? new Map<string, { owner: string; until_ms: number }>()
+  owners.set(env, cache)
+  const entry = cache.get(name)
+  if (entry !== undefined && entry.until_ms > now_ms) return entry.owner
+  cache.delete(name)
+  const owner = await names(env).s3Name(name)
+  if (owner === null) return null
+  if (cache.size >= ENTRIES_MAX) cache.clear()
+  cache.set(name, { owner, until_ms: now_ms + KNOWN_MS })
+  return owner
 }
 
 /** Takes the name, unless another bucket that is there has it. */
-export async function claimName(env: Env, account: string, name: string, now_ms: number): Promise<void> {
-  const owner = await ownerOfName(env, name)
+export async function claimName(env: Env, account: string, name: string): Promise<void> {
+  const owner = await names(env).s3Name(name)
   if (owner === account || (owner !== null && (await env.CONTAINER.getByName(containerKey(owner, name)).info()) !== null)) return
-  const enter = async () => {
-    const begun = await names(env).begin(name)
-    const at = begun?.timestamp ?? timestampOf(now_ms)
-    return await names(env).putObject({ name, at, modified_at: at, size: 0, etag: account, content_type: '', delete_at: null, slo_etag: null, slo_size: null, version: '', extra: null })
-  }
-  if ((await names(env).info()) === null) await names(env).put(NAMES.account, NAMES.container, null, {})
-  await enter()
+  await names(env).s3Claim(name, account, owner)
+  owners.get(env)?.delete(name)
 }
 
 export async function releaseName(env: Env, account: string, name: string): Promise<void> {
-  if ((await ownerOfName(env, name)) !== account) return
-  const begun = await names(env).begin(name)
-  if (begun !== null) await names(env).deleteObject(name, begun.timestamp)
+  await names(env).s3Claim(name, null, account)
+  owners.get(env)?.delete(name)
 }

@@ -8,6 +8,7 @@ import type { Context } from '../../http/context.ts'
 import { callerNamed, parseAcl } from '../acl.ts'
 import type { AccountInfo } from '../account/store.ts'
 import type { ObjectRow } from '../container/rows.ts'
+import { clientAddress } from '../features/tempurl.ts'
 import { knownAccount, knownContainer } from '../known.ts'
 import { type ObjectName, containerKey, projectOf } from '../names.ts'
 import type { Access, Operation } from '../request.ts'
@@ -123,7 +124,7 @@ export class S3Request {
     const own = this.caller?.project_id == null ? null : `AUTH_${this.caller.project_id}`
     if (project !== null) this.account = `AUTH_${project}`
     else this.account = own ?? ''
-    if (bucket !== null && project === null && (own === null || (await knownBucket(this.env, own, bucket, this.now_ms)) === null)) this.account = (await ownerOfName(this.env, bucket)) ?? own ?? ''
+    if (bucket !== null && project === null && (own === null || (await knownBucket(this.env, own, bucket, this.now_ms)) === null)) this.account = (await ownerOfName(this.env, bucket, this.now_ms)) ?? own ?? ''
     const expected = this.headers.get('x-amz-expected-bucket-owner')
     if (bucket !== null && expected !== null && expected !== this.owner) throw s3Fault('AccessDenied')
   }
@@ -209,7 +210,7 @@ export class S3Request {
     const set = (name: string, value: string | null | undefined) => {
       if (value !== null && value !== undefined) facts[name] = [value]
     }
-    set('aws:sourceip', headers.get('cf-connecting-ip'))
+    set('aws:sourceip', clientAddress(this))
     set('aws:referer', headers.get('referer'))
     set('aws:useragent', headers.get('user-agent'))
     set('aws:securetransport', String(this.ctx.url.protocol === 'https:' || headers.get('x-forwarded-proto') === 'https'))

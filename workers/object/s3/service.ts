@@ -6,6 +6,8 @@ import { isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { type Method, type Route, route } from '../../http/route.ts'
 import type { Service } from '../../http/service.ts'
+import { gate } from '../features/gate.ts'
+import { knownContainer } from '../known.ts'
 import { PREFIX, recognise } from './address.ts'
 import { corsHeaders, deleteCors, getCors, preflight, putCors } from './bucket/cors.ts'
 import { deleteLifecycle, getLifecycle, putLifecycle } from './bucket/lifecycle.ts'
@@ -120,13 +122,25 @@ function operationOf(request: S3Request): Operation {
   return found
 }
 
+/** Read-only accounts and rate limits hold for both dialects. */
+async function gateOf(request: S3Request): Promise<void> {
+  const { account, address } = request
+  if (account === '') return
+  await gate({
+    request: request.request, env: request.env, headers: request.headers, names: { account, container: address.bucket, object: address.key }, isReseller: request.allows('swift:reseller'),
+    account: (name) => request.accountInfo(name), containerInfo: (container = request.bucketName, of = account) => knownContainer(request.env, of, container, request.now_ms),
+  })
+}
+
 async function answer(ctx: Context): Promise<Response> {
   const isHead = ctx.request.method === 'HEAD'
   let request: S3Request | null = null
   let response: Response
   try {
     request = await S3Request.open(ctx)
-    response = await operationOf(request).handle(request)
+    const operation = operationOf(request)
+    await gateOf(request)
+    response = await operation.handle(request)
   } catch (error) {
     if (!isFault(error)) throw error
     response = renderS3(error, isHead, ctx.url.pathname, ctx.requestId)

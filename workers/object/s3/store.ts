@@ -8,8 +8,9 @@ import type { ObjectRow } from '../container/rows.ts'
 /** Readers that began before an overwrite or a deletion have this long. */
 export const SEGMENTS_KEPT_MS = 3_600_000
 export const SEGMENTS_RETRY_MS = 60_000
-/** Lifecycle rules are looked at this often. */
-export const LIFECYCLE_EVERY_MS = 3_600_000
+/** Lifecycle rules are run after each midnight (UTC), and soon again where a run had more to do than it may. */
+export const LIFECYCLE_EVERY_MS = 86_400_000
+export const LIFECYCLE_AGAIN_MS = 60_000
 const GARBAGE_BATCH = 10
 
 export type BucketConfig = Record<string, string>
@@ -45,8 +46,8 @@ export const etagOfRow = (row: ObjectRow): string => row.extra?.['s3-etag'] ?? r
 export interface BucketHooks {
   /** Removes the segments of an upload, whose name is 'key/uploadId'; false where some are left. */
   sweep(upload: string): Promise<boolean>
-  /** Runs the lifecycle rules once. */
-  lifecycle(rules: string): Promise<void>
+  /** Runs the lifecycle rules once; true where there is more to do. */
+  lifecycle(rules: string): Promise<boolean>
 }
 
 export class BucketStore {
@@ -64,6 +65,17 @@ export class BucketStore {
     return Object.fromEntries(this.#rows('SELECT name, value FROM s3_config').map((row) => [String(row.name), String(row.value)]))
   }
 
+  /** Of the object that keeps names of buckets: whose the name is. */
+  nameOwner(name: string): string | null {
+    const [row] = this.#rows('SELECT value FROM s3_config WHERE name = ?', `name/${name}`)
+    return row === undefined ? null : String(row.value)
+  }
+
+  /** Gives the name to `account` (null: to nobody), if it is `before`'s still. */
+  giveName(name: string, account: string | null, before: string | null): void {
+    if (this.nameOwner(name) === before) this.configure({ [`name/${name}`]: account })
+  }
+
   /** null removes. */
   configure(changes: Record<string, string | null>): void {
     this.#deps.storage.transactionSync(() => {
@@ -72,7 +84,7 @@ export class BucketStore {
         else this.#rows('INSERT INTO s3_config (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value', name, value)
       }
     })
-    if (changes.lifecycle != null) this.#deps.alarms.at('s3-lifecycle', this.#deps.clock.now_ms() + LIFECYCLE_EVERY_MS)
+    if (changes.lifecycle != null) this.#deps.alarms.at('s3-lifecycle', this.#midnight())
   }
 
   /** A deleted bucket's settings are not those of the next one of its name. */
@@ -147,8 +159,12 @@ export class BucketStore {
   async #lifecycle(): Promise<void> {
     const rules = this.config().lifecycle
     if (rules === undefined) return
-    this.#deps.alarms.at('s3-lifecycle', this.#deps.clock.now_ms() + LIFECYCLE_EVERY_MS)
-    await this.#hooks.lifecycle(rules)
+    this.#deps.alarms.at('s3-lifecycle', this.#midnight())
+    if (await this.#hooks.lifecycle(rules)) this.#deps.alarms.at('s3-lifecycle', this.#deps.clock.now_ms() + LIFECYCLE_AGAIN_MS)
+  }
+
+  #midnight(): number {
+    return Math.floor(this.#deps.clock.now_ms() / LIFECYCLE_EVERY_MS + 1) * LIFECYCLE_EVERY_MS
   }
 
   #rows(query: string, ...bindings: unknown[]): Record<string, unknown>[] {

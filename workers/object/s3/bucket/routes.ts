@@ -64,7 +64,7 @@ export async function createBucket(request: S3Request): Promise<Response> {
   if (!created) throw s3Fault('BucketAlreadyOwnedByYou', undefined, { BucketName: bucketName })
   if (lock) await container.s3Configure({ 'object-lock': JSON.stringify({ enabled: true, rule: null }) })
   if (grants.length > 0) await container.s3Configure({ acl: JSON.stringify({ grants, ...lists }) })
-  await claimName(request.env, account, bucketName, request.now_ms)
+  await claimName(request.env, account, bucketName)
   forgetBucket(request.env, account, bucketName)
   return new Response(null, { status: 200, headers: { location: `/${bucketName}`, 'content-length': '0' } })
 }

@@ -6,6 +6,7 @@ import type { ObjectHead } from '../../../../schema/agent/protocol.ts'
 import { type DigestName, DIGESTS, isDigestName } from '../../../../schema/values/digests.ts'
 import { isFault } from '../../../../schema/values/fault.ts'
 import type { ObjectRow } from '../../container/rows.ts'
+import { checkQuotas } from '../../features/quotas.ts'
 import type { Metadata } from '../../headers.ts'
 import { isSubdir } from '../../list.ts'
 import { sloEtag } from '../../object/large.ts'
@@ -18,8 +19,7 @@ import { s3Fault } from '../errors.ts'
 import { element, leaf, optional, xmlResponse } from '../markup.ts'
 import { CHECKSUM_META, ETAG_META, describe, refuseUnknown, rowExtra } from '../object/metadata.ts'
 import { openSource } from '../object/put.ts'
-import { bodyFault, versionHeaders, wantsOf, writeInto } from '../object/store-body.ts'
-import { noteTags } from '../object/subresources.ts'
+import { bodyFault, noteTags, quotaReader, verified, versionHeaders, wantsOf, writeInto } from '../object/store-body.ts'
 import type { S3Request } from '../request.ts'
 import { type Upload, etagOfRow } from '../store.ts'
 import { s3Time, s3TimeOfMs } from '../time.ts'
@@ -82,8 +82,10 @@ function numberOf(request: S3Request): number {
 async function writePart(request: S3Request, number: number, body: ReadableStream<Uint8Array> | Uint8Array, options: Pick<WriteOptions, 'size' | 'etag' | 'want'>, algorithm: DigestName | null): Promise<{ head: ObjectHead; at: string }> {
   const name = { account: request.account, container: segmentsOf(request.bucketName), object: partName(request.key, idOf(request), number) }
   const begun = await beginWrite(request.env, name)
+  // The account's quota counts parts as they come, the bucket's when they are put together.
+  await checkQuotas(quotaReader(request), begun, options.size)
   const extra = (head: ObjectHead): Record<string, string> => (algorithm === null ? {} : { 's3-checksum': `${algorithm} ${head.digests?.[algorithm] ?? ''}` })
-  const head = await commitWrite(request.env, begun, body, { ...options, metadata: {}, content_type: 'application/octet-stream', extra }, request.now_ms)
+  const head = verified(options.want, await commitWrite(request.env, begun, body, { ...options, metadata: {}, content_type: 'application/octet-stream', extra }, request.now_ms))
   return { head, at: begun.timestamp }
 }
 
@@ -246,7 +248,7 @@ async function writeManifest(request: S3Request, spec: Spec, parts: Part[], whol
     ...spec.metadata, 'X-Static-Large-Object': 'True', 'X-Object-Sysmeta-Slo-Etag': slo.etag, 'X-Object-Sysmeta-Slo-Size': String(slo.size), [ETAG_META]: whole.etag, ...(sum === null ? {} : { [CHECKSUM_META]: sum }),
   }
   const extra = { ...spec.extra, 's3-etag': whole.etag, 's3-upload': `${request.key}/${idOf(request)}`, ...(sum === null ? {} : { 's3-checksum': sum }) }
-  return await writeInto(request, request.name, body.byteLength, (begun) => commitWrite(request.env, begun, body, { metadata, content_type: spec.content_type, size: body.byteLength, etag: null, slo, extra }, request.now_ms))
+  return await writeInto(request, request.name, whole.size, (begun) => commitWrite(request.env, begun, body, { metadata, content_type: spec.content_type, size: body.byteLength, etag: null, slo, extra }, request.now_ms), true)
 }
 
 async function removeParts(request: S3Request, parts: Part[]): Promise<void> {

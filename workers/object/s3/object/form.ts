@@ -10,7 +10,7 @@ import { document, element, leaf } from '../markup.ts'
 import type { S3Request } from '../request.ts'
 import { type Signed, checkScope, keyOf } from '../signature.ts'
 import { describe, refuseUnknown, rowExtra, tagsText } from './metadata.ts'
-import { storeBody, versionHeaders } from './store-body.ts'
+import { noteTags, storeBody, versionHeaders } from './store-body.ts'
 import { tagsOfXml } from './subresources.ts'
 
 export const FORM_BYTES_MAX = 64 * 1024 * 1024
@@ -173,6 +173,7 @@ export async function postForm(request: S3Request): Promise<Response> {
   refuseUnknown(asked.headers)
   const tagging = fields.get('tagging')
   const extra = { ...rowExtra(asked, bucket), ...(tagging === undefined ? {} : { 's3-tags': tagging.trim().startsWith('<') ? tagsOfXml(tagging) : tagsText([...new URLSearchParams(tagging)]) }) }
+  if (extra['s3-tags'] !== undefined) await noteTags(asked, bucket)
   const body: Incoming = { stream: new Response(file.bytes as never).body as never, size: file.bytes.byteLength, md5: createHash('md5').update(file.bytes).digest('hex'), sha256: null, checksum: null, decoder: null }
   const stored = await storeBody(asked, { account: asked.account, container: asked.bucketName, object: key }, body, { ...describe(asked.headers), extra })
   return finish(asked, fields, key, stored.etag, versionHeaders(stored.begun))

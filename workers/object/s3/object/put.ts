@@ -16,7 +16,7 @@ import { element, leaf, xmlResponse } from '../markup.ts'
 import type { S3Request } from '../request.ts'
 import { s3Time } from '../time.ts'
 import { CHECKSUM_META, ETAG_META, carried, describe, refuseUnknown, rowExtra } from './metadata.ts'
-import { storeBody, versionHeaders, writeInto } from './store-body.ts'
+import { noteTags, storeBody, versionHeaders, writeInto } from './store-body.ts'
 
 const PUT = { action: 's3:PutObject', level: 'object', operation: 'put' } as const
 
@@ -25,7 +25,10 @@ export async function putObject(request: S3Request): Promise<Response> {
   refuseUnknown(request.headers)
   const extra = rowExtra(request, bucket)
   if (extra['s3-acl'] !== undefined) await request.authorize({ ...PUT, action: 's3:PutObjectAcl' })
-  if (extra['s3-tags'] !== undefined) await request.authorize({ ...PUT, action: 's3:PutObjectTagging' })
+  if (extra['s3-tags'] !== undefined) {
+    await request.authorize({ ...PUT, action: 's3:PutObjectTagging' })
+    await noteTags(request, bucket)
+  }
   const stored = await storeBody(request, request.name, incoming(request), { ...describe(request.headers), extra })
   return new Response(null, { status: 200, headers: { etag: `"${stored.etag}"`, 'content-length': '0', ...versionHeaders(stored.begun), ...(stored.checksum === null ? {} : { [`x-amz-checksum-${stored.checksum.algorithm}`]: stored.checksum.value, 'x-amz-checksum-type': 'FULL_OBJECT' }) } })
 }
@@ -74,7 +77,7 @@ async function sourceOf(request: S3Request): Promise<{ name: ObjectName; version
   const container = full.slice(colon + 1)
   if (at <= 0 || object === '' || !isBucketName(container) || new TextEncoder().encode(object).byteLength > KEY_BYTES_MAX) throw wrong()
   const own = `AUTH_${request.caller?.project_id ?? ''}`
-  const account = colon > 0 ? `AUTH_${full.slice(0, colon)}` : (await knownBucket(request.env, own, container, request.now_ms)) !== null ? own : ((await ownerOfName(request.env, container)) ?? own)
+  const account = colon > 0 ? `AUTH_${full.slice(0, colon)}` : (await knownBucket(request.env, own, container, request.now_ms)) !== null ? own : ((await ownerOfName(request.env, container, request.now_ms)) ?? own)
   return { name: { account, container, object }, version: new URLSearchParams(query).get('versionId') }
 }
 
@@ -113,6 +116,7 @@ export async function copyObject(request: S3Request): Promise<Response> {
     if (row?.extra?.['s3-tags'] !== undefined) extra['s3-tags'] = row.extra['s3-tags']
     else delete extra['s3-tags']
   }
+  if (extra['s3-tags'] !== undefined) await noteTags(request, bucket)
   const described = metadataFrom === 'REPLACE' ? describe(request.headers) : { metadata: carried(opened.metadata), content_type: opened.content_type }
   const algorithm = checksumWanted(request, opened.metadata)
   const { head, begun } = await writeCopy(request, source, described, extra, algorithm)

@@ -9,6 +9,7 @@ import { type Begun, type WriteOptions, beginWrite, commitWrite, isSuperseded, v
 import { versionId, versioningOf } from '../../container/rows.ts'
 import { type Incoming, OBJECT_BYTES_MAX } from '../body.ts'
 import { s3Fault } from '../errors.ts'
+import { type Bucket, forgetBucket } from '../known.ts'
 import type { S3Request } from '../request.ts'
 import { CHECKSUM_META } from './metadata.ts'
 
@@ -37,11 +38,13 @@ export async function beginConditional(request: S3Request, name: ObjectName, siz
   return { begun: { name, ...opened }, end: async () => await container.s3End(name.object, opened.timestamp) }
 }
 
-/** Everything of a write but the bytes: conditions before, quota, what older Swift versioning keeps, and the answer's faults. */
-export async function writeInto(request: S3Request, name: ObjectName, size: number | null, write: (begun: Begun) => Promise<ObjectHead>): Promise<{ head: ObjectHead | null; begun: Begun }> {
+export const quotaReader = (request: S3Request) => ({ allows: (rule: string, account?: string) => request.allows(rule, account), account: (account?: string) => request.accountInfo(account) })
+
+/** Everything of a write but the bytes: conditions before, quota, what older Swift versioning keeps, and the answer's faults. `counted`: the account has the bytes already. */
+export async function writeInto(request: S3Request, name: ObjectName, size: number | null, write: (begun: Begun) => Promise<ObjectHead>, counted = false): Promise<{ head: ObjectHead | null; begun: Begun }> {
   const { begun, end } = await beginConditional(request, name, size)
   try {
-    await checkQuotas({ allows: (rule, account) => request.allows(rule, account), account: (account) => request.accountInfo(account) }, begun, size)
+    await checkQuotas(counted ? { ...quotaReader(request), allows: () => true } : quotaReader(request), begun, size)
     if (versioningOf(begun.info) === 'never') await keepVersion(request, begun)
     return { head: await write(begun), begun }
   } catch (error) {
@@ -60,6 +63,13 @@ export function wantsOf(body: Pick<Incoming, 'sha256' | 'checksum'>): ObjectWant
   return Object.keys(digests).length === 0 ? undefined : { digests }
 }
 
+/** An agent of an older build keeps no checksums: what nobody checked is not acknowledged. */
+export function verified(want: ObjectWants | undefined, head: ObjectHead): ObjectHead {
+  const missing = Object.keys(want?.digests ?? {}).find((name) => head.digests?.[name as DigestName] === undefined)
+  if (missing !== undefined) throw s3Fault('ServiceUnavailable', `A host could not check the body's ${missing}; its agent is of an older build.`)
+  return head
+}
+
 /** Why a write of a body failed, as far as the body is to blame. */
 export function bodyFault(body: Incoming, error: unknown): unknown {
   if (body.decoder?.failure != null) return body.decoder.failure
@@ -75,13 +85,20 @@ export async function storeBody(request: S3Request, name: ObjectName, body: Inco
   const want = wantsOf(body)
   const extraOf = (head: ObjectHead): Record<string, string> => (algorithm === undefined ? options.extra : { ...options.extra, 's3-checksum': `${algorithm} ${head.digests?.[algorithm] ?? ''} FULL_OBJECT` })
   try {
-    const { head, begun } = await writeInto(request, name, body.size, (opened) =>
-      commitWrite(request.env, opened, body.size === 0 && body.decoder === null ? new Uint8Array() : (body.stream ?? new Uint8Array()), { metadata, content_type: options.content_type, size: body.size, etag: body.md5, extra: extraOf, ...(want === undefined ? {} : { want }) }, request.now_ms))
+    const { head, begun } = await writeInto(request, name, body.size, async (opened) =>
+      verified(want, await commitWrite(request.env, opened, body.size === 0 && body.decoder === null ? new Uint8Array() : (body.stream ?? new Uint8Array()), { metadata, content_type: options.content_type, size: body.size, etag: body.md5, extra: extraOf, ...(want === undefined ? {} : { want }) }, request.now_ms)))
     const value = algorithm === undefined ? undefined : (head?.digests?.[algorithm] ?? body.checksum?.value ?? body.decoder?.checksum ?? undefined)
     return { head, begun, etag: head?.etag ?? body.md5 ?? '', checksum: algorithm === undefined || value === undefined ? null : { algorithm, value } }
   } catch (error) {
     throw bodyFault(body, error)
   }
+}
+
+/** From now on reads ask for the rows: a bucket without tags is spared that. */
+export async function noteTags(request: S3Request, bucket: Bucket): Promise<void> {
+  if (bucket.config['has-tags'] !== undefined) return
+  await request.container().s3Configure({ 'has-tags': 'true' })
+  forgetBucket(request.env, request.account, request.bucketName)
 }
 
 export const versionHeaders = (begun: Begun): Record<string, string> => (versioningOf(begun.info) === 'never' ? {} : { 'x-amz-version-id': versionId(versionWritten(begun)) })

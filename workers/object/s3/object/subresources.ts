@@ -4,7 +4,7 @@ import { versionId } from '../../container/rows.ts'
 import { type Grant, aclXml, grantsOfHeaders, grantsOfXml, ownerGrant } from '../acl.ts'
 import { readText } from '../body.ts'
 import { s3Fault } from '../errors.ts'
-import { type Bucket, forgetBucket } from '../known.ts'
+import type { Bucket } from '../known.ts'
 import { element, leaf, xmlResponse } from '../markup.ts'
 import type { S3Request } from '../request.ts'
 import { s3TimeOfMs } from '../time.ts'
@@ -12,6 +12,7 @@ import { type XmlNode, childOf, childrenOf, needText, onlyChildren, parseXml, te
 import { checkVersionId } from './get.ts'
 import { isHeld, retentionOf } from './lock.ts'
 import { lockConfigOf, parseRetention, tagsText } from './metadata.ts'
+import { noteTags } from './store-body.ts'
 
 const idOf = (request: S3Request): string | null => {
   const id = request.query.get('versionId')
@@ -63,13 +64,6 @@ export async function putTagging(request: S3Request): Promise<Response> {
   await noteTags(request, bucket)
   const row = await patch(request, idOf(request), { 's3-tags': tags === '' ? null : tags })
   return new Response(null, { status: 200, headers: { 'content-length': '0', ...versionHeader(bucket, row) } })
-}
-
-/** From now on reads ask for the rows: a bucket without tags is spared that. */
-export async function noteTags(request: S3Request, bucket: Bucket): Promise<void> {
-  if (bucket.config['has-tags'] !== undefined) return
-  await request.container().s3Configure({ 'has-tags': 'true' })
-  forgetBucket(request.env, request.account, request.bucketName)
 }
 
 export async function deleteTagging(request: S3Request): Promise<Response> {
