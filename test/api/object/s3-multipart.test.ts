@@ -138,3 +138,36 @@ test('segments go an hour after the last row that stands for them: overwritten, 
   assert.equal((await cloud.s3('GET', '/bucket/kept')).text.length, 1000)
   assert.equal((await cloud.s3('GET', '/bucket/over')).text, 'small')
 })
+
+test('a bucket whose listing lies in several objects works the same, and its segments are swept', async () => {
+  const large = await s3Cloud({ hosts: 1, clock: { now_ms: () => now } })
+  const before = cloud
+  cloud = large
+  try {
+    large.env.OPTIONS = JSON.stringify({ swift: { shard_container_threshold: 10 } })
+    await cloud.s3('PUT', '/bucket')
+    for (let n = 0; n < 40; n++) await cloud.s3('PUT', `/bucket/k${String(n).padStart(2, '0')}`, { body: 'x' })
+    const pieces = () => large.cluster.objects().filter(({ kind, id }) => kind === 'CONTAINER' && id.startsWith('AUTH_project-a/bucket\0'))
+    for (let n = 0; n < 50 && pieces().length < 2; n++) {
+      now += 5_000
+      await cloud.cluster.instance('CONTAINER', 'AUTH_project-a/bucket').alarm()
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    assert.ok(pieces().length >= 2, 'it has parts')
+    assert.equal(xmlTexts((await cloud.s3('GET', '/bucket')).text, 'Key').length, 40)
+    const id = await begin('/bucket/k20')
+    await send('/bucket/k20', id, 1, part(5, 1000))
+    assert.equal((await complete('/bucket/k20', id, [[1, md5(part(5, 1000))]], { 'if-none-match': '*' })).status, 412)
+    assert.equal((await complete('/bucket/k20', id, [[1, md5(part(5, 1000))]])).status, 200)
+    assert.equal((await cloud.s3('PUT', '/bucket/k20', { query: { tagging: '' }, body: '<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>' })).status, 200)
+    assert.equal(xmlText((await cloud.s3('GET', '/bucket/k20', { query: { tagging: '' } })).text, 'Value'), 'b')
+    assert.equal((await segmentsThere()).length, 1)
+    await cloud.s3('PUT', '/bucket/k20', { body: 'small' })
+    now += 3_600_000 + 1
+    for (const { kind, id: name } of large.cluster.objects()) if (kind === 'CONTAINER' && name.startsWith('AUTH_project-a/bucket')) await large.cluster.instance('CONTAINER', name).alarm()
+    assert.equal((await segmentsThere()).length, 0)
+  } finally {
+    cloud = before
+    large.close()
+  }
+})

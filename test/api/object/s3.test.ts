@@ -168,7 +168,7 @@ test('S17: old requests, clocks that are off, expired and overlong URLs, and cha
   assert.equal(xmlText((await cloud.raw('GET', cloud.presign('GET', '/basic/s17', { expires_s: 604_801 }))).text, 'Code'), 'AuthorizationQueryParametersError')
 })
 
-test('signatures: version 2, unknown keys, wrong secrets, other services, missing hashes', async () => {
+test('S16: only signatures let in, never tokens: version 2, unknown keys, wrong secrets, other services, missing hashes', async () => {
   assert.equal((await cloud.s3('PUT', '/basic/v2', { v2: true, body: 'two', headers: { 'content-type': 'text/plain' } })).status, 200)
   assert.equal((await cloud.s3('GET', '/basic/v2', { v2: true })).text, 'two')
   assert.equal(xmlText((await cloud.s3('GET', '/basic', { v2: true, query: { acl: '' } })).text, 'Permission'), 'FULL_CONTROL')

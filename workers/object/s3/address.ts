@@ -86,7 +86,8 @@ export function addressOf(request: Request, env: Env): Address {
   if (key !== null && new TextEncoder().encode(key).byteLength > KEY_BYTES_MAX) throw s3Fault('KeyTooLongError')
   const bucket = name === null || colon < 0 ? name : name.slice(colon + 1)
   if (bucket !== null) checkBucketName(bucket)
-  return { raw, resource: ofHost === null || ofHost === '' ? raw : `/${ofHost}${raw}`, bucket, project: name === null || colon <= 0 ? null : name.slice(0, colon), key }
+  if (name !== null && colon >= 0 && !isProject(name.slice(0, colon))) throw s3Fault('InvalidBucketName', undefined, { BucketName: name })
+  return { raw, resource: ofHost === null || ofHost === '' ? raw : `/${ofHost}${raw}`, bucket, project: name === null || colon < 0 ? null : name.slice(0, colon), key }
 }
 
 function split(path: string): [string, string] {
@@ -101,6 +102,8 @@ export const isBucketName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._
 function checkBucketName(name: string): void {
   if (!isBucketName(name)) throw s3Fault('InvalidBucketName', undefined, { BucketName: name })
 }
+
+export const isProject = (id: string): boolean => /^[A-Za-z0-9_-]{1,64}$/.test(id)
 
 /** What may be made: AWS's rules, so that the bucket works as a host name. */
 export function checkNewBucketName(name: string): void {

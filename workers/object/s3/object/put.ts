@@ -8,7 +8,7 @@ import { dateOf } from '../../conditions.ts'
 import { openObject } from '../../object/large.ts'
 import { type Opened, bodyOf } from '../../object/read.ts'
 import { commitWrite } from '../../object/write.ts'
-import { KEY_BYTES_MAX, isBucketName } from '../address.ts'
+import { KEY_BYTES_MAX, isBucketName, isProject } from '../address.ts'
 import { OBJECT_BYTES_MAX, incoming } from '../body.ts'
 import { s3Fault } from '../errors.ts'
 import { knownBucket, ownerOfName } from '../known.ts'
@@ -75,7 +75,7 @@ async function sourceOf(request: S3Request): Promise<{ name: ObjectName; version
   const [full, object] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)]
   const colon = full.indexOf(':')
   const container = full.slice(colon + 1)
-  if (at <= 0 || object === '' || !isBucketName(container) || new TextEncoder().encode(object).byteLength > KEY_BYTES_MAX) throw wrong()
+  if (at <= 0 || object === '' || !isBucketName(container) || (colon >= 0 && !isProject(full.slice(0, colon))) || new TextEncoder().encode(object).byteLength > KEY_BYTES_MAX) throw wrong()
   const own = `AUTH_${request.caller?.project_id ?? ''}`
   const account = colon > 0 ? `AUTH_${full.slice(0, colon)}` : (await knownBucket(request.env, own, container, request.now_ms)) !== null ? own : ((await ownerOfName(request.env, container, request.now_ms)) ?? own)
   return { name: { account, container, object }, version: new URLSearchParams(query).get('versionId') }
