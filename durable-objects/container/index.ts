@@ -6,6 +6,8 @@ import type { Bulk } from '../../workers/object/container/ranges.ts'
 import type { PartOf, RemotePart, Totals } from '../../workers/object/container/shards.ts'
 import { ContainerStore } from '../../workers/object/container/store.ts'
 import type { Keyed, VersionQuery } from '../../workers/object/container/versions.ts'
+import { rowsText } from '../../workers/object/container/views.ts'
+import type { Format } from '../../workers/object/listing.ts'
 import type { Metadata } from '../../workers/object/headers.ts'
 import type { ListQuery, Listed, Read } from '../../workers/object/list.ts'
 import { shardKey } from '../../workers/object/names.ts'
@@ -93,6 +95,14 @@ export class ContainerObject extends LazyObject {
     if (!store.shards.active) return store.list(query)
     const entries = await store.shards.list(query)
     return { info: this.#infoOf(store), entries }
+  }
+
+  /** The body of a listing: one text, for thousands of rows cost more on their way than to be made. */
+  async listText(query: ListQuery, format: Format): Promise<{ info: ContainerInfo; text: string }> {
+    const store = this.#live()
+    if (!store.shards.active) return store.listText(query, format)
+    const { info, entries } = await this.list(query)
+    return { info, text: rowsText(format, info, entries) }
   }
 
   async listVersions(query: VersionQuery): Promise<{ info: ContainerInfo; entries: Listed<VersionRow>[] }> {

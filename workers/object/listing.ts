@@ -44,20 +44,28 @@ const xmlEscape = (text: string): string =>
 /** JSON shows more. */
 const XML_FIELDS = new Set(['name', 'count', 'hash', 'bytes', 'content_type', 'last_modified'])
 
-type ListingRow = { subdir: string } | ({ name: string } & Record<string, string | number>)
+export type ListingRow = { subdir: string } | ({ name: string } & Record<string, string | number>)
 
-export function renderListing(format: Format, kind: { element: 'account' | 'container'; name: string; item: 'container' | 'object' }, rows: ListingRow[], headers: Record<string, string>): Response {
-  const all: Record<string, string> = { ...headers, 'content-type': `${MEDIA[format]}; charset=utf-8` }
-  if (format === 'plain') {
-    if (rows.length === 0) return new Response(null, { status: 204, headers: all })
-    return sized(`${rows.map((row) => ('name' in row ? row.name : row.subdir)).join('\n')}\n`, all)
-  }
-  if (format === 'json') return sized(JSON.stringify(rows), all)
+export interface ListingKind {
+  element: 'account' | 'container'
+  name: string
+  item: 'container' | 'object'
+}
+
+/** The body: pure, so that the object that has the rows can make it and sends one text instead of thousands of rows. */
+export function listingText(format: Format, kind: ListingKind, rows: ListingRow[]): string {
+  if (format === 'plain') return rows.length === 0 ? '' : `${rows.map((row) => ('name' in row ? row.name : row.subdir)).join('\n')}\n`
+  if (format === 'json') return JSON.stringify(rows)
   const items = rows.map((row) => {
     if (!('name' in row)) return `<subdir name="${xmlEscape(String(row.subdir))}"><name>${xmlEscape(String(row.subdir))}</name></subdir>`
     return `<${kind.item}>${Object.entries(row).filter(([field]) => XML_FIELDS.has(field)).map(([field, value]) => `<${field}>${xmlEscape(String(value))}</${field}>`).join('')}</${kind.item}>`
   })
-  return sized(`<?xml version="1.0" encoding="UTF-8"?>\n<${kind.element} name="${xmlEscape(kind.name)}">${items.join('')}</${kind.element}>`, all)
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<${kind.element} name="${xmlEscape(kind.name)}">${items.join('')}</${kind.element}>`
+}
+
+export function renderListing(format: Format, text: string, headers: Record<string, string>): Response {
+  const all: Record<string, string> = { ...headers, 'content-type': `${MEDIA[format]}; charset=utf-8` }
+  return format === 'plain' && text === '' ? new Response(null, { status: 204, headers: all }) : sized(text, all)
 }
 
 export function sized(text: string, headers: Record<string, string>, status = 200): Response {

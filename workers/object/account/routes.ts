@@ -6,7 +6,7 @@ import { swiftFault } from '../errors.ts'
 import { LIMITS, metaChanges } from '../headers.ts'
 import { forgetAccount } from '../known.ts'
 import { isSubdir } from '../list.ts'
-import { listQuery, listingFormat, renderListing } from '../listing.ts'
+import { listQuery, listingFormat, listingText, renderListing } from '../listing.ts'
 import { policyAt } from '../policies.ts'
 import { type Access, type SwiftRequest, empty } from '../request.ts'
 import { listingTime, timestampOf } from '../timestamp.ts'
@@ -49,7 +49,7 @@ export async function getAccount(request: SwiftRequest): Promise<Response> {
   const { info, entries } = await request.env.ACCOUNT.getByName(request.names.account).list(listQuery(request, LIMITS.account_listing_limit))
   if (info?.deleted_ms != null) throw swiftFault(410, undefined, { 'x-account-status': 'Deleted' })
   const rows = entries.map((entry) => (isSubdir(entry) ? entry : { name: entry.name, count: entry.object_count, bytes: entry.bytes_used, last_modified: listingTime(entry.put_at) }))
-  return renderListing(format, { element: 'account', name: request.names.account, item: 'container' }, rows, accountHeaders(request, info, access))
+  return renderListing(format, listingText(format, { element: 'account', name: request.names.account, item: 'container' }, rows), accountHeaders(request, info, access))
 }
 
 export async function postAccount(request: SwiftRequest): Promise<Response> {

@@ -25,6 +25,12 @@ export class RowRanges {
     return this.#rows(`SELECT * FROM objects${clause} ORDER BY name ${order} LIMIT ?`, ...values, limit).map(toObject)
   }
 
+  /** What a listing without details needs. */
+  names({ where, order, limit }: Read): { name: string }[] {
+    const [clause, values] = whereSql(where)
+    return this.#rows(`SELECT name FROM objects${clause} ORDER BY name ${order} LIMIT ?`, ...values, limit) as { name: string }[]
+  }
+
   /** The last names below `high` (null: of all), not more than `limit` of them, with all that belongs to them. Null where nothing is there. */
   last(low: string, high: string | null, limit: number): { low: string; bulk: Bulk } | null {
     const names = this.#rows(`SELECT name FROM objects WHERE name >= ?${high === null ? '' : ' AND name < ?'} ORDER BY name DESC LIMIT ?`, low, ...(high === null ? [] : [high]), limit)

@@ -4,7 +4,6 @@ import { cleanAcl } from '../acl.ts'
 import { bulkUpload } from '../features/bulk-upload.ts'
 import { formPost } from '../features/formpost.ts'
 import { syncTarget } from '../features/sync.ts'
-import { linkShown } from '../features/symlink.ts'
 import { DELETE_MARKER } from '../features/versions.ts'
 import { staticWebContainer } from '../features/staticweb.ts'
 import { swiftFault } from '../errors.ts'
@@ -15,8 +14,9 @@ import { listQuery, listingFormat, renderListing, sized } from '../listing.ts'
 import { containerKey } from '../names.ts'
 import { policyIndex, policyName } from '../policies.ts'
 import { type Access, type SwiftRequest, empty } from '../request.ts'
-import { httpDate, listingTime } from '../timestamp.ts'
-import { type ContainerInfo, NULL_VERSION, type ObjectRow, versionId } from './rows.ts'
+import { httpDate } from '../timestamp.ts'
+import { type ContainerInfo, NULL_VERSION, versionId } from './rows.ts'
+import { shownRow } from './views.ts'
 
 const SPECIAL = ['x-container-read', 'x-container-write', 'x-container-sync-to', 'x-container-sync-key', 'x-versions-location', 'x-history-location', 'x-versions-enabled'] as const
 const OWNER_ONLY = /^x-container-(read|write|sync-.*)$|^x-container-meta-temp-url-key(-2)?$/
@@ -47,15 +47,9 @@ export async function getContainer(request: SwiftRequest): Promise<Response> {
   const access = await request.needIn('container', 'get', request.container, null)
   if (request.query.has('versions')) return await listVersions(request, access)
   const format = listingFormat(request)
-  const { info, entries } = await objectOf(request).list(listQuery(request, LIMITS.container_listing_limit))
-  const rows = entries.map((entry) => (isSubdir(entry) ? entry : shown(entry, request.names.account)))
-  return renderListing(format, { element: 'container', name: request.container, item: 'object' }, rows, containerHeaders(request, info, access))
+  const { info, text } = await objectOf(request).listText(listQuery(request, LIMITS.container_listing_limit), format)
+  return renderListing(format, text, containerHeaders(request, info, access))
 }
-
-const shown = (row: ObjectRow, account: string) => ({
-  name: row.name, hash: row.etag, bytes: row.slo_size ?? row.size, content_type: row.content_type, last_modified: listingTime(row.modified_at), ...(row.slo_etag === null ? {} : { slo_etag: `"${row.slo_etag}"` }),
-  ...linkShown(row.extra, account),
-})
 
 const EMPTY_MD5 = 'd41d8cd98f00b204e9800998ecf8427e'
 
@@ -69,7 +63,7 @@ async function listVersions(request: SwiftRequest, access: Access): Promise<Resp
   if (version_marker !== '' && version_marker !== NULL_VERSION && !/^\d{1,10}(\.\d{1,5})?$/.test(version_marker)) throw swiftFault(400, 'invalid version_marker param')
   const { info, entries } = await objectOf(request).listVersions(query)
   const rows = entries.map((entry) => (isSubdir(entry) ? entry : {
-    ...shown(entry, request.names.account), ...(entry.deleted ? { hash: EMPTY_MD5, content_type: DELETE_MARKER } : {}), version_id: versionId(entry.version), is_latest: entry.is_latest,
+    ...shownRow(entry, request.names.account), ...(entry.deleted ? { hash: EMPTY_MD5, content_type: DELETE_MARKER } : {}), version_id: versionId(entry.version), is_latest: entry.is_latest,
   }))
   return sized(JSON.stringify(rows), { ...containerHeaders(request, info, access), 'content-type': 'application/json; charset=utf-8' })
 }

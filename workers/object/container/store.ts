@@ -7,12 +7,14 @@ import { Fault } from '../../../schema/values/fault.ts'
 import { swiftFault } from '../errors.ts'
 import { type Metadata, isTrue, mergeMeta } from '../headers.ts'
 import { type ListQuery, type Listed, type Read, listNames } from '../list.ts'
+import type { Format } from '../listing.ts'
 import { swiftOptions } from '../options.ts'
 import { defaultPolicy } from '../policies.ts'
 import { Stamps, ticksOf, formatTicks } from '../timestamp.ts'
 import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type Rows, type VersionRow, objectValues, toInfo, versionKey, versioningOf } from './rows.ts'
 import { type Bulk, RowRanges } from './ranges.ts'
 import { type Part, type PartOf, SHARD_THRESHOLD, Shards, type Totals } from './shards.ts'
+import { namesText, rowsText } from './views.ts'
 import { type ContainerHooks, TOMBSTONE_KEPT_MS, Upkeep } from './upkeep.ts'
 import { type Counted, type Keyed, type VersionQuery, VersionRows } from './versions.ts'
 
@@ -157,6 +159,13 @@ export class ContainerStore implements Part {
   list(query: ListQuery): { info: ContainerInfo; entries: Listed<ObjectRow>[] } {
     const info = this.#live()
     return { info, entries: listNames<ObjectRow>(query, (read) => this.#ranges.read(read)) }
+  }
+
+  /** The body of a listing. */
+  listText(query: ListQuery, format: Format): { info: ContainerInfo; text: string } {
+    const info = this.#live()
+    if (format === 'plain') return { info, text: namesText(listNames(query, (read) => this.#ranges.names(read))) }
+    return { info, text: rowsText(format, info, this.list(query).entries) }
   }
 
   /** Every version, delete markers too. */

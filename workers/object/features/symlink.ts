@@ -6,6 +6,7 @@ import { swiftFault } from '../errors.ts'
 import { type Metadata, contentTypeOf, metaOf, objectMetadata } from '../headers.ts'
 import { type ObjectName, PREFIX, decodeName, quotePath } from '../names.ts'
 import { openObject } from '../object/large.ts'
+import { linkRow } from './symlink-row.ts'
 import { store } from '../object/put.ts'
 import type { ManifestReader, SwiftRequest } from '../request.ts'
 
@@ -36,25 +37,6 @@ export function linkOf(metadata: Metadata, account: string): Link | null {
   if (path === undefined) return null
   const target = targetOf(path, metaOf(metadata, 'x-object-sysmeta-symlink-target-account') ?? account)
   return { target, path, etag: metaOf(metadata, 'x-object-sysmeta-symlink-target-etag') ?? null }
-}
-
-/** What the listing's row keeps of a link. */
-export function linkRow(metadata: Metadata): { extra?: Record<string, string> } {
-  const path = metaOf(metadata, 'x-object-sysmeta-symlink-target')
-  if (path === undefined) return {}
-  const extra: Record<string, string> = { symlink_target: path }
-  for (const name of ['account', 'etag', 'bytes']) {
-    const value = metaOf(metadata, `x-object-sysmeta-symlink-target-${name}`)
-    if (value !== undefined) extra[`symlink_${name}`] = value
-  }
-  return { extra }
-}
-
-/** How a listing shows it. */
-export function linkShown(extra: Record<string, string> | null, account: string): Record<string, string | number> {
-  if (extra?.symlink_target === undefined) return {}
-  const { symlink_target, symlink_account, symlink_etag, symlink_bytes } = extra
-  return { symlink_path: `/v1/${quotePath(symlink_account ?? account)}/${symlink_target}`, ...(symlink_etag === undefined ? {} : { symlink_etag, symlink_bytes: Number(symlink_bytes) }) }
 }
 
 /** Where a link leads, as a path of this service. */

@@ -1,0 +1,19 @@
+/** Rows of a container as listings show them. Pure: the Container object itself makes the text of a listing. */
+import { linkShown } from '../features/symlink-row.ts'
+import { type Listed, isSubdir } from '../list.ts'
+import { type Format, type ListingRow, listingText } from '../listing.ts'
+import { listingTime } from '../timestamp.ts'
+import type { ContainerInfo, ObjectRow } from './rows.ts'
+
+export const shownRow = (row: ObjectRow, account: string) => ({
+  name: row.name, hash: row.etag, bytes: row.slo_size ?? row.size, content_type: row.content_type, last_modified: listingTime(row.modified_at), ...(row.slo_etag === null ? {} : { slo_etag: `"${row.slo_etag}"` }),
+  ...linkShown(row.extra, account),
+})
+
+export function rowsText(format: Format, info: ContainerInfo, entries: Listed<ObjectRow>[]): string {
+  const rows: ListingRow[] = entries.map((entry) => (isSubdir(entry) ? entry : shownRow(entry, info.account)))
+  return listingText(format, { element: 'container', name: info.name, item: 'object' }, rows)
+}
+
+/** Names only. */
+export const namesText = (entries: Listed<{ name: string }>[]): string => (entries.length === 0 ? '' : `${entries.map((entry) => (isSubdir(entry) ? entry.subdir : entry.name)).join('\n')}\n`)
