@@ -103,7 +103,7 @@ export class Containers {
         return value
       } catch (error) {
         if (!isUnreachable(error)) throw error
-        presence.lost(error)
+        presence.lost(error, `${call.on} ${call.method}`)
       }
     }
     return call.on === 'account' ? this.#accountAlone(call) : await this.#containerAlone(call)

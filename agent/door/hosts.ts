@@ -71,11 +71,13 @@ export class Hosts {
 
   async #throughPlane(id: string, op: UserObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     const { plane, presence } = this.#deps
-    if (!presence.online) throw new Fault('unavailable', 'The host cannot be reached: it has no door, and the plane is away.')
+    // A body that is streamed can be sent once only: a host that is down is not tried with it.
+    if (!presence.online || (body !== null && presence.host(id)?.up !== true)) throw new Fault('unavailable', 'The host cannot be reached: it has no door, and no link to a plane that answers.')
     try {
       return await plane.replica(evidenceNow(), op, id, args, body === null ? null : readable(body))
     } catch (error) {
-      if (isUnreachable(error)) presence.lost(error)
+      // An early refusal breaks the stream of a body: that says nothing of the plane.
+      if (isUnreachable(error) && body === null) presence.lost(error, op)
       throw error
     }
   }
@@ -124,14 +126,15 @@ export class Hosts {
     const { identity, presence } = this.#deps
     if (id === identity.host_id) return true
     const url = presence.host(id)?.door_url ?? null
-    if (url === null || this.#isAway(id)) return presence.online
+    const byPlane = () => presence.online && presence.host(id)?.up === true
+    if (url === null || this.#isAway(id)) return byPlane()
     try {
       const response = await this.#open(url, 'GET', '/door/v1/health', {}, null)
       response.resume()
       return response.statusCode === 200
     } catch {
       this.#away.set(id, presence.now_ms() + PEER_AVOIDED_MS)
-      return presence.online
+      return byPlane()
     }
   }
 }

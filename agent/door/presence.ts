@@ -100,10 +100,10 @@ export class Presence {
     await this.#polling
   }
 
-  lost(error: unknown): void {
+  lost(error: unknown, during: string): void {
     if (!this.#online) return
     this.#online = false
-    this.#deps.log('door_offline', { error: messageOf(error) })
+    this.#deps.log('door_offline', { during, error: messageOf(error) })
   }
 
   /** Asks now. One at a time. */
@@ -131,7 +131,7 @@ export class Presence {
       this.#online = true
       log('door_online', {})
     } catch (error) {
-      if (this.#online) this.lost(error)
+      if (this.#online) this.lost(error, 'state')
       else log('door_waits', { error: messageOf(error) })
     }
   }

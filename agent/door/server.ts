@@ -125,7 +125,7 @@ export class DoorServer {
     try {
       answer = await plane.forward(message.method ?? 'GET', message.url ?? '/', headers, hasBody(message) ? message : null)
     } catch (error) {
-      if (isUnreachable(error)) presence.lost(error)
+      if (isUnreachable(error)) presence.lost(error, 'forward')
       throw error
     }
     if (message.method !== 'GET' && message.method !== 'HEAD') this.#forget(below)

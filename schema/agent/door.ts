@@ -67,6 +67,8 @@ export interface DoorHost {
   public_key: string
   /** Where its door listens; null where it has none. */
   door_url: string | null
+  /** Its link to the plane holds. */
+  up: boolean
 }
 
 export interface DoorRing {

@@ -95,7 +95,7 @@ export class HostsStore extends RpcTarget {
 
   /** Every host's key and door: doors know each other by them. */
   doors(): DoorHost[] {
-    return this.#rows('SELECT id, public_key, door_url FROM hosts ORDER BY id').map((row) => ({ id: String(row.id), public_key: String(row.public_key), door_url: row.door_url === null ? null : String(row.door_url) }))
+    return this.#rows('SELECT id, public_key, door_url, up FROM hosts ORDER BY id').map((row) => ({ id: String(row.id), public_key: String(row.public_key), door_url: row.door_url === null ? null : String(row.door_url), up: row.up === 1 }))
   }
 
   report(id: string, up: boolean, facts: HostFacts | null): void {

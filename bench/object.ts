@@ -1,0 +1,128 @@
+/**
+ * CPU, rate and latency of object PUT and GET, several stores beside each other in one run: `node bench/object.ts --target NAME=URL,TOKEN,PIDS ...`, where URL is an account's
+ * (http://127.0.0.1:8788/object-store/v1/AUTH_x), PIDS are `+`-joined ids of the processes that count (their children count too). Stores take turns round by round, so
+ * that a busy machine is busy for all of them. Prints one line per store and scenario, and the machine's load; asserts nothing.
+ *
+ *   --seconds S    per round of small objects (3)     --rounds N (3)     --concurrency 1,16     --large MIB (100; 0: none)
+ */
+import { randomBytes } from 'node:crypto'
+import { readFileSync, readdirSync } from 'node:fs'
+import http from 'node:http'
+import { loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+
+const TICKS_PER_S = 100
+const CONTAINER = 'bench'
+
+interface Target {
+  name: string
+  url: URL
+  token: string
+  pids: number[]
+}
+
+interface Sample {
+  operations: number
+  seconds: number
+  cpu_ms: number
+  latencies: number[]
+}
+
+const { values } = parseArgs({ options: { target: { type: 'string', multiple: true }, seconds: { type: 'string' }, rounds: { type: 'string' }, concurrency: { type: 'string' }, large: { type: 'string' } } })
+const targets: Target[] = (values.target ?? []).map((text) => {
+  const match = /^([^=]+)=([^,]+),([^,]*),([\d+]+)$/.exec(text)
+  if (match === null) throw new Error(`--target takes NAME=URL,TOKEN,PID+PID, not '${text}'`)
+  return { name: match[1] ?? '', url: new URL(match[2] ?? ''), token: match[3] ?? '', pids: (match[4] ?? '').split('+').map(Number) }
+})
+const seconds = Number(values.seconds ?? 3)
+const rounds = Number(values.rounds ?? 3)
+const large_mib = Number(values.large ?? 100)
+const agent = new http.Agent({ keepAlive: true, maxSockets: 64 })
+
+/** CPU of the processes and their descendants, in ms. */
+function cpuOf(pids: number[]): number {
+  const stats = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+    try {
+      const text = readFileSync(`/proc/${name}/stat`, 'utf8')
+      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+      return [{ pid: Number(name), parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) }]
+    } catch {
+      return []
+    }
+  })
+  const counted = new Set(pids)
+  for (let before = -1; before !== counted.size; ) {
+    before = counted.size
+    for (const { pid, parent } of stats) if (counted.has(parent)) counted.add(pid)
+  }
+  return (stats.filter(({ pid }) => counted.has(pid)).reduce((sum, { ticks }) => sum + ticks, 0) * 1000) / TICKS_PER_S
+}
+
+function call({ url, token }: Target, method: string, path: string, body?: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const headers: Record<string, string> = { 'x-auth-token': token, ...(body === undefined ? {} : { 'content-length': String(body.byteLength), 'content-type': 'application/octet-stream' }) }
+    const request = http.request({ host: url.hostname, port: url.port, method, path: `${url.pathname}${path}`, headers, agent }, (response) => {
+      response.on('error', reject)
+      response.on('end', () => resolve(response.statusCode ?? 0))
+      response.resume()
+    })
+    request.on('error', reject)
+    request.end(body)
+  })
+}
+
+let serial = 0
+const run = Date.now().toString(36)
+
+async function measure(target: Target, work: (n: number) => Promise<number>, concurrency: number, until: (done: number, seconds: number) => boolean): Promise<Sample> {
+  const latencies: number[] = []
+  const started = performance.now()
+  const before = cpuOf(target.pids)
+  let begun = 0
+  const worker = async () => {
+    while (!until(begun, (performance.now() - started) / 1000)) {
+      const at = performance.now()
+      const status = await work(begun++)
+      if (status >= 300) throw new Error(`${target.name} answered ${status}`)
+      latencies.push(performance.now() - at)
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
+  return { operations: latencies.length, seconds: (performance.now() - started) / 1000, cpu_ms: cpuOf(target.pids) - before, latencies }
+}
+
+const added = (a: Sample | undefined, b: Sample): Sample => (a === undefined ? b : { operations: a.operations + b.operations, seconds: a.seconds + b.seconds, cpu_ms: a.cpu_ms + b.cpu_ms, latencies: [...a.latencies, ...b.latencies] })
+
+function show(scenario: string, samples: Map<Target, Sample>, mib: number): void {
+  for (const [{ name }, { operations, seconds: took, cpu_ms, latencies }] of samples) {
+    const sorted = [...latencies].sort((a, b) => a - b)
+    const at = (share: number) => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1)
+    const rate = mib === 0 ? '' : `  ${((operations * mib) / took).toFixed(0)} MiB/s`
+    console.log(`${scenario.padEnd(20)} ${name.padEnd(8)} ${(cpu_ms / operations).toFixed(2).padStart(9)} ms CPU  ${(operations / took).toFixed(1).padStart(7)}/s  p50 ${at(0.5)} ms  p99 ${at(0.99)} ms${rate}  (n=${operations})`)
+  }
+}
+
+async function scenario(name: string, concurrency: number, mib: number, one: (target: Target, n: number) => Promise<number>, until: (done: number, seconds: number) => boolean): Promise<void> {
+  const samples = new Map<Target, Sample>()
+  for (let round = 0; round < rounds; round++) for (const target of targets) samples.set(target, added(samples.get(target), await measure(target, (n) => one(target, n), concurrency, until)))
+  show(`${name} c=${concurrency}`, samples, mib)
+}
+
+console.log(`load before: ${loadavg().map((value) => value.toFixed(1)).join(' ')}`)
+const small = randomBytes(1024)
+for (const target of targets) {
+  await call(target, 'PUT', `/${CONTAINER}`)
+  for (let n = 0; n < 64; n++) await call(target, 'PUT', `/${CONTAINER}/${run}-get-${n}`, small)
+}
+for (const concurrency of (values.concurrency ?? '1,16').split(',').map(Number)) {
+  const timed = (_: number, passed: number) => passed >= seconds
+  await scenario('PUT 1 KiB', concurrency, 0, (target) => call(target, 'PUT', `/${CONTAINER}/${run}-${serial++}`, small), timed)
+  await scenario('GET 1 KiB', concurrency, 0, (target, n) => call(target, 'GET', `/${CONTAINER}/${run}-get-${n % 64}`), timed)
+}
+if (large_mib > 0) {
+  const large = randomBytes(large_mib * 1024 * 1024)
+  await scenario(`PUT ${large_mib} MiB`, 1, large_mib, (target, n) => call(target, 'PUT', `/${CONTAINER}/${run}-large-${n}`, large), (done) => done >= 1)
+  await scenario(`GET ${large_mib} MiB`, 1, large_mib, (target, n) => call(target, 'GET', `/${CONTAINER}/${run}-large-${n}`), (done) => done >= 1)
+}
+console.log(`load after: ${loadavg().map((value) => value.toFixed(1)).join(' ')}`)
+agent.destroy()
