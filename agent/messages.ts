@@ -1,7 +1,7 @@
 /** Checks of what the plane sends, before anything acts on it: shapes, and ids that may become parts of paths and arguments. */
 import * as v from 'valibot'
 import { KIND_ORDER, type Kind } from '../schema/agent/desired.ts'
-import { MESSAGE_BYTES_MAX, type ObjectArgs, type PlaneMessage, type UserObjectOp, type WireError } from '../schema/agent/protocol.ts'
+import { MESSAGE_BYTES_MAX, type ObjectArgs, type PlaneMessage, type ObjectOp, type WireError } from '../schema/agent/protocol.ts'
 import { Fault, isFault } from '../schema/values/fault.ts'
 
 const id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/))
@@ -48,7 +48,7 @@ const BETWEEN_REPLICAS: ReadonlySet<string> = new Set(['object.query', 'object.r
 const userObjectOp = v.picklist(['object.put', 'object.get', 'object.head', 'object.post', 'object.delete'])
 
 /** An operation on a replica here that another host asks for: it names a device and a place on it, never a path. */
-export function replicaCall(op: unknown, args: unknown): { op: UserObjectOp; args: ObjectArgs } {
+export function replicaCall(op: unknown, args: unknown): { op: ObjectOp; args: ObjectArgs } {
   if (!v.is(userObjectOp, op) || !v.is(objectArgs, args)) throw new Fault('bad_request', 'a replica is asked for with bad arguments')
   return { op, args: args as unknown as ObjectArgs }
 }

@@ -8,6 +8,7 @@ const COMMANDS: Record<string, () => Promise<{ run(args: string[]): Promise<numb
   verify: () => import('./commands/verify.ts'),
   dev: () => import('./commands/dev.ts'),
   join: () => import('./commands/join.ts'),
+  ring: () => import('./commands/ring.ts'),
   host: () => import('./commands/host.ts'),
   import: () => import('./commands/import.ts'),
   ui: () => import('./commands/ui.ts'),
@@ -20,7 +21,8 @@ const USAGE = `skyhook COMMAND
   status                                                             services, hosts, versions, URLs
   verify                                                             check the invariants of the running cloud
   host token | host list | host door HOST URL|none                   one-time token for a new host; hosts; the object store on site
-  join URL TOKEN [--roles ROLE,...] [--door ADDR:PORT]                 make this machine a host of the cloud at URL
+  ring status | weight | drain | remove | add | set | rebalance | run   the object store's ring: how well it is, and changes (skyhook ring help)
+  join URL TOKEN [--roles ROLE,...] [--door ADDR:PORT] [--objects DIR] make this machine a host of the cloud at URL
   import keystone FILE                                               users, projects, roles of a Keystone (docs/import-keystone.md)
   dev                                                                development mode: miniflare with reload
 State lives in $SKYHOOK_HOME (default .skyhook in the checkout).`

@@ -4,7 +4,7 @@ import https from 'node:https'
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeStream } from 'node:stream/web'
 import { pipeline } from 'node:stream/promises'
-import type { ObjectArgs, ObjectHead, ObjectOpArgs, UserObjectOp } from '../../schema/agent/protocol.ts'
+import type { ObjectArgs, ObjectHead, ObjectOpArgs, ObjectOp } from '../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import type { Identity } from '../identity.ts'
@@ -42,7 +42,7 @@ export class Hosts {
 
   /** The stub of one host, with what replicas.ts calls. */
   host(id: string) {
-    const ask = async (op: UserObjectOp, args: ObjectArgs, body: Body | null = null): Promise<Answer> => await this.#ask(id, op, args, body)
+    const ask = async (op: ObjectOp, args: ObjectArgs, body: Body | null = null): Promise<Answer> => await this.#ask(id, op, args, body)
     return {
       status: async () => ({ connected: await this.#connected(id) }),
       objectPut: async (args: ObjectArgs, body: Body) => (await ask('object.put', args, body)).value as ObjectHead,
@@ -61,7 +61,7 @@ export class Hosts {
     }
   }
 
-  #ask(id: string, op: UserObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+  #ask(id: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     const { identity, driver, presence } = this.#deps
     if (id === identity.host_id) return onDisk(driver, op, args, body === null ? null : chunksOf(body))
     const url = presence.host(id)?.door_url ?? null
@@ -69,7 +69,7 @@ export class Hosts {
     return this.#throughPlane(id, op, args, body)
   }
 
-  async #throughPlane(id: string, op: UserObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+  async #throughPlane(id: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     const { plane, presence } = this.#deps
     // A body that is streamed can be sent once only: a host that is down is not tried with it.
     if (!presence.online || (body !== null && presence.host(id)?.up !== true)) throw new Fault('unavailable', 'The host cannot be reached: it has no door, and no link to a plane that answers.')
@@ -82,7 +82,7 @@ export class Hosts {
     }
   }
 
-  async #onPeer(id: string, url: string, op: UserObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+  async #onPeer(id: string, url: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     try {
       return await this.#send(url, op, args, body)
     } catch (error) {
@@ -93,7 +93,7 @@ export class Hosts {
     }
   }
 
-  async #send(url: string, op: UserObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
+  async #send(url: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     const path = `/door/v1/replicas?op=${op}&args=${queryPart(JSON.stringify(args))}`
     const input = body === null ? null : readable(body)
     const response = await this.#open(url, 'POST', path, { authorization: this.#deps.identity.authorization('POST', path), ...lengthOf(args, input) }, input)
@@ -140,7 +140,7 @@ export class Hosts {
 }
 
 /** One replica on this host's own disks. */
-export async function onDisk(driver: ObjectDriver, op: UserObjectOp, args: ObjectArgs, body: AsyncIterable<Uint8Array> | null): Promise<Answer> {
+export async function onDisk(driver: ObjectDriver, op: ObjectOp, args: ObjectArgs, body: AsyncIterable<Uint8Array> | null): Promise<Answer> {
   switch (op) {
     case 'object.put':
       return { value: await driver.put(args, body ?? nothing()), body: null }

@@ -8,7 +8,7 @@ import https from 'node:https'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { DOOR_CALLS_MAX, type DoorCall, type DoorEvidence, type DoorFault, type DoorResult, type DoorState } from '../../schema/agent/door.ts'
-import type { ObjectArgs, ObjectHead, UserObjectOp } from '../../schema/agent/protocol.ts'
+import type { ObjectArgs, ObjectHead, ObjectOp } from '../../schema/agent/protocol.ts'
 import { Fault, type FaultKind } from '../../schema/values/fault.ts'
 import type { Identity } from '../identity.ts'
 
@@ -38,7 +38,7 @@ export interface DoorPlane {
   call(evidence: DoorEvidence, call: Omit<DoorCall, 'evidence'>): Promise<unknown>
   /** In this very order. */
   deliver(calls: { evidence: DoorEvidence; call: Omit<DoorCall, 'evidence'> }[]): Promise<DoorResult[]>
-  replica(evidence: DoorEvidence, op: UserObjectOp, host: string, args: ObjectArgs, body: Readable | null): Promise<{ value: unknown; body: IncomingMessage | null }>
+  replica(evidence: DoorEvidence, op: ObjectOp, host: string, args: ObjectArgs, body: Readable | null): Promise<{ value: unknown; body: IncomingMessage | null }>
   /** A client's request as it is. */
   forward(method: string, path: string, headers: OutgoingHttpHeaders, body: Readable | null): Promise<IncomingMessage>
   close(): void
@@ -128,7 +128,7 @@ export const queryPart = (text: string): string => encodeURIComponent(text).repl
 export const lengthOf = (args: ObjectArgs, body: Readable | null): OutgoingHttpHeaders => (body === null ? { 'content-length': 0 } : typeof args.size_bytes === 'number' ? { 'content-length': args.size_bytes } : { 'transfer-encoding': 'chunked' })
 
 /** What a plane or another door answers about one replica. */
-export async function replicaAnswer(response: IncomingMessage, op: UserObjectOp): Promise<{ value: unknown; body: IncomingMessage | null }> {
+export async function replicaAnswer(response: IncomingMessage, op: ObjectOp): Promise<{ value: unknown; body: IncomingMessage | null }> {
   const status = response.statusCode ?? 0
   const head = response.headers['x-skyhook-head']
   if (status === 200 && op === 'object.get' && typeof head === 'string') return { value: JSON.parse(decodeURIComponent(head)) as ObjectHead, body: response }

@@ -154,9 +154,9 @@ export class Presence {
 }
 
 function ringOf(ring: DoorRing): RingView {
-  const raw = (text: string): ArrayBuffer => {
+  const row = (text: string): Uint16Array => {
     const bytes = Buffer.from(text, 'base64')
-    return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
+    return new Uint16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
   }
-  return { ...ring, assignment: ring.assignment.map((row) => new Uint16Array(raw(row))), moving: (ring.moving ?? []).map(({ device, partitions }) => ({ device, partitions: new Uint32Array(raw(partitions)) })) }
+  return { ...ring, assignment: ring.assignment.map(row), moving: (ring.moving ?? []).map(({ device, partitions }) => ({ device, partitions: Uint32Array.from(partitions) })) }
 }

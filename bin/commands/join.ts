@@ -7,7 +7,7 @@ import { installPackages } from '../lib/packages.ts'
 import { Problem } from '../lib/problem.ts'
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { roles: { type: 'string' }, name: { type: 'string' }, door: { type: 'string' } } })
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { roles: { type: 'string' }, name: { type: 'string' }, door: { type: 'string' }, objects: { type: 'string' } } })
   const [url, token] = positionals
   if (url === undefined || !/^https?:\/\//.test(url)) throw new Problem('join takes the URL of the cloud and a one-time token: npx skyhook join https://cloud.example.org TOKEN')
   if (process.getuid?.() !== 0) throw new Problem('a host needs root (QEMU, Open vSwitch, taps).')
@@ -15,7 +15,7 @@ export async function run(args: string[]): Promise<number> {
   const home = homeOf()
   makeHome(home)
   const { agent } = await bundle(home)
-  const argv = ['--max-semi-space-size=1', agent, '--plane', url, '--state', home.host, '--roles', values.roles ?? 'compute,volume,gateway,object,image', ...(values.name === undefined ? [] : ['--name', values.name]), ...(values.door === undefined ? [] : ['--door', values.door])]
+  const argv = ['--max-semi-space-size=1', agent, '--plane', url, '--state', home.host, '--roles', values.roles ?? 'compute,volume,gateway,object,image', ...(values.name === undefined ? [] : ['--name', values.name]), ...(values.objects === undefined ? [] : ['--objects', values.objects]), ...(values.door === undefined ? [] : ['--door', values.door])]
   const child = spawn(process.execPath, argv, { stdio: 'inherit', env: { ...process.env, ...(token === undefined ? {} : { SKYHOOK_JOIN_TOKEN: token }) } })
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal as NodeJS.Signals))
   return await new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)))

@@ -44,9 +44,10 @@ export function parseHosts(given: string[]): HostsOption {
   const hosts: HostsOption = { local: false, simulated: 0 }
   for (const word of given.flatMap((text) => text.split(','))) {
     const sim = /^sim:(\d+)$/.exec(word)
+    if (word === 'none') continue
     if (word === 'local') hosts.local = true
     else if (sim !== null && Number(sim[1]) >= 1 && Number(sim[1]) <= SIM_HOSTS_MAX) hosts.simulated += Number(sim[1])
-    else throw new Problem(`--hosts takes 'local' and 'sim:N' (N from 1 to ${SIM_HOSTS_MAX}), not '${word}'.`)
+    else throw new Problem(`--hosts takes 'local', 'none' and 'sim:N' (N from 1 to ${SIM_HOSTS_MAX}), not '${word}'.`)
   }
   return hosts
 }

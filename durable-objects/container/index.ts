@@ -1,6 +1,7 @@
 /** Container object: one per Swift container. A shell; the logic is in workers/object/container/store.ts. */
 import { migrations } from '../../schema/container/migrations.ts'
 import { Fault } from '../../schema/values/fault.ts'
+import { reconcile } from '../../workers/object/container/reconcile.ts'
 import { type ContainerInfo, type ObjectRow, type VersionRow, storedName } from '../../workers/object/container/rows.ts'
 import type { Bulk } from '../../workers/object/container/ranges.ts'
 import type { PartOf, RemotePart, Totals } from '../../workers/object/container/shards.ts'
@@ -31,7 +32,7 @@ const account = (name: string): { account: string; container: string } => {
 }
 
 /** Calls about one name. */
-type RowCall = 'object' | 'version' | 'latest' | 'markDeleted' | 'unlinkVersion' | 'restoreVersion' | 'removeVersion' | 'putObject' | 'postObject' | 'deleteObject' | 'patchExtra' | 'word' | 'reconcile'
+type RowCall = 'object' | 'version' | 'latest' | 'markDeleted' | 'unlinkVersion' | 'restoreVersion' | 'removeVersion' | 'putObject' | 'postObject' | 'deleteObject' | 'patchExtra' | 'word'
 
 export class ContainerObject extends LazyObject {
   #store: ContainerStore | null = null
@@ -305,10 +306,25 @@ export class ContainerObject extends LazyObject {
   /** Enters what disks have and this listing does not know, by time; answers how many rows were wrong. */
   async reconcile(found: { kind: 'data' | 'ts'; row: ObjectRow }[]): Promise<number> {
     const store = this.#live()
-    if (!store.shards.active) return store.reconcile(found)
+    if (!store.shards.active) return reconcile(store, found)
     let wrong = 0
-    for (const one of found) wrong += await this.#at(one.row.name, 'reconcile', [[one]])
+    for (const one of found) {
+      wrong += await store.shards.run(async () => {
+        const owner = store.shards.ownerOf(one.row.name)
+        if (owner === '') return reconcile(store, [one])
+        const { value, totals } = await this.#shard(owner).reconciled([one])
+        store.shards.heard(owner, totals)
+        return value
+      })
+    }
     return wrong
+  }
+
+  /** What the container asks of the part that has the names. */
+  reconciled(found: { kind: 'data' | 'ts'; row: ObjectRow }[]): { value: number; totals: Totals } {
+    const store = this.#live()
+    const value = reconcile(store, found)
+    return { value, totals: store.totals() }
   }
 
   #found(): ContainerStore | null {

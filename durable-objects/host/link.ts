@@ -3,7 +3,7 @@
  * rows or is asked again. Knows nothing of what the messages mean to projects.
  */
 import type { Command, CommandName, CommandResults } from '../../schema/agent/commands.ts'
-import { type AgentMessage, FRAME_BYTES_MAX, FRAME_LAST, type ConsoleArgs, type ObjectOp, type ObjectOpArgs, type PlaneMessage, STREAM_CREDITS, type StreamRequest, type WireError, decodeFrame, encodeFrame } from '../../schema/agent/protocol.ts'
+import { type AgentMessage, FRAME_BYTES_MAX, FRAME_LAST, type ConsoleArgs, type DiskOp, type ObjectOpArgs, type PlaneMessage, STREAM_CREDITS, type StreamRequest, type WireError, decodeFrame, encodeFrame } from '../../schema/agent/protocol.ts'
 import { FAULT_STATUS, Fault, type FaultKind } from '../../schema/values/fault.ts'
 import type { Timers } from '../kernel/env.ts'
 
@@ -203,7 +203,7 @@ export class Link {
   }
 
   /** Sends a body; resolves with the head that the agent answers when all is on disk. */
-  async put<O extends ObjectOp>(op: O, args: ObjectOpArgs[O], body: ReadableStream<Uint8Array>): Promise<unknown> {
+  async put<O extends DiskOp>(op: O, args: ObjectOpArgs[O], body: ReadableStream<Uint8Array>): Promise<unknown> {
     const { id, stream, head } = this.#open({ op, args } as StreamRequest)
     const reader = body.getReader()
     try {
@@ -220,7 +220,7 @@ export class Link {
   }
 
   /** Asks for a head without a body. */
-  async ask<O extends ObjectOp>(op: O, args: ObjectOpArgs[O]): Promise<unknown> {
+  async ask<O extends DiskOp>(op: O, args: ObjectOpArgs[O]): Promise<unknown> {
     const { id, stream, head } = this.#open({ op, args } as StreamRequest)
     try {
       return await head
@@ -230,7 +230,7 @@ export class Link {
   }
 
   /** Asks for a head and a body; each frame read grants the next. */
-  async get<O extends ObjectOp>(op: O, args: ObjectOpArgs[O], resume?: Resume): Promise<{ head: unknown; body: ReadableStream<Uint8Array> }> {
+  async get<O extends DiskOp>(op: O, args: ObjectOpArgs[O], resume?: Resume): Promise<{ head: unknown; body: ReadableStream<Uint8Array> }> {
     const { id, stream, head } = this.#open({ op, args } as StreamRequest)
     return { head: await head, body: this.#body(id, stream, resume) }
   }

@@ -79,8 +79,8 @@ export interface DoorRing {
   devices: { id: number; host_id: string; device: string; region: number; zone: string; weight: number }[]
   /** base64 of little-endian u16, one row a replica. */
   assignment: string[]
-  /** base64 of little-endian u32: partitions that are on their way from a device. */
-  moving: { device: number; partitions: string }[]
+  /** Partitions that a device held before and may still hold. */
+  moving?: { device: number; partitions: number[] }[]
 }
 
 export interface DoorState {

@@ -83,10 +83,11 @@ export interface ObjectOpArgs {
   'object.receive': ReceiveArgs
   'object.defer': { device: string; policy: number; hash: string; update: ListingUpdate }
 }
-export type ObjectOp = keyof ObjectOpArgs
-/** What a request of a user comes to on one replica. */
-export type UserObjectOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete'
-export type ObjectRequest = { [O in ObjectOp]: { op: O; args: ObjectOpArgs[O] } }[ObjectOp]
+/** What is done to one replica for a client. */
+export type ObjectOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete'
+/** And between hosts. */
+export type DiskOp = keyof ObjectOpArgs
+export type ObjectRequest = { [O in DiskOp]: { op: O; args: ObjectOpArgs[O] } }[DiskOp]
 export type StreamRequest = ObjectRequest | { op: 'console'; args: ConsoleArgs }
 
 export type ConsoleKind = 'vnc' | 'serial'

@@ -4,7 +4,7 @@
  */
 import { type Env, IDENTITY_NAME } from '../../durable-objects/kernel/env.ts'
 import { DOOR_CLOCK_SKEW_MS, DOOR_DELAY_MAX_MS, type DoorCall, type DoorEvidence } from '../../schema/agent/door.ts'
-import type { ObjectArgs, UserObjectOp } from '../../schema/agent/protocol.ts'
+import type { ObjectArgs, ObjectOp } from '../../schema/agent/protocol.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { rulesAllow } from '../http/access-rules.ts'
@@ -164,7 +164,7 @@ export async function doorCall(env: Env, request: SwiftRequest, call: DoorCall, 
 }
 
 /** A replica on a host that has no door: of an object that the request has the right to, where the ring says it is. */
-export async function doorReplica(env: Env, request: SwiftRequest, op: UserObjectOp, hostId: string, args: ObjectArgs, body: ReadableStream<Uint8Array> | null, now_ms: number): Promise<Response> {
+export async function doorReplica(env: Env, request: SwiftRequest, op: ObjectOp, hostId: string, args: ObjectArgs, body: ReadableStream<Uint8Array> | null, now_ms: number): Promise<Response> {
   const match = /^\/([^/]+)\/([^/]+)\/(.+)$/s.exec(args.name)
   if (match === null) throw refused('the object has no name')
   const [, account = '', container = '', object = ''] = match
@@ -176,7 +176,7 @@ export async function doorReplica(env: Env, request: SwiftRequest, op: UserObjec
   await need(request, isRead ? 'any' : 'write', account, known.container, known.object)
   const at = await locate(env, { account, container, object }, args.policy, now_ms)
   const isThere = (device: RingDevice) => device.host_id === hostId && device.device === args.device
-  if (at.hash !== args.hash || at.partition !== args.partition || !(at.primaries.some(isThere) || at.handoffs().some(isThere))) throw refused('the ring has the object elsewhere')
+  if (at.hash !== args.hash || at.partition !== args.partition || !(at.primaries.some(isThere) || at.formers.some(isThere) || at.handoffs().some(isThere))) throw refused('the ring has the object elsewhere')
   const host = env.HOST.getByName(hostId)
   const json = (value: unknown) => new Response(JSON.stringify(value), { headers: { 'content-type': 'application/json' } })
   switch (op) {

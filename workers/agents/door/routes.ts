@@ -36,10 +36,7 @@ async function signingDoor({ env, request, now_ms }: Context): Promise<string> {
   return id
 }
 
-const ringOf = (ring: RingView): DoorRing => ({
-  ...ring, assignment: ring.assignment.map((row) => Buffer.from(new Uint16Array(row).buffer).toString('base64')),
-  moving: ring.moving.map(({ device, partitions }) => ({ device, partitions: Buffer.from(new Uint32Array(partitions).buffer).toString('base64') })),
-})
+const ringOf = (ring: RingView): DoorRing => ({ ...ring, assignment: ring.assignment.map((row) => Buffer.from(new Uint16Array(row).buffer).toString('base64')), moving: ring.moving.map(({ device, partitions }) => ({ device, partitions: [...partitions] })) })
 
 /** Of every storage policy, where the door has another version. */
 async function ringsOf(env: Env, known: Record<string, number>): Promise<Record<string, DoorRing>> {

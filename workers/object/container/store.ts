@@ -319,24 +319,6 @@ export class ContainerStore implements Part {
     if (metadata['x-versions-location'] === undefined && metadata['x-history-location'] === undefined) this.#hooks.released(upload)
   }
 
-  /** What auditors met on disks: a write whose row was lost is entered, one whose deletion was lost goes. A history is not guessed at. */
-  reconcile(found: readonly { kind: 'data' | 'ts'; row: ObjectRow }[]): number {
-    if (versioningOf(this.#live()) !== 'never') return 0
-    let changed = 0
-    for (const { kind, row } of found) {
-      const before = this.object(row.name)
-      if (kind === 'ts') {
-        if (before !== null && before.at < row.at && this.deleteObject(row.name, row.at)) changed++
-      } else if (before === null || before.at < row.at) {
-        if (this.putObject(row)) changed++
-      } else if (before.at === row.at && before.modified_at < row.modified_at) {
-        this.postObject(row.name, row.modified_at, row.content_type, row.delete_at)
-        changed++
-      }
-    }
-    return changed
-  }
-
   #live(): ContainerInfo {
     const info = this.info()
     if (info === null) throw new Fault('not_found', 'The resource could not be found.')
