@@ -28,6 +28,7 @@ const GROUPS: Group[] = [
   { name: 'bundle', root: false, command: ['node', 'node_modules/wrangler/bin/wrangler.js', 'deploy', '--dry-run', '--outdir', 'dist'], timeout_s: 120 },
   { name: 'shipped', root: false, files: files('test/shipped/*.test.ts'), concurrency: 1, timeout_s: 600 },
   { name: 'drivers', root: true, files: files('test/drivers/*.test.ts'), concurrency: 1, timeout_s: 600 },
+  { name: 'probe', root: true, files: files('test/probe/*.test.ts'), concurrency: 1, timeout_s: 420 },
   { name: 'kill', root: true, files: files('test/kill/*.test.ts'), concurrency: 1, timeout_s: 900 },
   { name: 'clients', root: true, files: files('test/clients/*.test.ts'), concurrency: 1, timeout_s: 1_200 },
 ]

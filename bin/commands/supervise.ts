@@ -53,7 +53,7 @@ export async function supervise(home: Home, options: StartOptions, say: Say): Pr
     })
     writeAccess(home, url)
     const wanted = (options.hosts.local ? 1 : 0) + options.hosts.simulated
-    processes.push(...startAgents(home, options, bundles, url, await joinToken(api, wanted), say, save))
+    processes.push(...startAgents(home, options, bundles, url, await joinToken(api, Math.max(1, wanted)), say, save))
     await until(`${wanted} host${wanted === 1 ? '' : 's'} up`, async () => {
       const { hosts } = (await api.call('GET', '/agents/v1/hosts')) as { hosts: { name: string; up: boolean }[] }
       state.hosts = hosts.filter((host) => host.up).map((host) => host.name)
