@@ -19,6 +19,9 @@ export function headersOf(message: IncomingMessage): Headers {
   return headers
 }
 
+/** Sockets give 64 KiB at a time; each piece costs a write on every device. */
+const PIECE_BYTES = 512 * 1024
+
 export class DoorRequest {
   readonly method: string
   readonly url: string
@@ -59,15 +62,23 @@ export class DoorRequest {
 
 export const hasBody = ({ headers }: IncomingMessage): boolean => headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined
 
-/** One chunk of the socket at a time; a client that goes away is an error, never an end. */
+/** A few chunks of the socket at a time; a client that goes away is an error, never an end. */
 function streamOf(message: IncomingMessage): ReadableStream<Uint8Array> {
   const iterator = (message as Readable).iterator({ destroyOnReturn: false })
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const { done, value } = (await iterator.next()) as IteratorResult<Buffer>
-        if (!done) controller.enqueue(value)
-        else if (message.complete) controller.close()
+        const parts: Buffer[] = []
+        let held = 0
+        let done = false
+        while (held < PIECE_BYTES && !done) {
+          const next = (await iterator.next()) as IteratorResult<Buffer>
+          done = next.done === true
+          if (next.done !== true) held += parts.push(next.value) > 0 ? next.value.byteLength : 0
+        }
+        if (held > 0) controller.enqueue(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts))
+        if (!done) return
+        if (message.complete) controller.close()
         else controller.error(new Error('the client went away'))
       },
     },

@@ -1,4 +1,5 @@
 /** Object replicas on the disks of one host, laid out as Swift does: device/objects[-policy]/partition/suffix/hash/timestamp.data */
+import type { Intake } from './intake.ts'
 import type { ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
 import type { ObjectReplicas } from './replicas.ts'
 
@@ -8,8 +9,8 @@ export interface ObjectDriver {
   readonly replicas: ObjectReplicas
   /** Those that work. */
   devices(): Promise<{ name: string; total_bytes: number; free_bytes: number }[]>
-  /** Writes a replica: temporary file, fsync, metadata in xattrs, rename, directory fsync. An older timestamp than what is there: Fault conflict. */
-  put(args: ObjectArgs, body: AsyncIterable<Uint8Array>): Promise<ObjectHead>
+  /** `intake`: what the body is learned by, where several replicas take the same one. Writes a replica: temporary file, fsync, metadata in xattrs, rename, directory fsync. An older timestamp than what is there: Fault conflict. */
+  put(args: ObjectArgs, body: AsyncIterable<Uint8Array>, intake?: Intake): Promise<ObjectHead>
   /** Not found, or a tombstone: Fault not_found, with the tombstone's timestamp in details. */
   head(args: ObjectArgs): Promise<ObjectHead>
   /** Body of args.range, or all. Every block is checked before it is given; a damaged replica is put aside, and is a Fault. The reader must end or destroy the body. */

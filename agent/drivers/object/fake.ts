@@ -84,7 +84,7 @@ export function createFakeObjectDriver({ disk = new FakeObjectDisk(), faults = (
       await prepare()
       return inner.devices()
     },
-    put: (args, body): Promise<ObjectHead> => around('put', args, () => inner.put(args, body)),
+    put: (args, body, intake): Promise<ObjectHead> => around('put', args, () => inner.put(args, body, intake)),
     head: (args) => around('head', args, () => inner.head(args)),
     get: (args) => around('get', args, () => inner.get(args)),
     post: (args) => around('post', args, () => inner.post(args)),

@@ -40,3 +40,39 @@ export function createIntake({ size_bytes: announced, etag: wanted, want }: Pick
     },
   }
 }
+
+/**
+ * One intake for several replicas of the same body in one process: whoever gets a chunk first has it counted and hashed, the others pass it on. All views see the same chunks.
+ */
+export function shareIntake(args: Pick<ObjectArgs, 'size_bytes' | 'etag' | 'want'>): () => Intake {
+  const intake = createIntake(args)
+  let pushed = 0
+  let finish = (): ReturnType<Intake['finish']> => {
+    try {
+      const found = intake.finish()
+      finish = () => found
+      return found
+    } catch (error) {
+      finish = () => {
+        throw error
+      }
+      throw error
+    }
+  }
+  return () => {
+    let at = 0
+    return {
+      push(chunk) {
+        const isFirst = at === pushed
+        at += chunk.length
+        if (!isFirst) return
+        pushed = at
+        intake.push(chunk)
+      },
+      finish() {
+        if (at !== pushed) throw new Fault('client_closed', `the body ended after ${at} bytes here, and after ${pushed} elsewhere`)
+        return finish()
+      },
+    }
+  }
+}

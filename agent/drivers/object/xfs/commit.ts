@@ -107,16 +107,24 @@ export async function draft<F>(fs: ObjectFs<F>, path: string, kind: VersionKind,
 export const discard = (fs: ObjectFs, path: string): Promise<void> => fs.unlink(path).catch(() => {})
 
 /** Puts the draft in its folder. After it returns the version is there for good. */
-export async function place(fs: ObjectFs, made: Draft, device: string, folder: string): Promise<void> {
+export async function place(fs: ObjectFs, made: Draft, device: string, folder: string, lasting: Set<string>): Promise<void> {
   await fs.mkdir(folder)
-  await fs.rename(made.path, join(folder, versionFile(made.stored.timestamp, made.kind, made.trailer)))
-  await settle(fs, device, folder)
+  await fs.rename(made.path, join(folder, nameOf(made)))
+  await settle(fs, device, folder, lasting)
 }
+
+/** Of the draft, once it is placed. */
+export const nameOf = (made: Draft): string => versionFile(made.stored.timestamp, made.kind, made.trailer)
 
 /**
  * Makes sure of what the folder shows. Needed where a version is found in place too: an earlier process may have died between its
- * rename and its sync, or after making the folders above. Where nothing changed it costs next to nothing.
+ * rename and its sync, or after making the folders above. `lasting`: partitions that this process knows to be on disk; what is above them needs no second sync.
  */
-export async function settle(fs: ObjectFs, device: string, folder: string): Promise<void> {
-  for (let path = folder; path.length >= device.length; path = dirname(path)) await fs.syncFolder(path)
+export async function settle(fs: ObjectFs, device: string, folder: string, lasting: Set<string>): Promise<void> {
+  const partition = dirname(dirname(folder))
+  for (let path = folder; path.length >= device.length; path = dirname(path)) {
+    await fs.syncFolder(path)
+    if (path === partition && lasting.has(partition)) return
+  }
+  lasting.add(partition)
 }

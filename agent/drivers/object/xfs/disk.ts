@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { Fault, isFault } from '../../../../schema/values/fault.ts'
 import type { Ids } from '../../../../schema/values/ids.ts'
 import { Lanes } from '../../../lanes.ts'
-import { type Draft, discard, place, readMetadata, settle, type Stored } from './commit.ts'
+import { type Draft, discard, nameOf, place, readMetadata, settle, type Stored } from './commit.ts'
 import type { ObjectFs } from './fs.ts'
 import { HashCache } from './hashes.ts'
 import { devicePath, hashPath, partitionPath, quarantinePath, type Resolved, parseVersion, resolve, tmpPath } from './paths.ts'
@@ -17,6 +17,8 @@ import { devicePath, hashPath, partitionPath, quarantinePath, type Resolved, par
 export const RESERVE_FRACTION = 0.01
 /** How often a long body is held against the room that is left. */
 export const ROOM_CHECK_BYTES = 64 * 1024 * 1024
+/** At most this much is written between two looks. */
+export const ROOM_TRUSTED_BYTES = 8 * 1024 * 1024
 
 export interface Where {
   device: string
@@ -43,6 +45,10 @@ export class ObjectDisk {
   #ids: Pick<Ids, 'hex'>
   #mountCheck: boolean
   #plain: readonly string[]
+  /** Partitions whose folder, and those above it, this process has synced. */
+  readonly lasting = new Set<string>()
+  /** Bytes that may still be written to a device before its room is looked at again. */
+  #allowance = new Map<string, number>()
   /** Devices whose tmp was made and emptied. */
   #swept = new Map<string, Promise<void>>()
   #failed = new Map<string, string>()
@@ -80,6 +86,8 @@ export class ObjectDisk {
       if (!(await this.#isDevice(device))) {
         this.#swept.delete(device)
         this.hashes.forget(device)
+        this.#allowance.delete(device)
+        for (const path of this.lasting) if (path.startsWith(`${devicePath(this.dir, device)}/`)) this.lasting.delete(path)
         throw new Fault('unavailable', `device ${device} is not there`)
       }
       await this.#sweep(device)
@@ -99,9 +107,14 @@ export class ObjectDisk {
     return new Fault('unavailable', `device ${device} does not work: ${code}`, { cause: error })
   }
 
+  /** Looked at again once a small part of what was free then has been written; the file system's own word (ENOSPC) counts in between. */
   async refuseFull(device: string, size_bytes: number): Promise<void> {
+    const left = (this.#allowance.get(device) ?? 0) - size_bytes
+    if (left > 0) return void this.#allowance.set(device, left)
     const { total_bytes, free_bytes } = await this.fs.room(devicePath(this.dir, device))
-    if (size_bytes > free_bytes - total_bytes * RESERVE_FRACTION) throw full()
+    const usable = free_bytes - total_bytes * RESERVE_FRACTION
+    if (size_bytes > usable) throw full()
+    this.#allowance.set(device, Math.min(ROOM_TRUSTED_BYTES, usable / 64))
   }
 
   tmp(device: string): string {
@@ -126,36 +139,39 @@ export class ObjectDisk {
     const folder = this.folder(at)
     return this.lanes.run(folder, async () => {
       let keep = false
+      let files: string[] = []
       try {
-        keep = await wanted(resolve(await this.files(folder)))
+        files = await this.files(folder)
+        keep = await wanted(resolve(files))
       } finally {
         if (!keep) await discard(this.fs, made.path)
       }
-      if (keep) await this.place(at, made)
+      if (keep) await this.place(at, made, files)
       return keep
     })
   }
 
-  async place(at: Where, made: Draft): Promise<void> {
+  /** `before`: what lies there, where the caller has looked under the object's lock. */
+  async place(at: Where, made: Draft, before?: readonly string[]): Promise<void> {
     const folder = this.folder(at)
     const device = devicePath(this.dir, at.device)
     try {
       await this.hashes.changing(at)
-      await place(this.fs, made, device, folder).catch(async (error) => {
+      await place(this.fs, made, device, folder, this.lasting).catch(async (error) => {
         // An emptied folder was removed at the same moment.
         if (codeOf(error) !== 'ENOENT') throw error
-        await place(this.fs, made, device, folder)
+        await place(this.fs, made, device, folder, this.lasting)
       })
     } catch (error) {
       await discard(this.fs, made.path)
       throw error
     }
     // What stays now goes with the next version.
-    for (const { file } of resolve(await this.files(folder)).obsolete) await discard(this.fs, join(folder, file))
+    for (const { file } of resolve(before === undefined ? await this.files(folder) : [...before, nameOf(made)]).obsolete) await discard(this.fs, join(folder, file))
   }
 
   settleFolder(at: Where): Promise<void> {
-    return settle(this.fs, devicePath(this.dir, at.device), this.folder(at))
+    return settle(this.fs, devicePath(this.dir, at.device), this.folder(at), this.lasting)
   }
 
   /** Takes a damaged file out of its place, and what it had superseded with it: an older version must not come to light. */

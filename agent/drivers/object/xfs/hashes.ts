@@ -64,6 +64,7 @@ export class HashCache {
     const left = await this.#fs.readdir(folder).catch(() => ['?'])
     if (left.some((name) => name !== FILE && !DIRTY.test(name))) return
     this.#dirty.delete(folder)
+    this.#disk.lasting.delete(folder)
     for (const name of left) await this.#fs.unlink(join(folder, name)).catch(() => {})
     await this.#fs.rmdir(folder).catch(() => {})
   }

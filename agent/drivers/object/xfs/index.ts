@@ -10,7 +10,7 @@ import { createIds, type Ids } from '../../../../schema/values/ids.ts'
 import { systemRandom } from '../../../../schema/values/random.ts'
 import { checkArgs, checkRange, mergeMetadata, noSuchObject, tooOld } from '../args.ts'
 import type { ObjectDriver } from '../driver.ts'
-import { createIntake } from '../intake.ts'
+import { type Intake, createIntake } from '../intake.ts'
 import type { ObjectReplicas } from '../replicas.ts'
 import { Body } from './body.ts'
 import { draft, readMetadata, type Stored } from './commit.ts'
@@ -22,6 +22,8 @@ import { loadXattr } from './xattr.ts'
 
 /** A reader that finds its file superseded looks again; more often than this is no coincidence. */
 const READ_ATTEMPTS_MAX = 5
+/** A body up to this size is written before the object's folder is looked at. */
+export const SHORT_BYTES = 256 * 1024
 
 export interface XfsObjectOptions {
   devices_dir: string
@@ -59,13 +61,14 @@ class XfsObjects implements ObjectDriver {
     return this.#disk.devices()
   }
 
-  put(args: ObjectArgs, body: AsyncIterable<Uint8Array>): Promise<ObjectHead> {
+  put(args: ObjectArgs, body: AsyncIterable<Uint8Array>, shared?: Intake): Promise<ObjectHead> {
     return this.#guard(args, async (disk) => {
       const folder = disk.folder(args)
-      refuseOlder(args, resolve(await disk.files(folder)))
+      // Before a long body is taken in; a short one is judged once, when it is placed.
+      if ((args.size_bytes ?? Number.POSITIVE_INFINITY) > SHORT_BYTES) refuseOlder(args, resolve(await disk.files(folder)))
       await disk.refuseFull(args.device, args.size_bytes ?? 0)
       const made = await draft(disk.fs, disk.tmp(args.device), 'data', async (write) => {
-        const intake = createIntake(args)
+        const intake = shared ?? createIntake(args)
         let unchecked = 0
         for await (const chunk of body) {
           intake.push(chunk)
@@ -77,8 +80,10 @@ class XfsObjects implements ObjectDriver {
         }
         return { name: args.name, timestamp: args.timestamp, metadata: args.metadata ?? {}, ...intake.finish() }
       })
-      await disk.placeIf(args, made, async (resolved) => {
+      let posted = false
+      const placed = await disk.placeIf(args, made, async (resolved) => {
         refuseOlder(args, resolved)
+        posted = resolved.posted !== null && resolved.posted > args.timestamp
         if (resolved.data?.timestamp !== args.timestamp) return true
         // The same PUT again, its first answer lost. Another body at the same instant would make replicas differ for good.
         const { data } = await this.#read(args)
@@ -86,7 +91,7 @@ class XfsObjects implements ObjectDriver {
         await disk.settleFolder(args)
         return false
       })
-      return headOf(await this.#read(args))
+      return placed && !posted ? headOf({ data: made.stored, post: null }) : headOf(await this.#read(args))
     })
   }
 
@@ -122,10 +127,10 @@ class XfsObjects implements ObjectDriver {
       if (post?.timestamp === args.timestamp) {
         if (JSON.stringify(post.metadata) !== JSON.stringify(metadata)) throw tooOld(args.timestamp)
         await disk.settleFolder(args)
-        return headOf({ resolved, data, post })
+        return headOf({ data, post })
       }
       await disk.place(args, await draft(disk.fs, disk.tmp(args.device), 'meta', async () => stored))
-      return headOf({ resolved, data, post: stored })
+      return headOf({ data, post: stored })
     }))
   }
 
@@ -194,7 +199,7 @@ function refuseOlder(args: ObjectArgs, { base, tombstone }: Resolved): void {
   if (base !== null && (args.timestamp < base || tombstone?.timestamp === args.timestamp)) throw tooOld(base)
 }
 
-function headOf({ data, post }: Found): ObjectHead {
+function headOf({ data, post }: Pick<Found, 'data' | 'post'>): ObjectHead {
   return {
     timestamp: post?.timestamp ?? data.timestamp,
     data_at: data.timestamp,
