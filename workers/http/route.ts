@@ -5,6 +5,7 @@
 import type { BaseIssue, GenericSchema, InferOutput } from 'valibot'
 import { safeParse } from 'valibot'
 import { Fault } from '../../schema/values/fault.ts'
+import { HIDDEN, isSecretName } from '../../schema/values/secret.ts'
 import type { Context } from './context.ts'
 import type { Target } from './policy.ts'
 
@@ -26,6 +27,8 @@ export interface Route {
   /** Microversion range in which the route exists: minor numbers, inclusive. */
   versions?: readonly [number, number | null]
   /** JSON body schema; 'stream' leaves the body alone; 'json' takes any JSON; absent: a body is ignored. */
+  /** Largest JSON body, where it is less than the general one: routes that anybody may call. */
+  body_bytes_max?: number
   body?: GenericSchema | 'stream' | 'json' | ((minor: number) => GenericSchema)
   /** Success status of a plain body result. Default 200 (204 without a body). */
   status?: number
@@ -58,10 +61,11 @@ export type Wording = (issue: BaseIssue<unknown>) => string
 
 export async function parseBody(spec: Route, request: Request, minor: number, wording?: Wording): Promise<unknown> {
   if (spec.body === undefined || spec.body === 'stream') return undefined
+  const max = spec.body_bytes_max ?? JSON_BYTES_MAX
   const length = Number(request.headers.get('content-length') ?? 0)
-  if (length > JSON_BYTES_MAX) throw new Fault('too_large', `Request body is larger than ${JSON_BYTES_MAX} bytes.`)
+  if (length > max) throw new Fault('too_large', `Request body is larger than ${max} bytes.`)
   const text = await request.text()
-  if (text.length > JSON_BYTES_MAX) throw new Fault('too_large', `Request body is larger than ${JSON_BYTES_MAX} bytes.`)
+  if (text.length > max) throw new Fault('too_large', `Request body is larger than ${max} bytes.`)
   let json: unknown
   try {
     json = text === '' && spec.body === 'json' ? undefined : JSON.parse(text)
@@ -80,7 +84,7 @@ export function validate<S extends GenericSchema>(schema: S, value: unknown, wor
   if (wording !== undefined) throw new Fault('bad_request', wording(issue))
   const path = issue.path?.map((part: { key: unknown }) => String(part.key)).join('.') ?? ''
   const last = path.split('.').at(-1)
-  throw new Fault('bad_request', path === '' ? `Invalid request body: ${issue.message}` : `Invalid input for field/attribute ${last}. Value: ${shown(issue.input)}. ${issue.message} (at ${path})`, { details: undefined })
+  throw new Fault('bad_request', path === '' ? `Invalid request body: ${issue.message}` : `Invalid input for field/attribute ${last}. Value: ${isSecretName(last ?? '') ? HIDDEN : shown(issue.input)}. ${issue.message} (at ${path})`, { details: undefined })
 }
 
 const shown = (value: unknown): string => {

@@ -1,4 +1,6 @@
 /** Settings of Identity: the `identity` part of env.OPTIONS (JSON) over these defaults. Names follow Keystone's security_compliance options. */
+import type { LimitModel } from '../limits/two-level.ts'
+
 export interface IdentityOptions {
   token_life_ms: number
   /** Service tokens may validate a token this long after its expiry (allow_expired). */
@@ -17,6 +19,8 @@ export interface IdentityOptions {
   change_password_upon_first_use: boolean
   disable_user_account_days_inactive: number
   max_project_tree_depth: number
+  /** Unified limits: whether a project's limit is held to its domain's. */
+  enforcement_model: LimitModel
   max_redelegation_count: number
   user_app_cred_limit: number
   /** Failed logins that one address has free, and how many come back a minute. 0: no limit. */
@@ -53,6 +57,7 @@ export const DEFAULT_OPTIONS: IdentityOptions = {
   change_password_upon_first_use: false,
   disable_user_account_days_inactive: 0,
   max_project_tree_depth: 5,
+  enforcement_model: 'flat',
   max_redelegation_count: 3,
   user_app_cred_limit: 0,
   login_failures_max: 60,

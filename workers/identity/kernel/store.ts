@@ -34,7 +34,8 @@ export interface TableSpec<T extends IdTable> {
   check?(store: Store, row: RowOf<T>, before: RowOf<T> | null): void
   /** Runs in the transaction before a row is deleted: refuses, or takes what hangs on it. */
   remove?(store: Store, row: RowOf<T>, tx: Tx): void
-  changed?(store: Store): void
+  /** Runs in the transaction once its rows are written (deleted: none). */
+  changed?(store: Store, rows: RowOf<T>[]): void
 }
 
 export class TableStore<T extends IdTable> extends Store {
@@ -69,7 +70,7 @@ export class TableStore<T extends IdTable> extends Store {
         tx.change(kind, row.id, 'create', null, row)
         return this.get(row.id)
       })
-      this.spec.changed?.(this)
+      this.spec.changed?.(this, made)
       return made
     })
   }
@@ -82,8 +83,9 @@ export class TableStore<T extends IdTable> extends Store {
       this.spec.check?.(this, row, before)
       tx.db.update(table as never).set(row as never).where(eq(table.id, id)).run()
       tx.change(kind, id, 'update', before, row)
-      this.spec.changed?.(this)
-      return this.get(id)
+      const after = this.get(id)
+      this.spec.changed?.(this, [after])
+      return after
     })
   }
 
@@ -94,7 +96,7 @@ export class TableStore<T extends IdTable> extends Store {
       this.spec.remove?.(this, row, tx)
       tx.db.delete(table as never).where(eq(table.id, id)).run()
       tx.change(kind, id, 'delete', row, null)
-      this.spec.changed?.(this)
+      this.spec.changed?.(this, [])
     })
   }
 }

@@ -3,6 +3,7 @@
  * sentence that begins with the value ("is not of type 'string'"); others stand alone. Pure.
  */
 import type { BaseIssue } from 'valibot'
+import { HIDDEN, isSecretName } from '../../../schema/values/secret.ts'
 
 const SHOWN_CHARS_MAX = 2_000
 
@@ -54,6 +55,6 @@ export function wording(issue: BaseIssue<unknown>): string {
     return at(path, issue.expected === 'never' ? `Additional properties are not allowed ('${name}' was unexpected)` : `'${name}' is a required property`)
   }
   const ending = /^Invalid /.test(issue.message) ? defaultEnding(issue) : issue.message
-  const shown = python(issue.input)
+  const shown = isSecretName(String(last?.key ?? '')) ? HIDDEN : python(issue.input)
   return ENDING.test(ending) ? at(path, `${shown.length > SHOWN_CHARS_MAX ? `${shown.slice(0, SHOWN_CHARS_MAX)}...` : shown} ${ending}`) : ending
 }

@@ -8,6 +8,8 @@ import { authorized, listView, param, realmOf, rootUrl } from '../kernel/http.ts
 import { selfLink } from '../kernel/links.ts'
 import { type ListQuery, listQuery, withFilter } from '../kernel/listing.ts'
 import { INTEGER, STRING_OR_NULL, id, name255, text } from '../kernel/words.ts'
+import { identityOptions } from '../kernel/options.ts'
+import { MODELS } from './two-level.ts'
 import type { LimitRow, RegisteredLimitRow } from './store.ts'
 
 /** -1 is no limit. */
@@ -15,7 +17,6 @@ const amount = v.pipe(v.number(INTEGER), v.integer(INTEGER), v.minValue(-1), v.m
 const LIST_MAX = 1_000
 const region = v.nullish(v.string(STRING_OR_NULL))
 const list = <S extends v.GenericSchema>(item: S) => v.pipe(v.array(item), v.minLength(1), v.maxLength(LIST_MAX))
-const MODEL = { name: 'flat', description: 'Limit enforcement and validation does not take project hierarchy into consideration.' }
 
 const registeredCreate = v.object({ registered_limits: list(v.strictObject({ service_id: id, region_id: region, resource_name: name255, default_limit: amount, description: text })) })
 const registeredUpdate = v.object({ registered_limit: v.strictObject({ service_id: v.optional(id), region_id: region, resource_name: v.optional(name255), default_limit: v.optional(amount), description: text }) })
@@ -47,7 +48,7 @@ export const limitRoutes: Route[] = [
     handle: async (ctx) => ({ registered_limit: registeredView(await realmOf(ctx).registeredLimits.update(param(ctx, 'id'), ctx.body.registered_limit as Partial<RegisteredLimitRow>), rootUrl(ctx)) }),
   }),
   ...crudRoutes(spec).filter(({ method }) => method === 'GET' || method === 'DELETE'),
-  route({ method: 'GET', path: '/v3/limits/model', policy: 'identity:get_limit_model', handle: () => ({ model: MODEL }) }),
+  route({ method: 'GET', path: '/v3/limits/model', policy: 'identity:get_limit_model', handle: (ctx) => ({ model: MODELS[identityOptions(ctx.env).enforcement_model] }) }),
   route({
     method: 'POST', path: '/v3/limits', policy: 'identity:create_limits', body: limitCreate, status: 201,
     handle: async (ctx) => {

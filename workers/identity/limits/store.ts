@@ -6,6 +6,7 @@ import { projectById } from '../assignments/effective.ts'
 import { type Realm, expecting, forbidden, invalid } from '../kernel/realm.ts'
 import { type Store, TableStore, exists } from '../kernel/store.ts'
 import { Fault } from '../../../schema/values/fault.ts'
+import { checkTwoLevel } from './two-level.ts'
 
 export type RegisteredLimitRow = typeof registeredLimits.$inferSelect
 export type LimitRow = typeof limits.$inferSelect
@@ -57,6 +58,9 @@ export class Limits extends TableStore<typeof limits> {
         const owner = row.project_id === null ? eq(limits.domain_id, row.domain_id ?? '') : eq(limits.project_id, row.project_id)
         const same = realm.db.select().from(limits).where(and(owner, eq(limits.service_id, row.service_id), eq(limits.resource_name, row.resource_name), regionIs(limits.region_id, row.region_id))).get()
         if (same !== undefined) throw taken('limit')
+      },
+      changed: (_store, rows) => {
+        if (realm.options.enforcement_model === 'strict_two_level') for (const row of rows) checkTwoLevel(realm.db, row)
       },
     })
   }

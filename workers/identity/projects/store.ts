@@ -9,6 +9,7 @@ import { type ListQuery, listRows } from '../kernel/listing.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { forbidden, invalid, notFound } from '../kernel/realm.ts'
 import { Store, inTx, merged } from '../kernel/store.ts'
+import { TWO_LEVEL_DEPTH } from '../limits/two-level.ts'
 import { removeProvidersOfDomain, removeVouchedGroup, removeVouchedUser } from '../federation/rows.ts'
 import { type Impact, both, nothing, ofDomain, ofProject } from '../revocations/concerned.ts'
 
@@ -173,7 +174,8 @@ export class Projects extends Store {
     const above = [parent, ...ancestorsOf(db, parent)]
     const off = above.find((row) => !row.enabled)
     if (off !== undefined && spec.enabled !== false) throw forbidden(`cannot create a project in a branch containing a disabled project: ${off.id}`)
-    if (above.length > options.max_project_tree_depth) throw forbidden(`Max hierarchy depth reached for ${parent.id} branch.`)
+    const depth = options.enforcement_model === 'strict_two_level' ? Math.min(options.max_project_tree_depth, TWO_LEVEL_DEPTH) : options.max_project_tree_depth
+    if (above.length > depth) throw forbidden(`Max hierarchy depth reached for ${parent.id} branch.`)
     return parent
   }
 

@@ -9,6 +9,8 @@ const userRef = v.pipe(
   v.check((user) => user.id !== undefined || (user.name !== undefined && user.domain !== undefined), 'Expecting to find id, or name and domain, in user.'),
 )
 export const AUTH_METHODS_MAX = 8
+/** What anybody may send who has no token yet; upstream takes as much (oslo.middleware's sizelimit). */
+export const AUTH_BODY_BYTES_MAX = 114_688
 
 export const authRequest = v.object({
   auth: v.looseObject({

@@ -9,7 +9,7 @@ import { flag, listView, loginOf, realmOf, rootUrl } from '../kernel/http.ts'
 import type { Receipt } from '../mfa/receipts.ts'
 import { projectView } from '../projects/views.ts'
 import { authenticateAndIssue, subjectOf } from './authenticate.ts'
-import { authRequest } from './requests.ts'
+import { AUTH_BODY_BYTES_MAX, authRequest } from './requests.ts'
 import { receiptView, tokenView } from './views.ts'
 
 /** Rules of the user ask for more than was proved: the answer says what, and carries a receipt of what was. */
@@ -34,7 +34,7 @@ async function validated(ctx: Context, rule: string) {
 
 export const tokenRoutes: Route[] = [
   route({
-    method: 'POST', path: '/v3/auth/tokens', policy: 'public', body: authRequest, status: 201,
+    method: 'POST', path: '/v3/auth/tokens', policy: 'public', body: authRequest, body_bytes_max: AUTH_BODY_BYTES_MAX, status: 201,
     handle: async (ctx) => {
       try {
         const { token, record } = await authenticateAndIssue(ctx, loginOf(ctx), ctx.body.auth)

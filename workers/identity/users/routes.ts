@@ -14,6 +14,7 @@ import { identityOptions } from '../kernel/options.ts'
 import { hasherOf } from '../passwords/hasher.ts'
 import { checkStrength } from '../passwords/rules.ts'
 import { projectView } from '../projects/views.ts'
+import { AUTH_BODY_BYTES_MAX } from '../tokens/requests.ts'
 import { USER_COLUMNS, passwordChange, userCreate, userUpdate } from './requests.ts'
 import type { ExpiryFilter, FederatedFilter, UserSpec, UserView } from './store.ts'
 import { userView } from './views.ts'
@@ -104,7 +105,7 @@ export const userRoutes: Route[] = [
     },
   }),
   route({ method: 'DELETE', path: '/v3/users/:user_id', policy: 'token', handle: async (ctx) => await realmOf(ctx).users.delete((await own(ctx, 'identity:delete_user')).id) }),
-  route({ method: 'POST', path: '/v3/users/:user_id/password', policy: 'public', body: passwordChange, handle: changeOwn }),
+  route({ method: 'POST', path: '/v3/users/:user_id/password', policy: 'public', body: passwordChange, body_bytes_max: AUTH_BODY_BYTES_MAX, handle: changeOwn }),
   route({
     method: 'GET', path: '/v3/users/:user_id/groups', policy: 'token',
     handle: async (ctx) => {
