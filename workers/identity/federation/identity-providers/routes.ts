@@ -4,17 +4,17 @@ import { type Route, route } from '../../../http/route.ts'
 import { listView, param, realmOf, rootUrl } from '../../kernel/http.ts'
 import { listQuery } from '../../kernel/listing.ts'
 import { bool, id, text } from '../../kernel/words.ts'
-import { newId } from '../ids.ts'
+import { newId, something } from '../ids.ts'
 import type { ProviderRow } from '../rows.ts'
 
 const BASE = '/v3/OS-FEDERATION/identity_providers'
 const REMOTE_ID_CHARS_MAX = 255
 const shared = {
-  enabled: v.optional(bool), description: text, authorization_ttl: v.nullish(v.pipe(v.number('must be a number'), v.integer(), v.minValue(0))),
-  remote_ids: v.nullish(v.pipe(v.array(v.pipe(v.string('must be a string'), v.maxLength(REMOTE_ID_CHARS_MAX))), v.check((list) => new Set(list).size === list.length, 'must be unique'))),
+  enabled: v.optional(bool), description: text, authorization_ttl: v.nullish(v.pipe(v.number("is not of type 'integer', 'null'"), v.integer("is not of type 'integer', 'null'"), v.minValue(0))),
+  remote_ids: v.nullish(v.pipe(v.array(v.pipe(v.string("is not of type 'string'"), v.maxLength(REMOTE_ID_CHARS_MAX)), "is not of type 'array', 'null'"), v.check((list) => new Set(list).size === list.length, 'has non-unique elements'))),
 }
 const create = v.object({ identity_provider: v.strictObject({ ...shared, domain_id: v.nullish(id) }) })
-const update = v.object({ identity_provider: v.strictObject(shared) })
+const update = v.object({ identity_provider: v.pipe(v.strictObject(shared), something) })
 
 function view(row: ProviderRow, root: string): Record<string, unknown> {
   const self = `${root}/OS-FEDERATION/identity_providers/${encodeURIComponent(row.id)}`

@@ -52,9 +52,9 @@ async function enter(ctx: Context, door: Remote<FederatedLogin>, facts: Protocol
 
 async function byBearer(ctx: Context): Promise<unknown> {
   const door = doorOf(ctx)
-  const facts = await door.facts(param(ctx, 'idp_id'), param(ctx, 'protocol_id'), addressOf(ctx))
   const token = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i.exec(ctx.request.headers.get('authorization') ?? '')?.[1]
   if (token === undefined) throw new Fault('unauthorized', 'The request you have made requires authentication.')
+  const facts = await door.facts(param(ctx, 'idp_id'), param(ctx, 'protocol_id'), addressOf(ctx))
   const issued = await enter(ctx, door, facts, await verifyBearer(verifierOf(ctx, facts), token))
   return reply({ status: 201, headers: { 'x-subject-token': issued.token, vary: 'X-Auth-Token' }, body: tokenView(issued.record, { origin: ctx.origin, catalog: !flag(ctx.url.searchParams, 'nocatalog') }) })
 }
@@ -62,11 +62,16 @@ async function byBearer(ctx: Context): Promise<unknown> {
 const callbackOf = (ctx: Context, facts: ProtocolFacts) => `${rootUrl(ctx)}/auth/OS-FEDERATION/identity_providers/${encodeURIComponent(facts.idp_id)}/protocols/${encodeURIComponent(facts.protocol_id)}/websso/callback`
 const cookie = (ctx: Context, value: string, life_s: number) => `${COOKIE}=${value}; Path=${COOKIE_PATH}; Max-Age=${life_s}; HttpOnly; SameSite=Lax${ctx.origin.startsWith('https:') ? '; Secure' : ''}`
 
-/** Sends the browser to the provider. */
-async function begin(ctx: Context, idpId: string, door: Remote<FederatedLogin>): Promise<unknown> {
+function dashboardOf(ctx: Context): string {
   const dashboard = ctx.url.searchParams.get('origin')
   if (dashboard === null || dashboard === '') throw new Fault('bad_request', 'Request must have an origin query parameter.')
   if (!identityOptions(ctx.env).federation.trusted_dashboards.includes(dashboard)) throw new Fault('unauthorized', `${dashboard.slice(0, 200)} is not a trusted dashboard host.`)
+  return dashboard
+}
+
+/** Sends the browser to the provider. */
+async function begin(ctx: Context, idpId: string, door: Remote<FederatedLogin>): Promise<unknown> {
+  const dashboard = dashboardOf(ctx)
   const facts = await door.facts(idpId, param(ctx, 'protocol_id'))
   const verifier = verifierOf(ctx, facts)
   const { authorization_endpoint } = await metadataOf(verifier)
@@ -80,6 +85,7 @@ async function begin(ctx: Context, idpId: string, door: Remote<FederatedLogin>):
 }
 
 async function beginAny(ctx: Context): Promise<unknown> {
+  dashboardOf(ctx)
   const door = doorOf(ctx)
   const protocolId = param(ctx, 'protocol_id')
   const [only, ...others] = await door.providersOf(protocolId)

@@ -72,7 +72,7 @@ export class FederatedLogin extends RpcTarget {
     this.#realm.attempts.take(address)
     const idp = this.#provider(idpId)
     const protocol = db.select().from(federationProtocols).where(and(eq(federationProtocols.idp_id, idpId), eq(federationProtocols.id, protocolId))).get()
-    if (protocol === undefined) throw notFound(`federated protocol of Identity Provider ${idpId}`, protocolId)
+    if (protocol === undefined) throw notFound(`federated protocol ${protocolId} for Identity Provider`, idpId)
     const mapping = db.select().from(mappings).where(eq(mappings.id, protocol.mapping_id)).get()
     const oidc = db.select().from(federationOidc).where(and(eq(federationOidc.idp_id, idpId), eq(federationOidc.protocol_id, protocolId))).get()
     return {

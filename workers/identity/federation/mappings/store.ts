@@ -3,7 +3,7 @@ import { eq } from 'drizzle-orm'
 import { federationProtocols, mappings } from '../../../../schema/identity/tables.ts'
 import type { Caller } from '../../../../schema/values/caller.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
-import { type Realm, duplicate } from '../../kernel/realm.ts'
+import { type Realm, linked } from '../../kernel/realm.ts'
 import { TableStore, exists } from '../../kernel/store.ts'
 
 export type MappingRow = typeof mappings.$inferSelect
@@ -14,7 +14,7 @@ export class Mappings extends TableStore<typeof mappings> {
       kind: 'mapping',
       table: mappings,
       check: ({ realm: { db } }, row, before) => {
-        if (before === null && exists(db, mappings, row.id)) throw duplicate('mapping_type', `ID ${row.id}`)
+        if (before === null && exists(db, mappings, row.id)) throw linked('mapping')
       },
       remove: ({ realm: { db } }, row) => {
         const used = db.select().from(federationProtocols).where(eq(federationProtocols.mapping_id, row.id)).get()

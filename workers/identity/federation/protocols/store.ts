@@ -17,7 +17,7 @@ export class Protocols extends Store {
   get(idpId: string, id: string): ProtocolRow {
     this.#provider(idpId)
     const row = this.realm.db.select().from(federationProtocols).where(and(eq(federationProtocols.idp_id, idpId), eq(federationProtocols.id, id))).get()
-    if (row === undefined) throw notFound(`federated protocol of Identity Provider ${idpId}`, id)
+    if (row === undefined) throw notFound(`federated protocol ${id} for Identity Provider`, idpId)
     return row
   }
 
@@ -99,7 +99,7 @@ export class Protocols extends Store {
   }
 
   #check(row: ProtocolRow): void {
-    if (!exists(this.realm.db, mappings, row.mapping_id)) throw invalid(`Invalid mapping id: ${row.mapping_id}.`)
+    if (!exists(this.realm.db, mappings, row.mapping_id)) throw invalid(`Invalid mapping id: ${row.mapping_id}`)
   }
 
   #provider(id: string): void {

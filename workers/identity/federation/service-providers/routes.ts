@@ -5,15 +5,15 @@ import { listView, param, realmOf, rootUrl } from '../../kernel/http.ts'
 import { selfLink } from '../../kernel/links.ts'
 import { listQuery } from '../../kernel/listing.ts'
 import { bool, text } from '../../kernel/words.ts'
-import { newId } from '../ids.ts'
+import { newId, something } from '../ids.ts'
 import type { ServiceProviderRow } from './store.ts'
 
 const BASE = '/v3/OS-FEDERATION/service_providers'
 const URL_CHARS_MAX = 225
-const url = v.pipe(v.string('must be a string'), v.maxLength(URL_CHARS_MAX), v.regex(/^https?:\/\/.+/, 'must be an http or https URL'))
-const rest = { description: text, enabled: v.optional(bool), relay_state_prefix: v.optional(v.string()) }
+const url = v.pipe(v.string('must be a string'), v.maxLength(URL_CHARS_MAX), v.regex(/^[a-zA-Z0-9+.-]+:.+/))
+const rest = { description: text, enabled: v.optional(bool), relay_state_prefix: v.optional(v.string("is not of type 'string', 'null'")) }
 const create = v.object({ service_provider: v.strictObject({ auth_url: url, sp_url: url, ...rest }) })
-const update = v.object({ service_provider: v.strictObject({ auth_url: v.optional(url), sp_url: v.optional(url), ...rest }) })
+const update = v.object({ service_provider: v.pipe(v.strictObject({ auth_url: v.optional(url), sp_url: v.optional(url), ...rest }), something) })
 
 const view = (row: ServiceProviderRow, root: string) => ({ ...row, links: selfLink(root, `/OS-FEDERATION/service_providers/${encodeURIComponent(row.id)}`) })
 

@@ -10,7 +10,7 @@ export const RELAY_STATE_PREFIX = 'ss:mem:'
 export class ServiceProviders extends TableStore<typeof serviceProviders> {
   constructor(realm: Realm, caller: Caller) {
     super(realm, caller, {
-      kind: 'service provider',
+      kind: 'Service Provider',
       table: serviceProviders,
       check: ({ realm: { db } }, row, before) => {
         if (before === null && exists(db, serviceProviders, row.id)) throw duplicate('service_provider', `ID ${row.id}`)
