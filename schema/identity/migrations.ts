@@ -195,4 +195,15 @@ ALTER TABLE federation_oidc ADD COLUMN sealed TEXT;
 ALTER TABLE websso_secrets ADD COLUMN sealed TEXT;
 `,
   },
+  {
+    name: 'identity/pages-1',
+    sql: `
+CREATE INDEX users_domain_id ON users (domain_id, id);
+CREATE INDEX users_name_id ON users (name, id);
+CREATE INDEX projects_domain_id ON projects (domain_id, id);
+CREATE INDEX projects_name_id ON projects (name, id);
+CREATE INDEX groups_domain_id ON groups (domain_id, id);
+CREATE INDEX groups_name_id ON groups (name, id);
+`,
+  },
 ]

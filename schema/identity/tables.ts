@@ -25,7 +25,7 @@ export const seeded = sqliteTable('seeded', { name: text('name').primaryKey(), a
 export const projects = sqliteTable('projects', {
   id: text('id').primaryKey(), name: text('name').notNull(), domain_id: text('domain_id').notNull(), parent_id: text('parent_id'), is_domain: bool('is_domain').notNull(), enabled: bool('enabled').notNull(),
   description: text('description').notNull(), tags: json<string[]>('tags').notNull(), options: json<Extra>('options').notNull(), extra: json<Extra>('extra').notNull(),
-}, (t) => [uniqueIndex('projects_name').on(t.domain_id, t.name), index('projects_parent').on(t.parent_id)])
+}, (t) => [uniqueIndex('projects_name').on(t.domain_id, t.name), index('projects_parent').on(t.parent_id), index('projects_domain_id').on(t.domain_id, t.id), index('projects_name_id').on(t.name, t.id)])
 
 export const users = sqliteTable('users', {
   id: text('id').primaryKey(), name: text('name').notNull(), domain_id: text('domain_id').notNull(), enabled: bool('enabled').notNull(), default_project_id: text('default_project_id'),
@@ -33,7 +33,7 @@ export const users = sqliteTable('users', {
   failed_count: integer('failed_count').notNull().default(0), failed_ms: integer('failed_ms'), active_ms: integer('active_ms'),
   /** Whose user it is: ours, an identity provider's or a directory's. Only our own have names of their own (users_name is a partial index). */
   origin: text('origin').$type<Origin>().notNull().default('local'),
-}, (t) => [index('users_by_name').on(t.domain_id, t.name), uniqueIndex('users_name').on(t.domain_id, t.name)])
+}, (t) => [index('users_domain_id').on(t.domain_id, t.id), index('users_name_id').on(t.name, t.id), index('users_by_name').on(t.domain_id, t.name), uniqueIndex('users_name').on(t.domain_id, t.name)])
 
 /** The newest row of a user is its password; older ones are the history. */
 export const passwords = sqliteTable('passwords', {
@@ -44,7 +44,7 @@ export const passwords = sqliteTable('passwords', {
 export const groups = sqliteTable('groups', {
   id: text('id').primaryKey(), name: text('name').notNull(), domain_id: text('domain_id').notNull(), description: text('description').notNull(), extra: json<Extra>('extra').notNull(),
   origin: text('origin').$type<Origin>().notNull().default('local'),
-}, (t) => [index('groups_by_name').on(t.domain_id, t.name), uniqueIndex('groups_name').on(t.domain_id, t.name)])
+}, (t) => [index('groups_domain_id').on(t.domain_id, t.id), index('groups_name_id').on(t.name, t.id), index('groups_by_name').on(t.domain_id, t.name), uniqueIndex('groups_name').on(t.domain_id, t.name)])
 
 export const groupMembers = sqliteTable('group_members', { group_id: text('group_id').notNull(), user_id: text('user_id').notNull() }, (t) => [primaryKey({ columns: [t.group_id, t.user_id] }), index('group_members_user').on(t.user_id)])
 

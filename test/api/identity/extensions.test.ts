@@ -118,3 +118,27 @@ test('the home document at both roots', async () => {
   assert.equal((await cloud.call('GET', '/identity/v3')).body.version.id, 'v3.14')
   cloud.close()
 })
+
+test('a list longer than the limit of the deployment is cut, says so and names the next page; pages cover everything once', async () => {
+  const cloud = identityCloud({ identity: { list_limit: 3 } })
+  const token = await cloud.admin()
+  const call = async (path: string) => (await cloud.call('GET', path.replace('http://cloud.test', ''), { token })).body
+  for (const n of [1, 2, 3, 4, 5, 6, 7]) await cloud.call('POST', '/identity/v3/groups', { token, json: { group: { name: `g${n}` } } })
+  const walk = async (first: string) => {
+    const names: string[] = []
+    const cut: boolean[] = []
+    for (let next: string | null = first; next !== null; ) {
+      const body = await call(next)
+      names.push(...body.groups.map((row: { name: string }) => row.name))
+      cut.push(body.truncated === true)
+      next = body.links.next
+    }
+    return { names: names.sort(), cut }
+  }
+  const all = ['g1', 'g2', 'g3', 'g4', 'g5', 'g6', 'g7']
+  assert.deepEqual(await walk('/identity/v3/groups'), { names: all, cut: [true, true, false] })
+  assert.deepEqual((await walk('/identity/v3/groups?limit=100')).names, all)
+  assert.deepEqual((await walk('/identity/v3/groups?limit=2')).names, all)
+  assert.equal((await call('/identity/v3/groups?name=g3')).truncated, undefined)
+  cloud.close()
+})

@@ -5,7 +5,7 @@ import { Fault } from '../../../schema/values/fault.ts'
 import { notFound } from '../kernel/realm.ts'
 import { Store, inTx } from '../kernel/store.ts'
 import { ofAssignment } from '../revocations/concerned.ts'
-import { type AssignmentRow, type RoleRow, SYSTEM_TARGET, byIds, descendantIds, expand, groupIdsOf, impliedMap, memberIdsOf, projectById, projectIdsOfAssignment, rolesByIds } from './effective.ts'
+import { type AssignmentRow, type RoleRow, SYSTEM_TARGET, ancestorsOf, assignmentsOf, byIds, descendantIds, expand, groupIdsOf, impliedMap, memberIdsOf, projectById, projectIdsOfAssignment, rolesByIds } from './effective.ts'
 
 export interface GrantRef {
   actor_type: 'user' | 'group'
@@ -151,7 +151,7 @@ export class Assignments extends Store {
     const groupsOfUser = filter.user_id === null ? null : new Set(groupIdsOf(db, filter.user_id))
     const seen = new Set<string>()
     const lines: AssignmentLine[] = []
-    for (const row of this.realm.db.select().from(assignments).all()) {
+    for (const row of this.#candidates(filter)) {
       if (filter.user_id !== null && !(row.actor_type === 'user' ? row.actor_id === filter.user_id : groupsOfUser?.has(row.actor_id))) continue
       if (filter.inherited && !row.inherited) continue
       const userIds = row.actor_type === 'user' ? [row.actor_id] : memberIdsOf(db, row.actor_id).filter((id) => filter.user_id === null || id === filter.user_id)
@@ -177,6 +177,17 @@ export class Assignments extends Store {
       }
     }
     return lines
+  }
+
+  /** Rows that can have an effect under the filter: those of the user and its groups, or those on the projects asked for and what is above them. Without either, all. */
+  #candidates(filter: AssignmentFilter): AssignmentRow[] {
+    const { db } = this.realm
+    if (filter.user_id !== null) return assignmentsOf(db, filter.user_id)
+    const wanted = this.#projects(filter)
+    if (wanted === null) return db.select().from(assignments).all()
+    const project = projectById(db, filter.project_id ?? '')
+    const targets = [...wanted, ...(project === undefined ? [] : ancestorsOf(db, project).map(({ id }) => id))]
+    return byIds(targets, (chunk) => db.select().from(assignments).where(inArray(assignments.target_id, chunk)).all())
   }
 
   #projects(filter: AssignmentFilter): Set<string> | null {

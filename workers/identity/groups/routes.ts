@@ -4,7 +4,7 @@ import type { Context } from '../../http/context.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import { driverOfDomain, driverOfRow } from '../directory/driver.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, listView, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
+import { authorized, listView, pageQuery, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
 import { everything, listQuery, withFilter } from '../kernel/listing.ts'
 import { groupCreate, groupUpdate } from '../users/requests.ts'
 import { userView } from '../users/views.ts'
@@ -42,7 +42,7 @@ export const groupRoutes: Route[] = [
     handle: async (ctx) => {
       const { searchParams } = ctx.url
       ctx.authorize('identity:list_groups', { 'target.domain_id': searchParams.get('domain_id') ?? ctx.caller.domain_id })
-      let query = listQuery(searchParams, { domain_id: 'text', name: 'text' })
+      let query = pageQuery(ctx, { domain_id: 'text', name: 'text' })
       if (ctx.caller.domain_id !== null && !searchParams.has('domain_id')) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
       const { rows, truncated } = await (await driverOfDomain(ctx, searchParams.get('domain_id') ?? ctx.caller.domain_id)).groups(query)
       return { ...pagedView(ctx, 'groups', rows.map((row) => groupView(row, rootUrl(ctx)))), ...(truncated ? { truncated } : {}) }

@@ -4,8 +4,8 @@ import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
 import type { IdentitySession } from '../../../durable-objects/identity/session.ts'
 import type { PolicyRule } from '../../http/policy.ts'
 import { type Route, route } from '../../http/route.ts'
-import { pagedView, param, realmOf, rootUrl, sameId } from './http.ts'
-import { type FieldKind, type ListQuery, listQuery } from './listing.ts'
+import { pageQuery, pagedView, param, realmOf, rootUrl, sameId } from './http.ts'
+import type { FieldKind, ListQuery } from './listing.ts'
 
 interface PlainStore<R> {
   get(id: string): Promise<R>
@@ -64,7 +64,7 @@ export function crudRoutes<R extends { id: string }>(spec: CrudSpec<R>): Route[]
   const given = (body: any) => split(body[one] as Record<string, unknown>, columns) as Partial<R>
   return [
     route({ method: 'POST', path, policy: `identity:create_${a}`, body: spec.create, status: 201, handle: async (ctx) => ({ [one]: view(await store(realmOf(ctx)).create(given(ctx.body)), rootUrl(ctx)) }) }),
-    route({ method: 'GET', path, policy: `identity:list_${b}`, handle: async (ctx) => pagedView(ctx, many, (await store(realmOf(ctx)).list(listQuery(ctx.url.searchParams, spec.filters))).map((row) => view(row, rootUrl(ctx)))) }),
+    route({ method: 'GET', path, policy: `identity:list_${b}`, handle: async (ctx) => pagedView(ctx, many, (await store(realmOf(ctx)).list(pageQuery(ctx, spec.filters))).map((row) => view(row, rootUrl(ctx)))) }),
     route({ method: 'GET', path: `${path}/:id`, policy: `identity:get_${a}`, handle: async (ctx) => ({ [one]: view(await store(realmOf(ctx)).get(param(ctx, 'id')), rootUrl(ctx)) }) }),
     route({ method: 'PATCH', path: `${path}/:id`, policy: `identity:update_${a}`, body: spec.update, handle: async (ctx) => {
       sameId((ctx.body as Record<string, unknown>)[one], param(ctx, 'id'))

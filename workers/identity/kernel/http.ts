@@ -6,6 +6,8 @@ import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { nextUrl } from '../../http/pagination.ts'
 import type { Target } from '../../http/policy.ts'
+import { type FieldKind, type ListQuery, listQuery } from './listing.ts'
+import { identityOptions } from './options.ts'
 import type { Login } from '../tokens/login.ts'
 
 interface Opened {
@@ -58,12 +60,27 @@ export function listView(ctx: Context, name: string, rows: unknown[], extra: Rec
   return { [name]: rows, links: { next: null, self: `${ctx.origin}${ctx.url.pathname}${ctx.url.search}`, previous: null }, ...extra }
 }
 
-/** A list that honours limit and marker: a full page names the next one. */
-export function pagedView(ctx: Context, name: string, rows: { id?: unknown }[]): Record<string, unknown> {
-  const limit = Number(ctx.url.searchParams.get('limit') ?? 0)
+/** The rows that a list may have: what was asked for, within the deployment's limit. */
+function pageSize(ctx: Context): { size: number; asked: boolean } {
+  const { list_limit } = identityOptions(ctx.env)
+  const { limit } = listQuery(ctx.url.searchParams, {})
+  return limit === null ? { size: list_limit, asked: false } : { size: Math.min(limit, list_limit), asked: limit <= list_limit }
+}
+
+/** The filters of a list, and its page: one row more than may be shown, where nobody asked for so few, tells whether it is cut. */
+export function pageQuery(ctx: Context, fields: Record<string, FieldKind>): ListQuery {
+  const { size, asked } = pageSize(ctx)
+  return { ...listQuery(ctx.url.searchParams, fields), limit: asked ? size : size + 1 }
+}
+
+/** A list that honours limit and marker: a full page names the next one, and one that the deployment's limit cut says so, as Keystone's list_limit. */
+export function pagedView(ctx: Context, name: string, found: { id?: unknown }[]): Record<string, unknown> {
+  const { size, asked } = pageSize(ctx)
+  const rows = found.slice(0, size)
+  const truncated = found.length > size
   const last = rows.at(-1)?.id
-  const view = listView(ctx, name, rows)
-  if (limit > 0 && rows.length === limit && typeof last === 'string') (view.links as { next: string | null }).next = nextUrl(ctx.origin, ctx.url, last)
+  const view = listView(ctx, name, rows, truncated ? { truncated } : {})
+  if ((truncated || (asked && rows.length === size)) && typeof last === 'string') (view.links as { next: string | null }).next = nextUrl(ctx.origin, ctx.url, last)
   return view
 }
 

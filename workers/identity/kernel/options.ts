@@ -23,6 +23,8 @@ export interface IdentityOptions {
   enforcement_model: LimitModel
   max_redelegation_count: number
   user_app_cred_limit: number
+  /** Rows of one list; a longer one is cut there, says `truncated` and names the next page. */
+  list_limit: number
   /** Failed logins that one address has free, and how many come back a minute. 0: no limit. */
   login_failures_max: number
   login_failures_per_minute: number
@@ -60,6 +62,7 @@ export const DEFAULT_OPTIONS: IdentityOptions = {
   enforcement_model: 'flat',
   max_redelegation_count: 3,
   user_app_cred_limit: 0,
+  list_limit: 10_000,
   login_failures_max: 60,
   login_failures_per_minute: 30,
   receipt_life_ms: 300_000,

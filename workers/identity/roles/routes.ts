@@ -5,8 +5,8 @@ import type { PolicyRule } from '../../http/policy.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import type { RoleRow } from '../assignments/effective.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, pagedView, param, realmOf, rootUrl } from '../kernel/http.ts'
-import { listQuery, withFilter } from '../kernel/listing.ts'
+import { authorized, pageQuery, pagedView, param, realmOf, rootUrl } from '../kernel/http.ts'
+import { withFilter } from '../kernel/listing.ts'
 import { changed, id, immutable, name255, text, wrapped } from '../kernel/words.ts'
 import { inferenceView, pairView, roleView } from './views.ts'
 
@@ -31,7 +31,7 @@ export const roleRoutes: Route[] = [
     handle: async (ctx) => {
       const domainId = ctx.url.searchParams.get('domain_id') ?? ''
       ctx.authorize(ruleOf({ domain_id: domainId }, 'list', true), { 'target.domain_id': domainId, 'target.caller.domain_id': ctx.caller.domain_id })
-      const query = withFilter(listQuery(ctx.url.searchParams, { name: 'text' }), 'domain_id', domainId)
+      const query = withFilter(pageQuery(ctx, { name: 'text' }), 'domain_id', domainId)
       return pagedView(ctx, 'roles', (await realmOf(ctx).roles.list(query)).map((row) => roleView(row, rootUrl(ctx))))
     },
   }),

@@ -7,7 +7,7 @@ import { type Route, reply, route } from '../../http/route.ts'
 import { driverOfDomain, driverOfRow } from '../directory/driver.ts'
 import { groupView } from '../groups/views.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, listView, loginOf, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
+import { authorized, listView, loginOf, pageQuery, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
 import { parseMicros } from '../kernel/time.ts'
 import { identityOptions } from '../kernel/options.ts'
@@ -55,7 +55,7 @@ function federatedFilter(query: URLSearchParams): FederatedFilter {
 async function list(ctx: Context): Promise<unknown> {
   const { searchParams } = ctx.url
   ctx.authorize('identity:list_users', { 'target.domain_id': searchParams.get('domain_id') ?? ctx.caller.domain_id })
-  let query = listQuery(searchParams, { domain_id: 'text', enabled: 'bool', name: 'text' })
+  let query = pageQuery(ctx, { domain_id: 'text', enabled: 'bool', name: 'text' })
   if (ctx.caller.domain_id !== null && !searchParams.has('domain_id')) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
   const expiry = expiryFilter(searchParams.get('password_expires_at'))
   const driver = await driverOfDomain(ctx, searchParams.get('domain_id') ?? ctx.caller.domain_id)
