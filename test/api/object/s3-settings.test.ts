@@ -147,6 +147,9 @@ test('object lock: retention in both modes, holds, defaults; neither dialect rem
   const remove = async (key: string, id: string, bypass = false, as = MEMBER) => (await cloud.s3('DELETE', `/locked/${key}`, { query: { versionId: id }, key: as, ...(bypass ? { headers: { 'x-amz-bypass-governance-retention': 'true' } } : {}) })).status
   assert.deepEqual([await remove('g', governed), await remove('c', strict), await remove('c', strict, true), await remove('h', held, true)], [403, 403, 403, 403])
   const token = await cloud.token({ role: 'member' })
+  await cloud.s3('PUT', '/locked', { query: { acl: '' }, headers: { 'x-amz-acl': 'public-read-write' } })
+  assert.equal(await remove('g', governed, true, OTHER), 403, 'who may write may not pass over a lock')
+  assert.equal((await cloud.s3('PUT', '/locked/g', { key: OTHER, query: { retention: '' }, body: '<Retention/>' })).status, 403)
   assert.equal((await cloud.swift('DELETE', `/locked/c?version-id=${strict}`, { token })).status, 403)
   assert.equal((await cloud.s3('DELETE', '/locked/c')).status, 204, 'a marker hides it; the version stays')
   assert.equal((await cloud.s3('GET', '/locked/c', { query: { versionId: strict } })).text, 'c')

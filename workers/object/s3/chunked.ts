@@ -144,28 +144,60 @@ class ChunkReader {
 
 const latin = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 
+/** Bytes asked for at once: each turn through JavaScript costs the same however much comes with it. */
+const READ_BYTES = 256 * 1024
+const READ_BYTES_LEAST = 64 * 1024
+
+interface Source {
+  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>
+  cancel(why?: unknown): Promise<void>
+}
+
+/** Large pieces where the platform has such reads (workerd's bodies do), whatever comes otherwise. */
+function sourceOf(stream: ReadableStream<Uint8Array>): Source {
+  const reads = byobReader(stream)
+  if (reads?.readAtLeast !== undefined) return { read: async () => (await reads.readAtLeast?.(READ_BYTES_LEAST, new Uint8Array(READ_BYTES))) ?? { done: true }, cancel: (why) => reads.cancel(why) }
+  reads?.releaseLock()
+  return stream.getReader() as Source
+}
+
+interface LargeReads extends Pick<Source, 'cancel'> {
+  readAtLeast?(least: number, view: Uint8Array): ReturnType<Source['read']>
+  releaseLock(): void
+}
+
+function byobReader(stream: ReadableStream<Uint8Array>): LargeReads | null {
+  try {
+    return stream.getReader({ mode: 'byob' }) as unknown as LargeReads
+  } catch {
+    return null
+  }
+}
+
 export function decodeChunked(options: DecoderOptions): Decoder {
-  const reader = options.source.getReader()
+  const reader = sourceOf(options.source)
   const chunks = new ChunkReader(options)
   const decoder: Decoder = { body: undefined as never, failure: null, checksum: null }
   decoder.body = new ReadableStream({
     type: 'bytes',
     async pull(controller) {
       try {
-        let emitted = false
-        while (!emitted) {
+        for (let length = 0; length === 0; ) {
           const { done, value } = await reader.read()
-          if (done) {
-            chunks.finish()
-            decoder.checksum = chunks.checksum
-            controller.close()
-            return
-          }
-          chunks.push(value, (data) => {
-            emitted = true
+          if (value !== undefined && value.byteLength > 0) {
             // A byte stream takes the buffer itself: it gets its own.
-            controller.enqueue(data.slice() as never)
-          })
+            const out = new Uint8Array(value.byteLength)
+            chunks.push(value, (data) => {
+              out.set(data, length)
+              length += data.byteLength
+            })
+            if (length > 0) controller.enqueue(out.subarray(0, length) as never)
+          }
+          if (!done) continue
+          chunks.finish()
+          decoder.checksum = chunks.checksum
+          controller.close()
+          return
         }
       } catch (error) {
         decoder.failure = (error as { name?: string }).name === 'Fault' ? (error as Fault) : s3Fault('IncompleteBody')

@@ -30,6 +30,12 @@ export interface Right {
   operation: Operation
 }
 
+/** What a container's lists can let somebody do; settings, locks and the like are for the project's own, or for whom a policy names. */
+const BY_LISTS = new Set([
+  's3:GetObject', 's3:GetObjectVersion', 's3:GetObjectTagging', 's3:GetObjectVersionTagging', 's3:PutObject', 's3:PutObjectTagging', 's3:DeleteObject', 's3:ListBucket', 's3:ListBucketVersions', 's3:GetBucketLocation', 's3:ListMultipartUploadParts',
+  's3:AbortMultipartUpload',
+])
+
 /** Signature parameters that are no headers. */
 const NOT_HEADERS = /^x-amz-(algorithm|credential|date|expires|signedheaders|signature|security-token|content-sha256)$/
 
@@ -161,7 +167,7 @@ export class S3Request {
     const verdict = await this.#verdict(bucket, right.action, key)
     if (verdict === 'deny') throw s3Fault('AccessDenied')
     if (verdict === 'allow' || this.allows(`swift:${right.level}:${right.operation}`, account)) return bucket
-    if (!/Policy|Acl$|Lifecycle|CORS|Versioning|Configuration|BucketTagging|DeleteBucket/.test(right.action) && this.#listed(bucket, right)) return bucket
+    if (BY_LISTS.has(right.action) && this.#listed(bucket, right)) return bucket
     if (key !== null && (await this.#objectGrants(bucketName, account, key, right.action))) return bucket
     throw s3Fault('AccessDenied')
   }
