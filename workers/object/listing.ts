@@ -39,7 +39,7 @@ export function listQuery(request: SwiftRequest, limit_max: number): ListQuery {
 }
 
 const xmlEscape = (text: string): string =>
-  text.replace(/[&<>"]/g, (char) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[char] ?? char).replace(/[\x00-\x08\x0b\x0c\x0e-\x1f]/g, (char) => `&#x${char.charCodeAt(0).toString(16)};`)
+  text.replace(/[&<>"]/g, (char) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[char] ?? char).replace(/[\x00-\x1f]/g, (char) => `&#x${char.charCodeAt(0).toString(16)};`)
 
 /** JSON shows more. */
 const XML_FIELDS = new Set(['name', 'count', 'hash', 'bytes', 'content_type', 'last_modified'])

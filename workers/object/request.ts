@@ -141,7 +141,8 @@ export class SwiftRequest {
   granted(operation: Operation, account: string, container: string, object: string | null): boolean {
     const { grant } = this
     if (grant === null || grant.account !== account) return false
-    const methods = grant.method === 'GET' ? ['get', 'head'] : ['PUT', 'POST'].includes(grant.method) ? [grant.method.toLowerCase(), 'head', 'get'] : [grant.method.toLowerCase()]
+    // A HEAD looks at what it links to or consists of, but no bytes leave with it.
+    const methods = grant.method === 'GET' || grant.method === 'HEAD' ? ['get', 'head'] : [grant.method.toLowerCase()]
     if (!methods.includes(operation)) return false
     if (grant.container === container && (grant.object === null || (grant.prefix ? object?.startsWith(grant.object) === true : grant.object === object))) return true
     // Segments of a large object that the grant names: within the key's scope.

@@ -17,6 +17,8 @@ export interface MemoryHosts {
   /** host id -> `${device}/${hash}` -> replica or tombstone (data null). */
   disks: Map<string, Map<string, Replica>>
   down: Set<string>
+  /** Bodies that were opened and neither read to their end nor cancelled. */
+  open: number
   calls: { host: string; op: string; args: ObjectArgs }[]
 }
 
@@ -24,6 +26,28 @@ export const ACCOUNT = 'AUTH_project-a'
 export const ROOT = `/object-store/v1/${ACCOUNT}`
 
 const md5 = (data: Uint8Array | string): string => createHash('md5').update(data).digest('hex')
+
+const CHUNK_BYTES = 16 * 1024
+
+/** A body in small pieces that is known to be open until it ends. */
+function counted(hosts: MemoryHosts, bytes: Uint8Array): ReadableStream<Uint8Array> {
+  let at = 0
+  hosts.open++
+  return new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (at >= bytes.byteLength) {
+        hosts.open--
+        controller.close()
+        return
+      }
+      controller.enqueue(bytes.slice(at, at + CHUNK_BYTES))
+      at += CHUNK_BYTES
+    },
+    cancel() {
+      hosts.open--
+    },
+  }, { highWaterMark: 0 })
+}
 
 export function hostClass(hosts: MemoryHosts) {
   return class MemoryHost extends SkyObject {
@@ -67,7 +91,7 @@ export function hostClass(hosts: MemoryHosts) {
     objectGet(args: ObjectArgs): { head: ObjectHead; body: ReadableStream<Uint8Array> } {
       const { head, data } = this.#read('get', args)
       const bytes = args.range == null ? data : data.slice(args.range[0], args.range[1] + 1)
-      return { head, body: new Response(bytes).body as never }
+      return { head, body: counted(hosts, bytes) }
     }
     objectPost(args: ObjectArgs): ObjectHead {
       const found = this.#read('post', args)
@@ -93,7 +117,7 @@ export interface ObjectCloud extends TestCloud {
 
 export async function objectCloud(options: { hosts?: number; clock?: Clock } = {}): Promise<ObjectCloud> {
   const count = options.hosts ?? 1
-  const hosts: MemoryHosts = { disks: new Map(Array.from({ length: count }, (_, n) => [`host-${n}`, new Map()])), down: new Set(), calls: [] }
+  const hosts: MemoryHosts = { disks: new Map(Array.from({ length: count }, (_, n) => [`host-${n}`, new Map()])), down: new Set(), open: 0, calls: [] }
   const cloud = await mintedCloud({ ...(options.clock === undefined ? {} : { clock: options.clock }), classes: { HOST: hostClass(hosts) as never } })
   const region = cloud.cluster.instance('REGION', 'region')
   for (const id of hosts.disks.keys()) {

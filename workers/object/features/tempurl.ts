@@ -59,7 +59,7 @@ export async function tempUrl(request: SwiftRequest): Promise<void> {
   const method = request.request.method
   if (!['GET', 'HEAD', 'PUT', 'POST', 'DELETE'].includes(method)) throw invalid()
   // Either would make what the key's owner did not name readable under a name of theirs.
-  for (const name of ['X-Object-Manifest', 'X-Symlink-Target']) if (['PUT', 'POST'].includes(method) && request.headers.get(name) !== null) throw swiftFault(400, `The header ${JSON.stringify(name)} is not allowed in this tempurl`)
+  for (const name of ['X-Object-Manifest', 'X-Symlink-Target', 'X-Copy-From']) if (['PUT', 'POST'].includes(method) && request.headers.get(name) !== null) throw swiftFault(400, `The header ${JSON.stringify(name)} is not allowed in this tempurl`)
   const prefix = request.query.get('temp_url_prefix')
   if (prefix !== null && !object.startsWith(prefix)) throw invalid()
   const range = request.query.get('temp_url_ip_range')
