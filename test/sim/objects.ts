@@ -118,8 +118,8 @@ export class ObjectStorm {
     return this.sim.cluster.instance('CONTAINER', containerKey(ACCOUNT, CONTAINER))
   }
 
-  row(name: string): ObjectRow | null {
-    return this.container().object(name)
+  async row(name: string): Promise<ObjectRow | null> {
+    return await this.container().object(name)
   }
 
   async listing(): Promise<string[]> {

@@ -7,6 +7,7 @@ import { converged, safety } from './invariants.ts'
 import { Model, prepare } from './operations.ts'
 import { calm } from './seed.ts'
 import { SimCloud } from './simcloud.ts'
+import { REPAIR_WINDOW_MS } from '../../workers/object/verify.ts'
 
 const TENANT = 'project-a'
 const OTHER = 'project-b'
@@ -171,11 +172,12 @@ const PLANTS: Plant[] = [
   { what: 'an active image has no bytes', plant: (at) => sql(at, 'PROJECT', 'project-admin', "UPDATE images SET locations = '[]'"), breaks: ['reference-exists'], names: (at) => `image ${at.model.imageId}` },
   { what: 'a change is missing from the log', plant: (at) => inProject(at, 'DELETE FROM _changes WHERE seq = (SELECT MIN(seq) + 2 FROM _changes)'), breaks: ['change-log-whole'], names: () => 'change log' },
   { what: 'a change belongs to no request', plant: (at) => inProject(at, "UPDATE _changes SET request_id = '' WHERE seq = (SELECT MIN(seq) FROM _changes)"), breaks: ['change-log-whole'], names: () => 'change log' },
-  { what: 'most replicas of an object are lost', plant: (at) => loseReplicas(at, 2), breaks: ['object-readable'], names: () => `object AUTH_${TENANT}/c/o` },
+  { what: 'most replicas of an object are lost', plant: (at) => loseReplicas(at, 2, REPAIR_WINDOW_MS), breaks: ['object-readable'], names: () => `object AUTH_${TENANT}/c/o` },
 ]
 
-/** Takes the object's files from `count` hosts' disks. */
-async function loseReplicas({ sim }: Scene, count: number): Promise<void> {
+/** Takes the object's files from `count` hosts' disks, once it is that old. */
+async function loseReplicas({ sim }: Scene, count: number, age_ms = 0): Promise<void> {
+  await sim.run(age_ms)
   let lost = 0
   for (const { fs } of sim.disks) {
     if (lost === count) return

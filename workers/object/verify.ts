@@ -9,12 +9,34 @@ import { type ObjectName, containerKey } from './names.ts'
 import { storedName, versionId, versioningOf } from './container/rows.ts'
 import { locate } from './placement.ts'
 import { copiesOf, quorumOf } from './replicas.ts'
+import { msOf } from './timestamp.ts'
+
+/** A replica that a device does not have, or one where none belongs: the replicator's work, and no violation while it has time for it. */
+export interface DegradedObject {
+  resource: string
+  copies: number
+  wanted: number
+  /** Primaries that were asked and have it not. */
+  missing: number
+  /** Devices that hold it and are none of its primaries: to be drained. */
+  extra: number
+  unreachable: number
+}
 
 export interface ObjectsReport {
   violations: Violation[]
   checked: number
+  /** Objects that a primary lacks. */
   degraded: number
+  /** Objects that lie where they do not belong as well. */
+  misplaced: number
+  /** The first of both. */
+  details: DegradedObject[]
 }
+
+/** Fewer copies than a quorum are a violation once the replicator has had this long. */
+export const REPAIR_WINDOW_MS = 10 * 60_000
+export const DETAILS_MAX = 100
 
 const PAGE = 1_000
 const page = (marker: string): ListQuery => ({ limit: PAGE, marker, end_marker: '', prefix: '', delimiter: '', reverse: false, path: null })
@@ -55,7 +77,7 @@ async function* objectsOf(env: Env, account: string, container: string): AsyncGe
 }
 
 export async function verifyObjects(env: Env, accounts: readonly string[], max: number, now_ms: number): Promise<ObjectsReport> {
-  const report: ObjectsReport = { violations: [], checked: 0, degraded: 0 }
+  const report: ObjectsReport = { violations: [], checked: 0, degraded: 0, misplaced: 0, details: [] }
   for (const account of new Set(accounts)) {
     for await (const container of containersOf(env, account)) {
       try {
@@ -75,11 +97,13 @@ export async function verifyObjects(env: Env, accounts: readonly string[], max: 
 
 async function checkObject(env: Env, name: ObjectName, row: ObjectRow, policy: number, now_ms: number, report: ObjectsReport): Promise<void> {
   const at = await locate(env, storedName(name, row.version), policy, now_ms)
-  const { copies, unreachable } = await copiesOf(env, at, row.at, now_ms)
+  const { copies, missing, extra, unreachable } = await copiesOf(env, at, row.at, now_ms)
   const wanted = at.primaries.length
-  if (copies < wanted) report.degraded++
-  // A device that cannot be asked may have it: that is no loss yet.
-  if (copies + unreachable >= quorumOf(wanted)) return
+  if (copies < wanted || missing > 0) report.degraded++
+  if (extra > 0) report.misplaced++
   const resource = `object ${name.account}/${name.container}/${name.object}${row.version === '' ? '' : ` version ${row.version}`}`
+  if ((missing > 0 || extra > 0 || copies < wanted) && report.details.length < DETAILS_MAX) report.details.push({ resource, copies, wanted, missing, extra, unreachable })
+  // A device that cannot be asked may have it: that is no loss yet. Nor is what the replicator has not got to.
+  if (copies + unreachable >= quorumOf(wanted) || (copies > 0 && now_ms - msOf(row.at) < REPAIR_WINDOW_MS)) return
   report.violations.push({ invariant: 'object-readable', project_id: name.account.replace(/^AUTH_/, ''), resource, message: copies === 0 ? 'no disk has it' : `only ${copies} of ${wanted} disks have it` })
 }

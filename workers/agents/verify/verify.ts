@@ -17,6 +17,10 @@ export interface VerifyReport {
   orphans: { host: string; kind: string; id: string }[]
   /** Objects with fewer copies than their policy wants, though still enough to be safe. */
   degraded_objects: number
+  /** Objects with copies where none belong: on their way home. */
+  misplaced_objects: number
+  /** The first of both, with figures. */
+  degraded: ObjectsReport['details']
 }
 
 const BATCH = 6
@@ -63,7 +67,7 @@ export async function verifyCloud(env: Env, projects: readonly string[], hosts: 
   const violations = [...found, ...objects.violations]
   const orphans = seen.hosts.flatMap(({ host, observed }) => observed.filter((item) => item.orphan).map((item) => ({ host: host.name, kind: item.kind, id: item.id })))
   return {
-    ok: violations.length === 0, violations, orphans, degraded_objects: objects.degraded,
+    ok: violations.length === 0, violations, orphans, degraded_objects: objects.degraded, misplaced_objects: objects.misplaced, degraded: objects.details,
     checked: { projects: projects.length, hosts: hosts.length, items: seen.hosts.reduce((sum, view) => sum + view.desired.length, 0), objects: objects.checked },
   }
 }
