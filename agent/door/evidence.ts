@@ -8,6 +8,9 @@ const current = new AsyncLocalStorage<DoorEvidence>()
 
 export const withEvidence = <T>(evidence: DoorEvidence, work: () => T): T => current.run(evidence, work)
 
+/** Requests that may have their write's time from this door's clock (containers.ts), and whether one had. */
+export const hasty = new WeakMap<DoorEvidence, { used: boolean }>()
+
 export function evidenceNow(): DoorEvidence {
   const found = current.getStore()
   if (found === undefined) throw new Fault('internal', 'work of a door without a request')

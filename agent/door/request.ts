@@ -30,6 +30,7 @@ export class DoorRequest {
   /** As workerd tells it. */
   readonly cf: { clientIp: string }
   #message: IncomingMessage
+  #held: Buffer | null = null
   #body: ReadableStream<Uint8Array> | null | undefined
 
   constructor(message: IncomingMessage, origin: string, signal: AbortSignal) {
@@ -41,8 +42,25 @@ export class DoorRequest {
     this.cf = { clientIp: this.headers.get('cf-connecting-ip') ?? '' }
   }
 
+  /** Takes the whole body in: from then on each reader gets it from the beginning. */
+  async hold(): Promise<void> {
+    const parts: Buffer[] = []
+    for await (const part of this.#message) parts.push(part as Buffer)
+    if (!this.#message.complete) throw new Error('the client went away')
+    this.#held = Buffer.concat(parts)
+  }
+
   /** Null where the client said that there is none. */
   get body(): ReadableStream<Uint8Array> | null {
+    const held = this.#held
+    if (held !== null) {
+      return new ReadableStream<Uint8Array>({
+        start(controller) {
+          if (held.byteLength > 0) controller.enqueue(held)
+          controller.close()
+        },
+      }) as ReadableStream<Uint8Array>
+    }
     if (this.#body === undefined) this.#body = hasBody(this.#message) ? streamOf(this.#message) : null
     return this.#body
   }

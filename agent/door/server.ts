@@ -18,7 +18,7 @@ import type { ObjectDriver } from '../drivers/object/driver.ts'
 import { type Log, messageOf } from '../log.ts'
 import { replicaCall } from '../messages.ts'
 import type { Containers } from './containers.ts'
-import { evidenceOf, withEvidence } from './evidence.ts'
+import { evidenceOf, hasty, withEvidence } from './evidence.ts'
 import { onDisk } from './hosts.ts'
 import { type DoorPlane, isUnreachable } from './plane.ts'
 import type { Peers } from './peers.ts'
@@ -30,6 +30,8 @@ const HEADERS_TIMEOUT_MS = 60_000
 const KEEP_ALIVE_MS = 75_000
 /** How long a refused body is still read. */
 const UNWANTED_MS = 10_000
+/** A body up to this size is held while it is written. */
+const HELD_BYTES_MAX = 256 * 1024
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'proxy-connection', 'te', 'trailer', 'upgrade', 'host', 'expect'])
 const OBJECT_METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'COPY', 'OPTIONS'])
 
@@ -48,6 +50,12 @@ export interface ServerDeps {
 function isObjectRequest(method: string, path: string, query: string, contentType: string): boolean {
   if (!OBJECT_METHODS.has(method) || /^multipart\/form-data/i.test(contentType) || /(^|&)(extract-archive|bulk-delete)(=|&|$)/.test(query)) return false
   return /^\/v1(\.0)?\/[^/]+\/[^/]+\/./s.test(path)
+}
+
+/** A short body and no condition on what is there. */
+function isPlainPut({ method, headers }: IncomingMessage): boolean {
+  const length = Number(headers['content-length'] ?? Number.NaN)
+  return method === 'PUT' && length <= HELD_BYTES_MAX && headers['if-none-match'] === undefined && headers['if-match'] === undefined && headers['if-unmodified-since'] === undefined && headers['if-modified-since'] === undefined
 }
 
 export class DoorServer {
@@ -103,8 +111,19 @@ export class DoorServer {
     response.on('close', () => aborted.abort())
     const request = new DoorRequest(message, `http://${message.headers.host ?? 'door'}`, aborted.signal)
     const evidence = evidenceOf(request.method, message.url ?? '/', request.headers)
+    const id = `req-${randomUUID()}`
+    const handle = () => server.handle(request as unknown as Request, env, below, id, presence.now_ms(), (work) => void work.catch(() => {}))
     await withEvidence(evidence, async () => {
-      const answer = await server.handle(request as unknown as Request, env, below, `req-${randomUUID()}`, presence.now_ms(), (work) => void work.catch(() => {}))
+      if (!isPlainPut(message)) return await send(message, response, await handle())
+      // Held, so that it can be written again should the time that it got here be too early.
+      await request.hold()
+      const mark = { used: false }
+      hasty.set(evidence, mark)
+      let answer = await handle()
+      if (mark.used && answer.status === 202) {
+        hasty.delete(evidence)
+        answer = await handle()
+      }
       await send(message, response, answer)
     })
   }

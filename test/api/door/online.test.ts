@@ -173,3 +173,19 @@ test('between doors replicas go over the LAN, and only doors may call', async ()
   assert.equal((await exchange(second.port, 'POST', path, { headers: { authorization: third.authorization('POST', path) } })).status, 401)
   assert.equal((await exchange(second.port, 'POST', path)).status, 401)
 })
+
+test('a write that the door\'s clock put before one of the plane is not lost: it is done again with a time of the container', async () => {
+  await swift('PUT', '/hasty')
+  const row = { size: 1, etag: md5('x'), content_type: 'text/plain', delete_at: null, slo_etag: null, slo_size: null, version: '', extra: null }
+  assert.equal((await swift('PUT', '/hasty/o', { body: '1' })).status, 201)
+  // The plane's clock seems to be two seconds ahead: what it writes now is later than the door's now.
+  const container = place.cloud.env.CONTAINER.getByName('AUTH_project-a/hasty')
+  const ahead = `${Math.floor(Date.now() / 1000) + 2}.00000`
+  await container.putObject({ ...row, name: 'o', at: ahead, modified_at: ahead })
+  await container.putObject({ ...row, name: 'other', at: ahead, modified_at: ahead })
+  const again = await swift('PUT', '/hasty/o', { body: 'later in truth' })
+  assert.equal(again.status, 201)
+  assert.equal((await swift('GET', '/hasty/o')).text, 'later in truth')
+  const rows = (await swift('GET', '/hasty?format=json')).body as { name: string; hash: string }[]
+  assert.equal(rows.find(({ name }) => name === 'o')?.hash, md5('later in truth'))
+})

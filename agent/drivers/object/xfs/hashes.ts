@@ -50,8 +50,12 @@ export class HashCache {
     if (dirty.has(suffix)) return
     dirty.add(suffix)
     try {
-      await this.#fs.mkdir(folder)
-      await this.#mark(join(folder, `dirty-${suffix}`))
+      const mark = join(folder, `dirty-${suffix}`)
+      await this.#mark(mark).catch(async (error: { code?: string }) => {
+        if (error.code !== 'ENOENT') throw error
+        await this.#fs.mkdir(folder)
+        await this.#mark(mark)
+      })
     } catch (error) {
       dirty.delete(suffix)
       throw error
