@@ -34,8 +34,8 @@ async function latest(name: string): Promise<Socket> {
 }
 
 /** True once all is out of this process. */
-const flood = (socket: Socket, bytes: number) => new Promise<boolean>((resolve) => {
-  const late = setTimeout(() => resolve(false), 300)
+const flood = (socket: Socket, bytes: number, patience_ms: number) => new Promise<boolean>((resolve) => {
+  const late = setTimeout(() => resolve(false), patience_ms)
   socket.write(Buffer.alloc(bytes, 'x'), () => {
     clearTimeout(late)
     resolve(true)
@@ -45,7 +45,7 @@ const flood = (socket: Socket, bytes: number) => new Promise<boolean>((resolve) 
 test('a serial line whose viewer reads nothing never stops the guest; the viewer is told what it missed', async () => {
   const channel = await new Viewers().open(folder, 's', 'serial')
   const guest = await latest('serial.sock')
-  assert.equal(await flood(guest, 16 * 1024 * 1024), true)
+  assert.equal(await flood(guest, 16 * 1024 * 1024, 30_000), true)
   guest.end('the end')
   let text = ''
   for await (const chunk of channel.output) text += Buffer.from(chunk).toString('latin1')
@@ -56,7 +56,7 @@ test('a serial line whose viewer reads nothing never stops the guest; the viewer
 
 test('a screen whose viewer reads nothing holds QEMU up, which knows what to do', async () => {
   const channel = await new Viewers().open(folder, 's', 'vnc')
-  assert.equal(await flood(await latest('vnc.sock'), 16 * 1024 * 1024), false)
+  assert.equal(await flood(await latest('vnc.sock'), 16 * 1024 * 1024, 300), false)
   channel.close()
 })
 
