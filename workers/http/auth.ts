@@ -1,6 +1,6 @@
 /** Who is calling: verifies X-Auth-Token by public key. Inbound identity headers (X-Roles, X-User-Id...) are never read. */
 import type { Env } from '../../durable-objects/kernel/env.ts'
-import { IDENTITY_NAME } from '../../durable-objects/kernel/env.ts'
+import { IDENTITY_NAME, REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import { importPublicKey, tokenKeyId, verifyToken } from '../../schema/values/token.ts'
@@ -53,7 +53,11 @@ export async function isService(env: Env, request: Request, now_ms: number): Pro
   const token = request.headers.get('x-service-token')
   if (token === null || token === '') return false
   try {
-    return (await callerOfToken(env, token, '', now_ms)).roles.includes('service')
+    const service = await callerOfToken(env, token, '', now_ms)
+    if (!service.roles.includes('service')) return false
+    // Region knows every revocation.
+    await env.REGION.getByName(REGION_OBJECT_NAME).check(service)
+    return true
   } catch {
     return false
   }

@@ -58,5 +58,7 @@ test('a service that passes a request on is not held to the user\'s rules; a use
   assert.equal((await cloud.call('GET', '/network/v2.0/ports', { token, headers: { 'x-service-token': nova.token } })).status, 200)
   assert.equal((await cloud.call('GET', '/network/v2.0/ports', { token, headers: { 'x-service-token': ann.token } })).status, 401)
   assert.equal((await cloud.call('GET', '/network/v2.0/ports', { token, headers: { 'x-service-token': 'nonsense' } })).status, 401)
+  await cloud.call('DELETE', `${V3}/auth/tokens`, { token: await cloud.admin(), headers: { 'x-subject-token': nova.token } })
+  assert.equal((await cloud.call('GET', '/network/v2.0/ports', { token, headers: { 'x-service-token': nova.token } })).status, 401, 'revoked')
   cloud.close()
 })
