@@ -1,5 +1,6 @@
 /** XML that clients send: a strict parser (saxes) without DTDs, processing instructions or entities of one's own, bounded in size, depth and number of elements (S35). */
 import { SaxesParser } from 'saxes'
+import { isFault } from '../../../schema/values/fault.ts'
 import { s3Fault } from './errors.ts'
 
 /** A list of 10,000 parts with checksums is about 2 MiB. */
@@ -46,7 +47,12 @@ export function parseXml(text: string, root: string): XmlNode {
   parser.on('text', addText)
   parser.on('cdata', addText)
   parser.on('closetag', () => void stack.pop())
-  parser.write(text).close()
+  try {
+    parser.write(text).close()
+  } catch (error) {
+    // The parser throws of its own at some broken references.
+    throw isFault(error) ? error : malformed('it is not well-formed')
+  }
   const found = top as XmlNode | null
   if (found === null || found.name !== root) throw malformed(`${root} is expected`)
   return found
