@@ -73,10 +73,19 @@ export async function runLifecycle(env: Env, info: ContainerInfo, text: string, 
 const containerOf = (env: Env, info: ContainerInfo) => env.CONTAINER.getByName(containerKey(info.account, info.name))
 
 async function abortUploads(env: Env, info: ContainerInfo, rule: Rule, now_ms: number, left: number): Promise<number> {
-  const uploads = await containerOf(env, info).s3Uploads({ prefix: rule.prefix, key_marker: '', id_marker: '', limit: Math.min(PAGE, Math.max(1, left)) })
-  const due = uploads.filter(({ at_ms }) => at_ms + (rule.abort_days ?? 0) * 86_400_000 <= now_ms)
-  for (const { key, id } of due) await containerOf(env, info).s3EndUpload(key, id, true)
-  return due.length
+  let [key_marker, id_marker, count] = ['', '', 0]
+  for (;;) {
+    const uploads = await containerOf(env, info).s3Uploads({ prefix: rule.prefix, key_marker, id_marker, limit: PAGE })
+    for (const { key, id, at_ms } of uploads) {
+      if (at_ms + (rule.abort_days ?? 0) * 86_400_000 > now_ms) continue
+      if (count >= left) return count
+      await containerOf(env, info).s3EndUpload(key, id, true)
+      count++
+    }
+    const last = uploads.at(-1)
+    if (uploads.length < PAGE || last === undefined) return count
+    ;[key_marker, id_marker] = [last.key, last.id]
+  }
 }
 
 async function expireCurrent(env: Env, info: ContainerInfo, rule: Rule, now_ms: number, left: number): Promise<number> {
