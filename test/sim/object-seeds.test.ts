@@ -44,7 +44,7 @@ class Run {
   }
 
   /** A host goes, in one of several ways. */
-  fail(): void {
+  async fail(): Promise<void> {
     const { world, hosts, disks } = this.storm.sim
     if (this.away.size >= AWAY_MAX) return
     const host = world.random.below(HOSTS)
@@ -54,6 +54,8 @@ class Run {
     else if (how === 'crashed') hosts[host]?.crash()
     else disks[host]?.unmount('d1')
     this.away.set(host, how)
+    // With one less to tell the new from the old.
+    for (const name of NAMES) await this.read(name)
   }
 
   /** One comes back, and what it missed is brought to it before another may go: so at most AWAY_MAX hold something old. */
@@ -105,8 +107,8 @@ class Run {
     for (let n = 0; n < OPERATIONS; n++) {
       const chance = world.random.below(10)
       const host = world.pick([...this.away.keys()])
-      if (chance < 2) this.fail()
-      else if (chance < 4 && host !== undefined) await this.restore(host)
+      if (chance < 3) await this.fail()
+      else if (chance < 5 && host !== undefined) await this.restore(host)
       if (world.oneIn(12) && this.away.size === 0) this.storm.flipBit(world.random.below(HOSTS))
       await this.write(n)
       await this.read(world.pick(NAMES) ?? 'a')
@@ -118,7 +120,8 @@ class Run {
 test(`${COUNT} seeds from ${FROM}: nothing acknowledged is lost or stale while fewer hosts fail than there are replicas`, async () => {
   let acknowledged = 0
   for (let seed = FROM; seed < FROM + COUNT; seed++) {
-    const storm = await ObjectStorm.start(seed, HOSTS)
+    // Nothing is repaired but where the test says so: what a host missed stays missed for long.
+    const storm = await ObjectStorm.start(seed, HOSTS, { limits: { replicator_interval_s: 86_400, auditor_interval_s: 86_400 } })
     const run = new Run(storm)
     const replay = `seed ${seed}: SKYHOOK_OBJECT_SEEDS=${seed}:1`
     try {
