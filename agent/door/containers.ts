@@ -190,7 +190,7 @@ export class Containers {
         return call.method === 'putObject'
       }
       default:
-        throw offline(call.method === 'list' ? 'listings are there only' : 'this needs the container')
+        throw offline(call.method === 'list' || call.method === 'listText' ? 'listings are there only' : 'this needs the container')
     }
   }
 

@@ -23,7 +23,7 @@ import { isRevoked, revocationsOf } from './revoked.ts'
 type Right = 'any' | 'write' | 'list'
 
 const CONTAINER_CALLS: Readonly<Record<string, Right>> = {
-  info: 'any', object: 'any', version: 'any', latest: 'any', list: 'list', listVersions: 'list', throttle: 'any',
+  info: 'any', object: 'any', version: 'any', latest: 'any', list: 'list', listText: 'list', listVersions: 'list', throttle: 'any',
   begin: 'write', putObject: 'write', postObject: 'write', deleteObject: 'write', markDeleted: 'write', unlinkVersion: 'write', restoreVersion: 'write', removeVersion: 'write',
 }
 const ACCOUNT_CALLS: Readonly<Record<string, Right>> = { info: 'any', throttle: 'any' }
@@ -135,7 +135,7 @@ function subjectOf({ names }: SwiftRequest, { account, container, method, args: 
   if (method === 'info' || method === 'throttle') return names.account === account && names.container === container ? names.object : null
   if (typeof first === 'string') return first
   const { name, prefix } = (first ?? {}) as { name?: unknown; prefix?: unknown }
-  if (method === 'list' || method === 'listVersions') return typeof prefix === 'string' ? prefix : null
+  if (method === 'list' || method === 'listText' || method === 'listVersions') return typeof prefix === 'string' ? prefix : null
   return typeof name === 'string' ? name : null
 }
 

@@ -34,12 +34,12 @@ export function rowOf(entry: ListingEntry): { account: string; container: string
   // The bytes of a version lie under a name of their own.
   if (container.includes('\0')) return null
   const deleteAt = Number(metaOf(entry.metadata, 'x-delete-at') ?? Number.NaN)
-  const { slo } = sloOf(entry.metadata)
+  const { slo, extra } = sloOf(entry.metadata)
   return {
     account, container,
     row: {
       name, at: entry.timestamp, modified_at: entry.posted ?? entry.timestamp, size: entry.size_bytes, etag: entry.etag, content_type: metaOf(entry.metadata, 'content-type') ?? 'application/octet-stream',
-      delete_at: Number.isFinite(deleteAt) ? deleteAt : null, slo_etag: slo?.etag ?? null, slo_size: slo?.size ?? null, version: '', extra: null,
+      delete_at: Number.isFinite(deleteAt) ? deleteAt : null, slo_etag: slo?.etag ?? null, slo_size: slo?.size ?? null, version: '', extra: extra ?? null,
     },
   }
 }
