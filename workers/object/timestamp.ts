@@ -32,5 +32,9 @@ export const httpDate = (timestamp: string): string => new Date(Math.ceil(Number
 /** 2014-01-02T03:04:05.678900: how listings show a time. */
 export const listingTime = (timestamp: string): string => {
   const ticks = parseTicks(timestamp)
-  return `${new Date(Math.floor(ticks / 100_000) * 1000).toISOString().slice(0, 19)}.${String(ticks % 100_000).padStart(5, '0')}0`
+  const second = Math.floor(ticks / 100_000)
+  // Neighbours in a listing were often written together.
+  if (second !== shownSecond.at) shownSecond = { at: second, text: new Date(second * 1000).toISOString().slice(0, 19) }
+  return `${shownSecond.text}.${String(ticks % 100_000).padStart(5, '0')}0`
 }
+let shownSecond = { at: -1, text: '' }

@@ -1,5 +1,6 @@
 /** Rows of a listing by ranges of names: what shards give each other, and what a listing over several of them reads. Runs in the Container object, its own or a shard's. */
 import { type Read, whereSql } from '../list.ts'
+import type { ShownFields } from './views.ts'
 import { OBJECT_COLUMNS, type ObjectRow, type Rows, objectValues, toObject } from './rows.ts'
 
 /** All that is known of a range of names. */
@@ -29,6 +30,14 @@ export class RowRanges {
   names({ where, order, limit }: Read): { name: string }[] {
     const [clause, values] = whereSql(where)
     return this.#rows(`SELECT name FROM objects${clause} ORDER BY name ${order} LIMIT ?`, ...values, limit) as { name: string }[]
+  }
+
+  /** And with details. */
+  shown({ where, order, limit }: Read): ShownFields[] {
+    const [clause, values] = whereSql(where)
+    const rows = this.#rows(`SELECT name, etag, size, slo_size, content_type, modified_at, slo_etag, extra FROM objects${clause} ORDER BY name ${order} LIMIT ?`, ...values, limit)
+    for (const row of rows) if (row.extra !== null) row.extra = JSON.parse(String(row.extra))
+    return rows as unknown as ShownFields[]
   }
 
   /** The last names below `high` (null: of all), not more than `limit` of them, with all that belongs to them. Null where nothing is there. */

@@ -165,7 +165,7 @@ export class ContainerStore implements Part {
   listText(query: ListQuery, format: Format): { info: ContainerInfo; text: string } {
     const info = this.#live()
     if (format === 'plain') return { info, text: namesText(listNames(query, (read) => this.#ranges.names(read))) }
-    return { info, text: rowsText(format, info, this.list(query).entries) }
+    return { info, text: rowsText(format, info, listNames(query, (read) => this.#ranges.shown(read))) }
   }
 
   /** Every version, delete markers too. */
