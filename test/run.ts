@@ -21,16 +21,16 @@ const files = (...patterns: string[]) => globSync(patterns, { cwd: ROOT }).filte
 
 const GROUPS: Group[] = [
   { name: 'types', root: false, command: ['bash', '-c', 'tsc -p tsconfig.json && tsc -p agent/tsconfig.json && tsc -p test/tsconfig.json && tsc -p workers/dashboard/ui/tsconfig.json'], timeout_s: 600 },
-  { name: 'lint', root: false, command: ['biome', 'lint', '--error-on-warnings', '--diagnostic-level=warn', '.'], timeout_s: 120 },
+  { name: 'lint', root: false, command: ['biome', 'lint', '--error-on-warnings', '--diagnostic-level=warn', '.'], timeout_s: 300 },
   { name: 'unit', root: false, files: files('{workers,durable-objects,schema,agent,bin}/**/*.test.ts', 'test/tidy.test.ts', 'test/ledger/*.test.ts', 'test/diff/*.test.ts'), concurrency: 2, timeout_s: 900 },
   { name: 'api', root: false, files: files('test/api/**/*.test.ts'), concurrency: 2, timeout_s: 900 },
   { name: 'simulator', root: false, files: files('test/sim/*.test.ts'), concurrency: 1, timeout_s: 1_500 },
-  { name: 'bundle', root: false, command: ['node', 'node_modules/wrangler/bin/wrangler.js', 'deploy', '--dry-run', '--outdir', 'dist'], timeout_s: 120 },
+  { name: 'bundle', root: false, command: ['node', 'node_modules/wrangler/bin/wrangler.js', 'deploy', '--dry-run', '--outdir', 'dist'], timeout_s: 300 },
   { name: 'shipped', root: false, files: files('test/shipped/*.test.ts'), concurrency: 1, timeout_s: 600 },
   { name: 'drivers', root: true, files: files('test/drivers/*.test.ts'), concurrency: 1, timeout_s: 600 },
-  { name: 'probe', root: true, files: files('test/probe/*.test.ts'), concurrency: 1, timeout_s: 420 },
-  { name: 'kill', root: true, files: files('test/kill/*.test.ts'), concurrency: 1, timeout_s: 900 },
-  { name: 'clients', root: true, files: files('test/clients/*.test.ts'), concurrency: 1, timeout_s: 1_200 },
+  { name: 'probe', root: true, files: files('test/probe/*.test.ts'), concurrency: 1, timeout_s: 900 },
+  { name: 'kill', root: true, files: files('test/kill/*.test.ts'), concurrency: 1, timeout_s: 1_200 },
+  { name: 'clients', root: true, files: files('test/clients/*.test.ts'), concurrency: 1, timeout_s: 1_800 },
 ]
 
 /** Programs (or files) of the suites that need root, by the Debian package that brings them. */
