@@ -50,3 +50,32 @@ test('a first key seals what was plain', async () => {
   assert.equal((await cloud.call('GET', `${V3}/auth/projects`, { token: ann.token })).status, 200, 'signed by the key that is sealed now')
   cloud.close()
 })
+
+test('passwords of directories and secrets at identity providers: plain, then sealed, then under a new key', async () => {
+  const cloud = identityCloud()
+  const [inDirectory, atProvider] = ['canary-of-a-directory', 'canary-of-a-client']
+  const token = await cloud.admin()
+  const ok = async (method: string, path: string, json: unknown) => {
+    const answer = await cloud.call(method, `${V3}${path}`, { token, json })
+    assert.ok(answer.status < 300, answer.text)
+    assert.ok(!answer.text.includes('canary'))
+  }
+  await ok('PUT', '/domains/default/config', { config: { ldap: { url: 'ldap://directory.test', password: inDirectory } } })
+  await ok('PUT', '/OS-FEDERATION/mappings/people', { mapping: { rules: [{ local: [{ user: { name: '{0}' } }], remote: [{ type: 'sub' }] }] } })
+  await ok('PUT', '/OS-FEDERATION/identity_providers/acme', { identity_provider: { enabled: true } })
+  await ok('PUT', '/OS-FEDERATION/identity_providers/acme/protocols/openid', { protocol: { mapping_id: 'people' } })
+  await ok('PUT', '/OS-FEDERATION/identity_providers/acme/protocols/openid/oidc', { oidc: { issuer: 'https://idp.example.org', client_id: 'x', client_secret: atProvider } })
+  const object = () => cloud.cluster.instance('IDENTITY', 'identity')
+  const sealed = object().federation().websso.begin({ idp_id: 'acme', protocol_id: 'openid', dashboard: 'https://d.test' })
+  const known = () => [object().federation().facts('acme', 'openid').client_secret, dump(cloud).includes(inDirectory), dump(cloud).includes(atProvider)]
+  assert.deepEqual(known(), [atProvider, true, true])
+  for (const keys of [key(1), `${key(2)},${key(1)}`, key(2)]) {
+    cloud.env.IDENTITY_KEYS = keys
+    cloud.cluster.crash('IDENTITY', 'identity')
+    assert.deepEqual(known(), [atProvider, false, false])
+  }
+  await ok('PATCH', '/domains/default/config', { config: { identity: { driver: 'ldap' } } })
+  assert.equal(object().directories().domain('default').options.password, inDirectory)
+  assert.equal(object().federation().websso.finish(sealed.sealed, sealed.login.state).nonce, sealed.login.nonce, 'a login begun before')
+  cloud.close()
+})
