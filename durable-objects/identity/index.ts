@@ -19,6 +19,7 @@ import { reseal } from '../../workers/identity/secrets/reseal.ts'
 import { Vault } from '../../workers/identity/secrets/vault.ts'
 import { Login } from '../../workers/identity/tokens/login.ts'
 import { accountTasks } from '../../workers/object/account/tasks.ts'
+import { type Form, Validations } from '../../workers/identity/tokens/validations.ts'
 import { SERVICES } from '../../workers/services.ts'
 import type { Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
@@ -29,6 +30,7 @@ const CATALOG_NAMES: Record<string, string> = { volumev3: 'cinderv3' }
 
 export class IdentityObject extends SkyObject {
   #realm: Realm
+  #validations: Validations
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env, migrations, accountTasks)
@@ -37,6 +39,7 @@ export class IdentityObject extends SkyObject {
     const vault = new Vault(env.IDENTITY_KEYS ?? '', deps.random)
     reseal(deps, vault)
     this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options, vault), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)), attempts: new Attempts(deps.clock, options), vault }
+    this.#validations = new Validations(this.#realm)
     seed(deps, SERVICES.flatMap(({ type, name, endpoint }) => (endpoint === null ? [] : [{ type, name: CATALOG_NAMES[type] ?? name, endpoint }])))
   }
 
@@ -44,6 +47,12 @@ export class IdentityObject extends SkyObject {
   open(caller: Caller): IdentitySession {
     this.admit(caller)
     return new IdentitySession(this.#realm, caller)
+  }
+
+  /** GET /v3/auth/tokens in one call: `subject` is the claims of a token whose signature the Worker has verified. */
+  validateToken(caller: Caller, subject: Caller, allowExpired: boolean, form: Form): string {
+    this.admit(caller)
+    return this.#validations.text(subject, allowExpired, form)
   }
 
   /** For those who have no token yet. */

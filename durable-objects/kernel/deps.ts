@@ -38,6 +38,8 @@ export interface Deps {
   newId(): string
   /** One transaction: all of `work` or nothing; then the outbox is started. `work` must be synchronous. */
   commit<T>(caller: Pick<Caller, 'request_id' | 'user_id'>, work: (tx: Tx) => T): T
+  /** How many transactions this instance has tried: what is kept in memory holds while it stands still. */
+  readonly commits: number
   log(event: string, fields: Record<string, unknown>): void
 }
 
@@ -70,11 +72,16 @@ export function buildDeps(state: { storage: DurableObjectStorage; id: { name?: s
   const log = env.SIM?.log ?? ((event: string, fields: Record<string, unknown>) => console.log(JSON.stringify({ at: new Date(clock.now_ms()).toISOString(), event, object: name, ...fields })))
   const alarms = new Alarms({ sql, setAlarm: (at) => storage.setAlarm(at), getAlarm: () => storage.getAlarm() }, clock, (why) => log('alarm.failed', { error: why }))
   const db = drizzle(storage) as unknown as Db
+  let commits = 0
   const deps: Deps = {
+    get commits() {
+      return commits
+    },
     name, env, storage, db, clock, ids, random, alarms, log,
     outbox: undefined as unknown as Outbox<Deps>,
     newId: () => ids.tagged(tag),
     commit(caller, work) {
+      commits++
       let promised = false
       const result = storage.transactionSync(() => {
         const now_ms = clock.now_ms()

@@ -1,4 +1,5 @@
 /** /v3/auth/tokens, and what the holder of a token may be scoped to. */
+import { IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
@@ -27,9 +28,10 @@ async function subject(ctx: Context, rule: string): Promise<Caller> {
   return claims
 }
 
-async function validated(ctx: Context, rule: string) {
+/** The token's JSON, as text: the object keeps it so. */
+async function validated(ctx: Context, rule: string, catalog: boolean): Promise<string> {
   const claims = await subject(ctx, rule)
-  return await realmOf(ctx).tokens.validate(claims, flag(ctx.url.searchParams, 'allow_expired'))
+  return await ctx.env.IDENTITY.getByName(IDENTITY_NAME).validateToken(ctx.caller, claims, flag(ctx.url.searchParams, 'allow_expired'), { origin: ctx.origin, catalog })
 }
 
 export const tokenRoutes: Route[] = [
@@ -49,14 +51,14 @@ export const tokenRoutes: Route[] = [
   route({
     method: 'GET', path: '/v3/auth/tokens', policy: 'token',
     handle: async (ctx) => {
-      const record = await validated(ctx, 'identity:validate_token')
-      return reply({ headers: { 'x-subject-token': ctx.request.headers.get('x-subject-token') ?? '', ...VARY }, body: tokenView(record, { origin: ctx.origin, catalog: !flag(ctx.url.searchParams, 'nocatalog') }) })
+      const body = await validated(ctx, 'identity:validate_token', !flag(ctx.url.searchParams, 'nocatalog'))
+      return reply({ headers: { 'content-type': 'application/json', 'x-subject-token': ctx.request.headers.get('x-subject-token') ?? '', ...VARY }, body })
     },
   }),
   route({
     method: 'HEAD', path: '/v3/auth/tokens', policy: 'token',
     handle: async (ctx) => {
-      await validated(ctx, 'identity:check_token')
+      await validated(ctx, 'identity:check_token', false)
       return reply({ status: 200, headers: { 'content-type': 'application/json', 'x-subject-token': ctx.request.headers.get('x-subject-token') ?? '', ...VARY } })
     },
   }),

@@ -7,8 +7,6 @@ import { importPublicKey, tokenKeyId, verifyToken } from '../../../schema/values
 import { type ProjectRow, SYSTEM_TARGET, assignedRoleIds, byIds, domainIdsOfUser, projectIdsOfUser } from '../assignments/effective.ts'
 import type { CatalogService } from '../catalog/catalog.ts'
 import { type Realm, commit, notFound } from '../kernel/realm.ts'
-import { Issuer } from './issue.ts'
-import type { TokenRecord } from './scope.ts'
 
 export class Tokens extends RpcTarget {
   #realm: Realm
@@ -26,11 +24,6 @@ export class Tokens extends RpcTarget {
     const claims = key === undefined ? null : await verifyToken(token, await importPublicKey(key))
     if (claims === null) throw notFound('token', '')
     return { ...claims, request_id: this.#caller.request_id }
-  }
-
-  /** `subject`: claims that the Worker verified. 404 where the token no longer holds. */
-  validate(subject: Caller, allowExpired: boolean): TokenRecord {
-    return new Issuer(this.#realm).reread(subject, allowExpired)
   }
 
   async revoke(subject: Caller): Promise<void> {

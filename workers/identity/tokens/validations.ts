@@ -1,0 +1,50 @@
+/**
+ * Validation, the hot path of services that ask instead of verifying: what a token says is rendered once and kept while nothing has been committed, and for a moment at
+ * most, since some things end by the clock alone. Expiry and revocation are looked at each time. Lives in the Identity object.
+ */
+import type { Caller } from '../../../schema/values/caller.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import type { Realm } from '../kernel/realm.ts'
+import { Issuer } from './issue.ts'
+import { tokenView } from './views.ts'
+
+const KEPT_MS = 1_000
+const KEPT_MAX = 2_000
+
+export interface Form {
+  origin: string
+  catalog: boolean
+}
+
+interface Kept {
+  text: string
+  commits: number
+  until_ms: number
+}
+
+export class Validations {
+  #realm: Realm
+  #kept = new Map<string, Kept>()
+
+  constructor(realm: Realm) {
+    this.#realm = realm
+  }
+
+  /** The JSON of a verified token, read from state; 404 where it no longer holds. */
+  text(claims: Caller, allowExpired: boolean, form: Form): string {
+    const { deps, options, revoker } = this.#realm
+    const now = deps.clock.now_ms()
+    if (claims.expires_ms + (allowExpired ? options.allow_expired_window_ms : 0) <= now || revoker.matching(claims).length > 0) throw new Fault('not_found', 'Could not find token.')
+    // A token's own audit id names it and no other; the claims are verified.
+    const key = `${claims.audit_ids[0] ?? ''} ${form.catalog} ${form.origin}`
+    const known = this.#kept.get(key)
+    if (known !== undefined && known.commits === deps.commits && known.until_ms > now) return known.text
+    const text = JSON.stringify(tokenView(new Issuer(this.#realm).reread(claims, allowExpired), form))
+    if (claims.audit_ids.length > 0) {
+      this.#kept.delete(key)
+      if (this.#kept.size >= KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value ?? '')
+      this.#kept.set(key, { text, commits: deps.commits, until_ms: now + KEPT_MS })
+    }
+    return text
+  }
+}
