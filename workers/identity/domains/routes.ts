@@ -16,7 +16,8 @@ export const domainRoutes: Route[] = [
     handle: async (ctx) => {
       ctx.authorize('identity:list_domains', { 'target.domain.id': ctx.caller.domain_id })
       const everyDomain = ctx.allows('identity:list_domains', {})
-      const query = withFilter(listQuery(ctx.url.searchParams, { name: 'text', enabled: 'bool' }), 'is_domain', true)
+      // A domain is in no domain: the index of that finds the few among all projects.
+      const query = withFilter(withFilter(listQuery(ctx.url.searchParams, { name: 'text', enabled: 'bool' }), 'domain_id', ''), 'is_domain', true)
       const rows = await realmOf(ctx).projects.list(query, NO_TAGS, everyDomain ? null : [ctx.caller.domain_id ?? ''])
       return listView(ctx, 'domains', rows.map((row) => domainView(row, rootUrl(ctx))))
     },
