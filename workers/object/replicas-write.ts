@@ -154,16 +154,21 @@ export async function deleteReplicas(env: Env, name: ObjectName, policy: number,
   return { existed: outcomes.some((one) => one.ok && one.value.existed) }
 }
 
-/** Replaces user metadata on every replica that has the object; a quorum must have taken it. */
+/** Replaces user metadata on every replica that has the object. A quorum of those with the newest data must have taken it, one that readers always ask among them: metadata over old data is worth nothing. */
 export async function postReplicas(env: Env, name: ObjectName, policy: number, timestamp: string, metadata: Metadata, now_ms: number): Promise<ObjectHead> {
   const at = await locate(env, name, policy, now_ms)
   const work = (device: RingDevice) => attempt(env, device, now_ms, () => hostOf(env, device).objectPost(argsOf(at, device, timestamp, { metadata })))
   const quorum = quorumOf(at.primaries.length)
-  const outcomes = await Promise.all([...at.primaries, ...at.formers].map(work))
+  const asked = [...at.primaries, ...at.formers]
+  const outcomes = await Promise.all(asked.map(work))
   const taken = () => outcomes.filter((one) => one.ok)
-  // A replica that missed the PUT can't take a POST; those that stood in for it can.
-  if (taken().length < quorum) outcomes.push(...(await Promise.all(at.handoffs().slice(0, at.primaries.length).map(work))))
-  if (taken().length >= quorum) return newest(taken().map((one) => one.value))
+  const fresh = () => {
+    const newest_at = taken().reduce((last, { value }) => ((value.data_at ?? '') > last ? (value.data_at ?? '') : last), '')
+    return taken().filter(({ value }) => (value.data_at ?? '') === newest_at)
+  }
+  // A replica that missed the PUT can't take a POST; those that stood in for it can, and know whether there is something newer.
+  if (fresh().length < asked.length) outcomes.push(...(await Promise.all(at.handoffs().slice(0, at.primaries.length).map(work))))
+  if (fresh().length >= quorum && fresh().some(({ device }) => asked.includes(device))) return newest(fresh().map(({ value }) => value))
   if (taken().length > 0) throw swiftFault(503)
   return await settle(env, at, outcomes)
 }
