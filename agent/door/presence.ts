@@ -124,7 +124,7 @@ export class Presence {
     try {
       const started = clock.now_ms()
       const state = await plane.state(Object.fromEntries(Object.entries(this.#kept.rings).map(([policy, { version }]) => [policy, version])), this.#kept.cursor)
-      this.#take(state, (started + clock.now_ms()) / 2)
+      this.#take(state, started, clock.now_ms())
       if (this.#online && this.#deps.store.pendingCount === 0) return
       await this.#deps.deliver()
       if (this.#online) return
@@ -136,11 +136,15 @@ export class Presence {
     }
   }
 
-  #take(state: DoorState, at_ms: number): void {
+  #take(state: DoorState, asked_ms: number, answered_ms: number): void {
+    // The plane looked at its clock between both: an offset that agrees with that is kept, whatever the way took.
+    const doubt_ms = (answered_ms - asked_ms) / 2
+    const seen_ms = state.now_ms - (asked_ms + answered_ms) / 2
+    const offset_ms = this.#seen_ms !== 0 && Math.abs(seen_ms - this.#kept.offset_ms) <= doubt_ms ? this.#kept.offset_ms : seen_ms
     const before = this.#kept
     const live = before.revocations.filter((event) => event.expires_ms >= state.now_ms)
     const kept: Kept = {
-      rings: { ...before.rings, ...state.rings }, keys: state.keys, cursor: state.revocations.cursor, revocations: [...live, ...state.revocations.events], hosts: state.hosts, vars: state.vars, offset_ms: state.now_ms - at_ms,
+      rings: { ...before.rings, ...state.rings }, keys: state.keys, cursor: state.revocations.cursor, revocations: [...live, ...state.revocations.events], hosts: state.hosts, vars: state.vars, offset_ms,
     }
     this.#seen_ms = state.now_ms
     this.#kept = kept

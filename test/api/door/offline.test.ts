@@ -141,10 +141,10 @@ test('S20: what was revoked before the write is refused afterwards, and kept asi
   const [early, late] = [await place.cloud.token({ role: 'member', audit_ids: ['early'] }), await place.cloud.token({ role: 'member', audit_ids: ['late'] })]
   await place.cut()
   assert.equal((await exchange(door.port, 'PUT', `${ROOT}/r/good`, { token: early, body: 'good' })).status, 201)
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  await new Promise((resolve) => setTimeout(resolve, 500))
   const before_ms = Date.now()
   identity.revocations = (cursor: number) => ({ cursor: 1, events: cursor === 1 ? [] : ['early', 'late'].map((subject) => ({ scope: 'audit', subject, before_ms, expires_ms: before_ms + 3_600_000 })) })
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  await new Promise((resolve) => setTimeout(resolve, 500))
   assert.equal((await exchange(door.port, 'PUT', `${ROOT}/r/bad`, { token: late, body: 'bad' })).status, 201, 'nobody could have told the door')
   // The Worker's list may be five seconds old.
   await new Promise((resolve) => setTimeout(resolve, 5_100))
