@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AgentMessage, PlaneMessage } from '../schema/agent/protocol.ts'
-import { Connection } from './connection.ts'
-import type { LinkEvents } from './link.ts'
+import { Connection, RECONNECT_NEAR } from './connection.ts'
+import { type LinkEvents, webSocketTransport } from './link.ts'
 import type { Log } from './log.ts'
 import { backoff } from './timers.ts'
 
@@ -155,6 +155,12 @@ test('nothing of an old connection is heard on a new one', async () => {
   old.events.closed(1006, 'late')
   assert.deepEqual(heard, [])
   assert.equal(links.length, 2)
+})
+
+test('a plane on the same machine is never waited for long', () => {
+  for (let attempt = 0; attempt < 40; attempt++) assert.ok(backoff(attempt, { below: (bound) => bound - 1 }, RECONNECT_NEAR) <= 2_000)
+  const identity = { host_id: 'h' } as never
+  for (const [url, near] of [['http://127.0.0.1:8787', true], ['http://[::1]:1', true], ['http://localhost', true], ['https://cloud.example.org', false], ['http://10.0.0.1', false], ['https://127.0.0.1.example.org', false]] as const) assert.equal(webSocketTransport(url, identity).near, near, url)
 })
 
 test('backoff stays within its limits', () => {

@@ -10,6 +10,7 @@ import { parseMessage } from './messages.ts'
 import { type Timers, backoff } from './timers.ts'
 
 export const RECONNECT = { base_ms: 500, cap_ms: 30_000, floor_ms: 50 }
+export const RECONNECT_NEAR = { ...RECONNECT, cap_ms: 2_000 }
 /** From connecting to the plane's welcome. */
 export const WELCOME_TIMEOUT_MS = 20_000
 
@@ -100,7 +101,7 @@ export class Connection {
     this.welcomed = false
     if (was) this.deps.handlers.down()
     if (this.stopped) return
-    const delay_ms = backoff(this.attempt++, this.deps.random, RECONNECT)
+    const delay_ms = backoff(this.attempt++, this.deps.random, this.deps.transport.near ? RECONNECT_NEAR : RECONNECT)
     this.deps.log('link_down', { code, reason, retry_in_ms: delay_ms })
     this.cancelTimer = this.deps.timers.after(delay_ms, () => this.connect())
   }

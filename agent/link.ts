@@ -16,6 +16,8 @@ export interface LinkSocket {
 }
 
 export interface LinkTransport {
+  /** The plane is on this very machine: no crowd of hosts to spread, so it is asked again soon. */
+  near?: boolean
   connect(events: LinkEvents): LinkSocket
 }
 
@@ -24,6 +26,7 @@ const HANDSHAKE_TIMEOUT_MS = 15_000
 
 export function webSocketTransport(plane: string, identity: Identity): LinkTransport {
   return {
+    near: /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/.test(new URL(plane).hostname),
     connect(events) {
       const path = `/agents/v1/link?host=${encodeURIComponent(identity.host_id)}`
       const url = new URL(path, plane)
