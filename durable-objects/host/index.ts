@@ -26,6 +26,7 @@ export const RECONNECT_GRACE_MS = 10_000
 /** When a socket was accepted, and what its agent understands; kept with it over hibernation. */
 const attachmentOf = (socket: unknown) => ((socket as LinkSocket).deserializeAttachment?.() ?? {}) as { epoch?: number; protocol?: number }
 const epochOf = (socket: unknown): number => attachmentOf(socket).epoch ?? 0
+const isWelcomed = (socket: unknown): boolean => attachmentOf(socket).protocol !== undefined
 
 export interface HostStatus {
   connected: boolean
@@ -58,7 +59,7 @@ export class HostObject extends SkyObject {
     this.#seen_ms = Number(this.#row().seen_ms)
     const [live] = ((state.getWebSockets?.('agent') ?? []) as unknown as LinkSocket[]).sort((a, b) => epochOf(b) - epochOf(a))
     if (live !== undefined) {
-      this.#link.attach(live)
+      this.#link.attach(live, isWelcomed(live))
       this.#epoch = epochOf(live)
       this.#protocol = attachmentOf(live).protocol ?? 0
     }
@@ -192,13 +193,13 @@ export class HostObject extends SkyObject {
     socket.serializeAttachment?.({ epoch: this.#epoch })
     for (const old of before) old.close(4000, 'replaced by a newer connection')
     this.#link.detach('it connected anew')
-    this.#link.attach(socket)
+    this.#link.attach(socket, false)
     this.#reported = 0
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
     if (epochOf(socket) < this.#epoch) return
-    if (!this.#link.isCurrent(socket as unknown as LinkSocket)) this.#link.attach(socket as unknown as LinkSocket)
+    if (!this.#link.isCurrent(socket as unknown as LinkSocket)) this.#link.attach(socket as unknown as LinkSocket, isWelcomed(socket as unknown as LinkSocket))
     if (typeof data !== 'string') return this.#link.receiveFrame(new Uint8Array(data))
     if (data.length > MESSAGE_BYTES_MAX) return socket.close(1009, 'message too large')
     let message: AgentMessage
@@ -268,7 +269,7 @@ export class HostObject extends SkyObject {
   /** Liveness is an echo through the agent's command queue. A deaf host is down: nothing new goes there, nothing on it is touched. */
   #echo(): void {
     const now = this.deps.clock.now_ms()
-    const live = this.#link.connected && this.#live().length > 0
+    const live = this.#link.attached && this.#live().length > 0
     if (live && now - this.#seen_ms <= HOST_DOWN_AFTER_MS) {
       this.#link.send({ type: 'echo', nonce: String(now), version: this.#desired.version() })
       if (this.#row().up !== 1) this.#report(true)

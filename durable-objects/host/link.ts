@@ -73,6 +73,7 @@ const down = (why: string) => new Fault('unavailable', `The host cannot be reach
 
 export class Link {
   #socket: LinkSocket | null = null
+  #welcomed = false
   #timers: Timers
   #now: () => number
   #commands = new Map<string, Waiter>()
@@ -84,12 +85,18 @@ export class Link {
     this.#now = now
   }
 
+  /** An agent hears nothing before its welcome: until then the host counts as not connected. */
   get connected(): boolean {
+    return this.attached && this.#welcomed
+  }
+
+  get attached(): boolean {
     return this.#socket !== null
   }
 
-  attach(socket: LinkSocket): void {
+  attach(socket: LinkSocket, welcomed: boolean): void {
     this.#socket = socket
+    this.#welcomed = welcomed
   }
 
   isCurrent(socket: LinkSocket): boolean {
@@ -105,9 +112,10 @@ export class Link {
   }
 
   send(message: PlaneMessage): boolean {
-    if (this.#socket === null) return false
+    if (this.#socket === null || !(this.#welcomed || message.type === 'welcome')) return false
     try {
       this.#socket.send(JSON.stringify(message))
+      this.#welcomed = true
       return true
     } catch {
       return false

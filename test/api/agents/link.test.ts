@@ -67,6 +67,19 @@ test('a command in flight fails as unavailable when the connection ends, and one
   await assert.rejects(object.command('echo', { nonce: 'n' }), { kind: 'unavailable' })
 })
 
+test('before its welcome an agent hears nothing, so that what is asked of it then is refused at once and not lost', async () => {
+  const object = host('early')
+  const socket = new Socket()
+  object.accept(socket as never)
+  await assert.rejects(object.command('echo', { nonce: 'n' }), { kind: 'unavailable' })
+  await assert.rejects(object.objectHead({ device: 'd', policy: 0, partition: 0, hash: 'a'.repeat(32), name: '/a/c/o', timestamp: '1700000000.00000' }), { kind: 'unavailable' })
+  assert.equal((object as unknown as { status(): { connected: boolean } }).status().connected, false)
+  assert.deepEqual(socket.sent, [])
+  await object.webSocketMessage(socket, hello)
+  assert.equal(socket.sent[0]?.type, 'welcome')
+  assert.equal((object as unknown as { status(): { connected: boolean } }).status().connected, true)
+})
+
 test('an agent of a too old protocol is refused with what to do', async () => {
   const object = host('old')
   const socket = new Socket()
