@@ -242,5 +242,3 @@ function mortal(store: StateStore, alive: () => boolean): StateStore {
     },
   }
 }
-
-export const createSimHost = (options: SimHostOptions): SimHost => new SimHost(options)

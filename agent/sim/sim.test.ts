@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { afterEach, test } from 'node:test'
 import { systemClock } from '../../schema/values/time.ts'
 import { createIdentity } from '../identity.ts'
-import { createSimDisk, createSimHost, type SimHost, type SimHostOptions } from './index.ts'
+import { createSimDisk, SimHost, type SimHostOptions } from './index.ts'
 import { MiniPlane } from './mini-plane.ts'
 import { absent, imageDisk, networkItem, portItem, serverItem, volumeDisk, volumeItem } from './samples.ts'
 
@@ -11,7 +11,7 @@ const identity = createIdentity('h', generateKeyPairSync('ed25519').privateKey, 
 const started: SimHost[] = []
 
 function host(plane: MiniPlane, options: Partial<SimHostOptions> = {}): SimHost {
-  const made = createSimHost({ name: 'sim-1', identity, transport: plane.transport, http: plane.http, ...options })
+  const made = new SimHost({ name: 'sim-1', identity, transport: plane.transport, http: plane.http, ...options })
   started.push(made)
   return made
 }

@@ -40,10 +40,6 @@ export async function getInternal(env: Env, account: string, container: string, 
   return { head: opened.head, body: bodyOf(await opened.open(range)) }
 }
 
-export async function headInternal(env: Env, account: string, container: string, object: string): Promise<ObjectHead | null> {
-  return (await openStored(env, { account, container, object }, false, now(env)))?.head ?? null
-}
-
 /** Idempotent: false where it was gone already. */
 export async function deleteInternal(env: Env, account: string, container: string, object: string): Promise<boolean> {
   try {

@@ -3,7 +3,6 @@ import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { createIds } from '../../../schema/values/ids.ts'
 import { systemRandom } from '../../../schema/values/random.ts'
-import { isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { callerNamed, parseAcl } from '../acl.ts'
 import type { AccountInfo } from '../account/store.ts'
@@ -239,6 +238,3 @@ export class S3Request {
     return facts
   }
 }
-
-/** Whether a container that was asked for is not there. */
-export const isMissing = (error: unknown): boolean => isFault(error, 'not_found')
