@@ -23,7 +23,7 @@ import { isRevoked, revocationsOf } from './revoked.ts'
 type Right = 'any' | 'write' | 'list'
 
 const CONTAINER_CALLS: Readonly<Record<string, Right>> = {
-  info: 'any', object: 'any', version: 'any', latest: 'any', list: 'list', listText: 'list', listVersions: 'list', throttle: 'any',
+  info: 'any', object: 'any', word: 'any', version: 'any', latest: 'any', list: 'list', listText: 'list', listVersions: 'list', throttle: 'any',
   begin: 'write', putObject: 'write', postObject: 'write', deleteObject: 'write', markDeleted: 'write', unlinkVersion: 'write', restoreVersion: 'write', removeVersion: 'write',
 }
 const ACCOUNT_CALLS: Readonly<Record<string, Right>> = { info: 'any', throttle: 'any' }

@@ -107,7 +107,9 @@ async function wordOf(env: Env, name: ObjectName): Promise<Word | null> {
   if (name.container.startsWith('\0')) return null
   try {
     return await env.CONTAINER.getByName(containerKey(name.account, name.container)).word(name.object)
-  } catch {
+  } catch (error) {
+    // A refusal is a mistake of ours, not a container that is away.
+    if (isFault(error) && error.kind !== 'unavailable') throw error
     return null
   }
 }

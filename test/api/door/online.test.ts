@@ -151,6 +151,21 @@ test('a host that is not a door is refused by the plane, and what a door may not
   assert.equal((await place.cloud.call('POST', path, { headers: { authorization: own.authorization('POST', path) }, body: JSON.stringify(begin) })).status, 401, 'another body than was signed')
 })
 
+test('a door never gives an old object after an overwrite was acknowledged: the container is asked where disks are silent', async () => {
+  await swift('PUT', '/fresh')
+  assert.equal((await swift('PUT', '/fresh/o', { body: 'old' })).status, 201)
+  const [own, ...others] = place.hosts as Site['hosts']
+  try {
+    if (own !== undefined) own.away = true
+    assert.equal((await place.cloud.call('PUT', `${ROOT}/fresh/o`, { token: member, body: 'new' })).status, 201)
+    for (const host of others) host.away = true
+    const read = await swift('GET', '/fresh/o')
+    assert.equal(read.status, 503, read.text)
+  } finally {
+    for (const host of place.hosts) host.away = false
+  }
+})
+
 test('between doors replicas go over the LAN, and only doors may call', async () => {
   const second = await place.door(1)
   await door.poll()
