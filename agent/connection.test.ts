@@ -4,6 +4,7 @@ import type { AgentMessage, PlaneMessage } from '../schema/agent/protocol.ts'
 import { Connection, RECONNECT_NEAR } from './connection.ts'
 import { type LinkEvents, webSocketTransport } from './link.ts'
 import type { Log } from './log.ts'
+import { replicaCall } from './messages.ts'
 import { backoff } from './timers.ts'
 
 /** Time that passes only when told. */
@@ -155,6 +156,13 @@ test('nothing of an old connection is heard on a new one', async () => {
   old.events.closed(1006, 'late')
   assert.deepEqual(heard, [])
   assert.equal(links.length, 2)
+})
+
+test('what another door asks of a replica names a device and a place on it, never a path', () => {
+  const args = { device: 'd1', policy: 0, partition: 1, hash: 'a'.repeat(32), name: '/a/c/o', timestamp: '1700000000.00000' }
+  assert.equal(replicaCall('object.head', args).args.device, 'd1')
+  for (const bad of [{ ...args, device: '../d1' }, { ...args, hash: '../../etc' }, { ...args, policy: '0/..' }, { ...args, partition: -1 }, { ...args, timestamp: 'x' }, {}, null]) assert.throws(() => replicaCall('object.head', bad), /bad arguments/, JSON.stringify(bad))
+  for (const op of ['object.receive', 'object.defer', 'console', '', undefined]) assert.throws(() => replicaCall(op, args), /bad arguments/, String(op))
 })
 
 test('a plane on the same machine is never waited for long', () => {

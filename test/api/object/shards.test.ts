@@ -156,3 +156,25 @@ test('versions, posts, expiry and metadata reach the part that has the name', as
   assert.equal((await cloud.swift('GET', '/c?prefix=k118')).text, '')
   assert.deepEqual((await cloud.swift('GET', '/c?versions&prefix=k119')).body.map((row: { version_id: string }) => row.version_id === 'null'), [true, false, false, false])
 })
+
+test('what disks have and the listing lost is entered in the part whose name it is, once; the container\'s word comes from there too', async () => {
+  await start()
+  const model: string[] = []
+  for (let n = 0; n < 120; n++) {
+    const name = `n${String(n).padStart(3, '0')}`
+    await put(name)
+    model.push(name)
+  }
+  await settled()
+  const lost = ['n001', 'n060', 'n118']
+  const rows = await Promise.all(lost.map(async (name) => await root().object(name)))
+  for (const name of lost) for (const { id } of parts()) cloud.cluster.instance('CONTAINER', id === '' ? KEY : `${KEY}\0${id}`).deps.storage.sql.exec('DELETE FROM objects WHERE name = ?', name)
+  assert.equal((await names()).length, model.length - lost.length)
+  const found = rows.map((row) => ({ kind: 'data', row }))
+  assert.equal(await root().reconcile(found), lost.length)
+  assert.equal(await root().reconcile(found), 0, 'what is right is left alone')
+  assert.deepEqual(await names(), model)
+  checkParts(model)
+  for (const row of rows) assert.equal((await root().word(row.name)).at, row.at)
+  assert.equal((await root().word('never'))?.at ?? null, null)
+})
