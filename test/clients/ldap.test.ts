@@ -27,7 +27,7 @@ const as = (user: string, password: string) => ['--os-auth-url', `${cloud.url}/i
 
 before(async () => {
   slapd = await runSlapd()
-  cloud = await shipped('sim:2')
+  cloud = await shipped('sim:2', { SKYHOOK_OPTIONS: JSON.stringify({ identity: { directory_hosts: ['sim-1', 'sim-2'] } }) })
   const body = { auth: { identity: { methods: ['password'], password: { user: { name: 'admin', domain: { id: 'default' }, password: cloud.password } } }, scope: { project: { name: 'admin', domain: { id: 'default' } } } } }
   admin = (await cloud.call('POST', '/identity/v3/auth/tokens', { json: body })).headers.get('x-subject-token') ?? ''
   domainId = (await ok('POST', '/domains', { domain: { name: 'corp' } })).domain.id

@@ -70,11 +70,13 @@ before(async () => {
     { dn: `cn=admin,${BASE}`, attributes: {}, password: SECRET }, person('ann'), person('bob', { employeetype: ['FALSE'] }), person('cat', { employeetype: ['TRUE'] }), person('a*(b)'), group('developers', ['ann', 'bob']), group('ops', ['cat']),
     { dn: `uid=printer,ou=people,${BASE}`, attributes: { objectclass: ['device'], uid: ['printer'] } },
   ]
-  cloud = identityCloud({ classes: { HOST: TestHost as never } })
+  cloud = identityCloud({ classes: { HOST: TestHost as never }, identity: { directory_hosts: ['door', 'spare'] } })
   admin = await cloud.admin()
   domainId = (await ok('POST', '/domains', { domain: { name: 'corp' } })).domain.id
   await ok('PUT', `/domains/${domainId}/config`, { config: CONFIG })
   await join('plain', ['compute'])
+  // It says so itself; nobody has named it.
+  await join('claims', ['directory'])
 })
 after(() => cloud.close())
 
@@ -84,6 +86,7 @@ test('with no host that may ask, nobody gets in and nothing is shown: 503 with a
   assert.match(refused.body.error.message, /no host with the role directory is connected/)
   assert.equal((await call('GET', `/users?domain_id=${domainId}`)).status, 503)
   assert.equal((await call('GET', `/groups?domain_id=${domainId}`)).status, 503)
+  assert.deepEqual(asked, [], 'a host that nobody named is never asked, whatever roles it claims')
   await join('door', ['directory'])
   await join('spare', ['compute', 'directory'])
 })
@@ -226,4 +229,23 @@ test('wrong settings are said, and let nobody in', async () => {
   assert.equal((await login('cat', 'secret of cat')).status, 503)
   await set('identity', { driver: 'sql' })
   assert.equal((await login('cat', 'secret of cat')).status, 401)
+})
+
+test('where the operator has named nobody, no host is asked, whatever roles it claims', async () => {
+  const named = { cloud, admin, domainId }
+  cloud = identityCloud({ classes: { HOST: TestHost as never } })
+  try {
+    admin = await cloud.admin()
+    domainId = (await ok('POST', '/domains', { domain: { name: 'corp' } })).domain.id
+    await ok('PUT', `/domains/${domainId}/config`, { config: CONFIG })
+    await join('evil', ['directory'])
+    asked.length = 0
+    const refused = await login('ann', 'secret of ann')
+    assert.equal(refused.status, 503)
+    assert.match(refused.body.error.message, /identity\.directory_hosts/)
+    assert.deepEqual(asked, [])
+  } finally {
+    cloud.close()
+    ;({ cloud, admin, domainId } = named)
+  }
 })

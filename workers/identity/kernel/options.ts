@@ -32,7 +32,7 @@ export interface IdentityOptions {
   receipt_life_ms: number
   /** Passcodes of this many steps (30 s each) before the present one hold too. */
   totp_included_previous_windows: number
-  /** Hosts, by name, that may ask directories: they see the passwords of who logs in. None: every host with the role. */
+  /** Hosts, by name, that may ask directories: they see the passwords of who logs in. None named: none may. */
   directory_hosts: string[]
   federation: {
     /** Pages that may get a token by a browser login, to the letter: https://dashboard.example.org/auth/websso/ */
