@@ -14,8 +14,6 @@ import type { FaultKind } from '../values/fault.ts'
 export const DOOR_STATE_EVERY_MS = 2_000
 /** A write that was acknowledged while the plane could not be reached is entered up to this long after it. */
 export const DOOR_DELAY_MAX_MS = 7 * 24 * 3_600_000
-/** Clocks of hosts may be ahead of the plane's by this much. */
-export const DOOR_CLOCK_SKEW_MS = 5 * 60_000
 /** Calls in one request. */
 export const DOOR_CALLS_MAX = 256
 

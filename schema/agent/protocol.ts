@@ -71,6 +71,9 @@ export interface WireError {
   message: string
 }
 
+/** A host's clock may be ahead of the plane's by this much; a time beyond would make an object, or its absence, that no later write could replace. */
+export const HOST_CLOCK_SKEW_MS = 5 * 60_000
+
 /** What each operation on replicas takes. `query`, `read` and `receive` are between hosts; `defer` keeps word for a container that could not be told. */
 export interface ObjectOpArgs {
   'object.put': ObjectArgs

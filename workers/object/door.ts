@@ -3,8 +3,8 @@
  * judged here as if it had come here (token, revocation, signature, ACL). The call is done only where the request has the right to it.
  */
 import { type Env, IDENTITY_NAME } from '../../durable-objects/kernel/env.ts'
-import { DOOR_CLOCK_SKEW_MS, DOOR_DELAY_MAX_MS, type DoorCall, type DoorEvidence } from '../../schema/agent/door.ts'
-import type { ObjectArgs, ObjectOp } from '../../schema/agent/protocol.ts'
+import { DOOR_DELAY_MAX_MS, type DoorCall, type DoorEvidence } from '../../schema/agent/door.ts'
+import { HOST_CLOCK_SKEW_MS, type ObjectArgs, type ObjectOp } from '../../schema/agent/protocol.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { rulesAllow } from '../http/access-rules.ts'
@@ -18,6 +18,7 @@ import { locate } from './placement.ts'
 import { policies } from './policy.ts'
 import { type Operation, SwiftRequest } from './request.ts'
 import { isRevoked, revocationsOf } from './revoked.ts'
+import { isFuture } from './timestamp.ts'
 
 /** What a call needs: to write there, to list there, or to do anything at all with what is there. */
 type Right = 'any' | 'write' | 'list'
@@ -43,7 +44,7 @@ function policyFor(env: Env): Policy {
 /** The client's request as the object store sees it, at the time it was answered. */
 export async function judge(env: Env, evidence: DoorEvidence, requestId: string, now_ms: number): Promise<SwiftRequest> {
   const at_ms = evidence.at_ms ?? now_ms
-  if (at_ms > now_ms + DOOR_CLOCK_SKEW_MS) throw refused('its time is in the future')
+  if (at_ms > now_ms + HOST_CLOCK_SKEW_MS) throw refused('its time is in the future')
   if (at_ms < now_ms - DOOR_DELAY_MAX_MS) throw refused('it was too long ago')
   if (OPERATIONS[evidence.method] === undefined) throw refused(`${evidence.method} is not a method of objects`)
   const request = new Request(`http://door${evidence.path}`, { method: evidence.method, headers: evidence.headers })
@@ -142,7 +143,7 @@ function subjectOf({ names }: SwiftRequest, { account, container, method, args: 
 /** A time of the future would make an object that no later write could replace. */
 function checkTimes(value: unknown, now_ms: number): void {
   const times = typeof value === 'object' && value !== null ? Object.values(value) : [value]
-  for (const time of times) if (typeof time === 'string' && /^\d{10}\.\d{5}$/.test(time) && Number(time) * 1000 > now_ms + DOOR_CLOCK_SKEW_MS) throw refused('its timestamp is in the future')
+  for (const time of times) if (typeof time === 'string' && /^\d{10}\.\d{5}$/.test(time) && isFuture(time, now_ms)) throw refused('its timestamp is in the future')
 }
 
 export async function doorCall(env: Env, request: SwiftRequest, call: DoorCall, now_ms: number): Promise<unknown> {

@@ -1,4 +1,6 @@
 /** Swift's timestamps: seconds with five decimals, fixed width, so that text order is time order. The newest wins everywhere. */
+import { HOST_CLOCK_SKEW_MS } from '../../schema/agent/protocol.ts'
+
 /** Ticks of 10 microseconds: five decimals as an integer, exact in a double until the year 4000. */
 const TICKS_PER_MS = 100
 
@@ -9,6 +11,8 @@ export const formatTicks = (ticks: number): string => {
 }
 export const parseTicks = (timestamp: string): number => Math.round(Number(timestamp) * 100_000)
 export const timestampOf = (ms: number): string => formatTicks(ticksOf(ms))
+/** Later than any honest host can say. */
+export const isFuture = (timestamp: string, now_ms: number): boolean => msOf(timestamp) > now_ms + HOST_CLOCK_SKEW_MS
 export const msOf = (timestamp: string): number => Math.floor(Number(timestamp) * 1000)
 
 /** Hands out times that only grow, however the clock behaves. */

@@ -9,13 +9,20 @@ import type { ObjectRow } from './container/store.ts'
 import { metaOf } from './headers.ts'
 import { containerKey } from './names.ts'
 import { sloOf } from './object/large.ts'
+import { isFuture } from './timestamp.ts'
+
+const TIMESTAMP = /^\d{10}\.\d{5}$/
 
 const containerOf = (env: Env, account: string, container: string) => env.CONTAINER.getByName(containerKey(account, container))
 
+/** The times that a host names are as much as it is trusted with, and none of the future. */
+const isHonest = (now_ms: number, ...times: (string | null | undefined)[]): boolean => times.every((time) => time == null || (TIMESTAMP.test(time) && !isFuture(time, now_ms)))
+
 /** True where it needs not be told again: the container has it, has something newer, or is gone. */
-export async function applyUpdate(env: Env, update: ListingUpdate): Promise<boolean> {
+export async function applyUpdate(env: Env, update: ListingUpdate, now_ms: number): Promise<boolean> {
   const container = containerOf(env, update.account, update.container)
   const row = (update.row ?? {}) as Partial<ObjectRow>
+  if (!isHonest(now_ms, update.timestamp, row.at, row.modified_at)) return false
   try {
     if (update.op === 'put') await container.putObject(row as ObjectRow)
     else if (update.op === 'delete') await container.deleteObject(update.object, update.timestamp)
@@ -45,11 +52,11 @@ export function rowOf(entry: ListingEntry): { account: string; container: string
 }
 
 /** Holds what disks have against the listings; answers how many rows were wrong. */
-export async function checkListings(env: Env, entries: readonly ListingEntry[]): Promise<{ changed: number; orphans: number }> {
+export async function checkListings(env: Env, entries: readonly ListingEntry[], now_ms: number): Promise<{ changed: number; orphans: number }> {
   const groups = new Map<string, { account: string; container: string; rows: { kind: 'data' | 'ts'; row: ObjectRow }[] }>()
   for (const entry of entries) {
     const found = rowOf(entry)
-    if (found === null) continue
+    if (found === null || !isHonest(now_ms, entry.timestamp, entry.posted)) continue
     const key = containerKey(found.account, found.container)
     const group = groups.get(key) ?? { account: found.account, container: found.container, rows: [] }
     group.rows.push({ kind: entry.kind, row: found.row })

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deleteInternal, getInternal, putInternal } from '../../../workers/object/internal.ts'
-import { type ObjectCloud, objectCloud } from './cloud.ts'
+import { applyUpdate, checkListings } from '../../../workers/object/updates.ts'
+import { ACCOUNT, type ObjectCloud, objectCloud } from './cloud.ts'
 
 const copies = (cloud: ObjectCloud) => [...cloud.hosts.disks.values()].reduce((sum, disk) => sum + [...disk.values()].filter((one) => one.data !== null).length, 0)
 
@@ -94,6 +95,25 @@ test('an older write loses against a newer one', async () => {
     for (const replica of cloud.hosts.disks.get('host-0')?.values() ?? []) replica.head.timestamp = '9999999999.00000'
     assert.equal((await cloud.swift('PUT', '/c/o', { body: 'y' })).status, 202)
     assert.equal((await cloud.swift('GET', '/c/o')).text, 'x')
+  })
+})
+
+test('what a host says of listings counts by its time, and a time of the future not at all', async () => {
+  await withCloud(1, async (cloud) => {
+    await cloud.swift('PUT', '/c/o', { body: 'x' })
+    const row = await cloud.cluster.instance('CONTAINER', `${ACCOUNT}/c`).object('o')
+    const now_ms = Date.now()
+    const future = `${Math.floor(now_ms / 1000) + 3_600}.00000`
+    const update = { account: ACCOUNT, container: 'c', object: 'o' }
+    assert.equal(await applyUpdate(cloud.env, { ...update, op: 'delete', timestamp: future }, now_ms), false)
+    assert.equal(await applyUpdate(cloud.env, { ...update, op: 'put', timestamp: row.at, row: { ...row, at: future } }, now_ms), false)
+    assert.equal(await applyUpdate(cloud.env, { ...update, op: 'delete', timestamp: 'later' }, now_ms), false)
+    const entry = { name: `/${ACCOUNT}/c/o`, policy: 0, kind: 'ts' as const, timestamp: future, posted: null, size_bytes: 0, etag: '', metadata: {} }
+    assert.deepEqual(await checkListings(cloud.env, [entry], now_ms), { changed: 0, orphans: 0 })
+    assert.equal((await cloud.swift('GET', '/c')).text, 'o\n')
+    assert.equal((await cloud.swift('DELETE', '/c/o')).status, 204)
+    assert.equal(await applyUpdate(cloud.env, { ...update, op: 'put', timestamp: row.at, row }, now_ms), true, 'old news needs not be told again')
+    assert.equal((await cloud.swift('GET', '/c')).text, '')
   })
 })
 

@@ -1,5 +1,5 @@
 /**
- * What hosts with object disks ask of the plane: rings and addresses, each other (where they have no network between them), and listings. By path and JSON, the host known already.
+ * What hosts with object disks ask of the plane: rings and addresses, each other (where they have no network between them), and listings. The host is known already.
  * A host must be in the ring: what runs servers only has no business with replicas.
  */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
@@ -47,25 +47,11 @@ export async function hostRelay(env: Env, hostId: string, peer: string, from: Ve
 export async function hostUpdates(env: Env, hostId: string, updates: ListingUpdate[], now_ms: number): Promise<ListingAnswer> {
   await needMember(env, hostId, now_ms)
   const done: boolean[] = []
-  for (const update of updates) done.push(await applyUpdate(env, update))
+  for (const update of updates) done.push(await applyUpdate(env, update, now_ms))
   return { done }
 }
 
 export async function hostListings(env: Env, hostId: string, entries: ListingEntry[], now_ms: number): Promise<{ changed: number; orphans: number }> {
   await needMember(env, hostId, now_ms)
-  return await checkListings(env, entries)
-}
-
-/** The same by path, for a simulated host's calls. */
-export async function serveHost(env: Env, hostId: string, path: string, body: unknown, now_ms: number): Promise<unknown> {
-  const peer = /^\/agents\/v1\/objects\/peers\/([^/]+)\/(query|relay)$/.exec(path)
-  const given = body as { query: ReplicaQuery; from: VersionAt; to: VersionAt; updates: ListingUpdate[]; entries: ListingEntry[] }
-  if (peer?.[2] === 'query') return await hostQuery(env, hostId, peer[1] ?? '', given.query, now_ms)
-  if (peer?.[2] === 'relay') return await hostRelay(env, hostId, peer[1] ?? '', given.from, given.to, now_ms)
-  switch (path) {
-    case '/agents/v1/objects/sync': return await hostSync(env, hostId, body as HostSync)
-    case '/agents/v1/objects/updates': return await hostUpdates(env, hostId, given.updates, now_ms)
-    case '/agents/v1/objects/listings': return await hostListings(env, hostId, given.entries, now_ms)
-    default: throw new Fault('not_found', `no path ${path}`)
-  }
+  return await checkListings(env, entries, now_ms)
 }

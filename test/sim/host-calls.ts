@@ -1,0 +1,18 @@
+/** What simulated hosts ask of the plane for their object disks, by path and JSON: the routes without HTTP and signatures, so that virtual time need not wait for them. */
+import type { Env } from '../../durable-objects/kernel/env.ts'
+import type { HostSync, ListingEntry, ListingUpdate, ReplicaQuery, VersionAt } from '../../schema/agent/replication.ts'
+import { Fault } from '../../schema/values/fault.ts'
+import { hostListings, hostQuery, hostRelay, hostSync, hostUpdates } from '../../workers/agents/objects/serve.ts'
+
+export async function serveHost(env: Env, hostId: string, path: string, body: unknown, now_ms: number): Promise<unknown> {
+  const peer = /^\/agents\/v1\/objects\/peers\/([^/]+)\/(query|relay)$/.exec(path)
+  const given = body as { query: ReplicaQuery; from: VersionAt; to: VersionAt; updates: ListingUpdate[]; entries: ListingEntry[] }
+  if (peer?.[2] === 'query') return await hostQuery(env, hostId, peer[1] ?? '', given.query, now_ms)
+  if (peer?.[2] === 'relay') return await hostRelay(env, hostId, peer[1] ?? '', given.from, given.to, now_ms)
+  switch (path) {
+    case '/agents/v1/objects/sync': return await hostSync(env, hostId, body as HostSync)
+    case '/agents/v1/objects/updates': return await hostUpdates(env, hostId, given.updates, now_ms)
+    case '/agents/v1/objects/listings': return await hostListings(env, hostId, given.entries, now_ms)
+    default: throw new Fault('not_found', `no path ${path}`)
+  }
+}
