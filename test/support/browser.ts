@@ -152,19 +152,20 @@ export class Page {
   /** A button or link by its accessible name. */
   async click(name: string): Promise<void> {
     const find = `[...document.querySelectorAll('button, a')].find((one) => (one.getAttribute('aria-label') ?? one.textContent.trim()) === ${q(name)} && !one.disabled)`
-    await this.until(`a button ${q(name)}`, `!!(${find})`)
+    // Looked for and measured in one go: a page may draw itself anew between two calls.
+    await this.until(`a button ${q(name)}`, `(() => { const one = ${find}; if (!one) return false; one.scrollIntoView({ block: 'center' }); const box = one.getBoundingClientRect(); window.clickAt = { x: box.x + box.width / 2, y: box.y + box.height / 2 }; return true })()`)
     // As a person's click, so that a window may be opened by it.
-    const { x, y } = await this.run(`(() => { const one = ${find}; one.scrollIntoView({ block: 'center' }); const box = one.getBoundingClientRect(); return { x: box.x + box.width / 2, y: box.y + box.height / 2 } })()`)
+    const { x, y } = await this.run('window.clickAt')
     for (const type of ['mousePressed', 'mouseReleased']) await this.call('Input.dispatchMouseEvent', { type, x, y, button: 'left', clickCount: 1 })
   }
 
   /** Types into the field with that label, as keys; chooses in a list by its text. */
   async fill(label: string, value: string): Promise<void> {
     const find = `[...document.querySelectorAll('label')].find((one) => one.textContent === ${q(label)})?.control`
-    await this.until(`a field ${q(label)}`, `!!(${find})`)
-    const kind = await this.run<string>(`(() => { const one = ${find}; one.focus(); if (one.tagName !== 'SELECT') one.select?.(); return one.tagName })()`)
+    await this.until(`a field ${q(label)}`, `(() => { const one = ${find}; if (!one) return false; one.focus(); if (one.tagName !== 'SELECT') one.select?.(); window.filled = one; return true })()`)
+    const kind = await this.run<string>('window.filled.tagName')
     if (kind !== 'SELECT') return void (await this.call('Input.insertText', { text: value }))
-    const chosen = await this.run<boolean>(`(() => { const one = ${find}; const option = [...one.options].find((entry) => entry.text.includes(${q(value)})); if (!option) return false; one.value = option.value; one.dispatchEvent(new Event('change', { bubbles: true })); return true })()`)
+    const chosen = await this.run<boolean>(`(() => { const one = window.filled; const option = [...one.options].find((entry) => entry.text.includes(${q(value)})); if (!option) return false; one.value = option.value; one.dispatchEvent(new Event('change', { bubbles: true })); return true })()`)
     if (!chosen) throw new Error(`${label} has no choice ${value}`)
   }
 
