@@ -9,6 +9,10 @@ import { renderFault } from './http/faults.ts'
 import { Server } from './http/serve.ts'
 import { ALL_POLICIES, SERVICES } from './services.ts'
 
+/** Services that know their requests wherever they land. */
+const DIALECTS = SERVICES.filter(({ recognise }) => recognise !== undefined)
+const ids = createIds(systemRandom)
+
 const servers = new WeakMap<object, Map<string, Server>>()
 
 function serversOf(env: Env): Map<string, Server> {
@@ -21,11 +25,13 @@ function serversOf(env: Env): Map<string, Server> {
 }
 
 export async function dispatch(request: Request, env: Env, ctx: { waitUntil(work: Promise<unknown>): void }): Promise<Response> {
-  const { pathname } = new URL(request.url)
-  const requestId = `req-${createIds(env.SIM?.random ?? systemRandom).uuid()}`
-  const prefix = /^\/[^/]*/.exec(pathname)?.[0] ?? '/'
+  const url = new URL(request.url)
+  const { pathname } = url
+  const requestId = `req-${(env.SIM === undefined ? ids : createIds(env.SIM.random)).uuid()}`
+  const end = pathname.indexOf('/', 1)
+  const prefix = end === -1 ? pathname : pathname.slice(0, end)
   const known = serversOf(env)
-  const dialect = SERVICES.find((service) => service.recognise?.(request, env, known.has(prefix)))
+  const dialect = DIALECTS.find((service) => service.recognise?.(request, env, url, known.has(prefix)))
   // Somebody who typed the cloud's address into a browser.
   if (dialect === undefined && pathname === '/' && request.method === 'GET' && request.headers.get('accept')?.includes('text/html')) return new Response(null, { status: 302, headers: { location: '/dashboard' } })
   const server = known.get(dialect?.prefix ?? prefix)
@@ -34,7 +40,7 @@ export async function dispatch(request: Request, env: Env, ctx: { waitUntil(work
   const refuse = (fault: Fault) => renderFault(server.service.dialect, fault, request, requestId, { 'x-openstack-request-id': requestId })
   const before = limited.refusal()
   if (before !== null) return refuse(before)
-  const answer = await server.handle(limited.request, env, pathname.slice(prefix.length), requestId, (env.SIM?.clock ?? systemClock).now_ms(), (work) => ctx.waitUntil(work))
+  const answer = await server.handle(limited.request, env, pathname.slice(prefix.length), requestId, (env.SIM?.clock ?? systemClock).now_ms(), (work) => ctx.waitUntil(work), url)
   const after = limited.refusal()
   return after === null ? answer : refuse(after)
 }

@@ -16,7 +16,7 @@ export const OBJECT_CLASSES: Record<string, string> = {
 }
 
 /** A small machine's plane: less memory for a little more collecting. */
-export const V8_FLAGS = ['--max-semi-space-size=1', '--optimize-for-size']
+export const V8_FLAGS = ['--max-semi-space-size=1']
 
 const quote = (text: string) => JSON.stringify(text)
 

@@ -21,6 +21,7 @@ import { Login } from '../../workers/identity/tokens/login.ts'
 import { accountTasks } from '../../workers/object/account/tasks.ts'
 import { type Form, Validations } from '../../workers/identity/tokens/validations.ts'
 import { SERVICES } from '../../workers/services.ts'
+import { callOn } from '../kernel/calls.ts'
 import type { Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
 import { IdentitySession } from './session.ts'
@@ -43,10 +44,10 @@ export class IdentityObject extends SkyObject {
     seed(deps, SERVICES.flatMap(({ type, name, endpoint }) => (endpoint === null ? [] : [{ type, name: CATALOG_NAMES[type] ?? name, endpoint }])))
   }
 
-  /** A caller's session: refused where the token was revoked. */
-  open(caller: Caller): IdentitySession {
+  /** A call of a caller's session: refused where the token was revoked. */
+  call(caller: Caller, path: string[], args: unknown[]): unknown {
     this.admit(caller)
-    return new IdentitySession(this.#realm, caller)
+    return callOn(new IdentitySession(this.#realm, caller), path, args)
   }
 
   /** GET /v3/auth/tokens in one call: `subject` is the claims of a token whose signature the Worker has verified. */

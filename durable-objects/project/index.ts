@@ -3,6 +3,7 @@ import type { ObservedItem } from '../../schema/agent/observed.ts'
 import { migrations } from '../../schema/project/migrations.ts'
 import { type Caller, SYSTEM_USER, systemCaller } from '../../schema/values/caller.ts'
 import { projectTag } from '../../schema/values/ids.ts'
+import { callOn } from '../kernel/calls.ts'
 import { REGION_OBJECT_NAME, type Env } from '../kernel/env.ts'
 import { type ChangeRow, readChanges } from '../kernel/deps.ts'
 import { SkyObject } from '../kernel/object.ts'
@@ -19,14 +20,14 @@ export class ProjectObject extends SkyObject {
     wire(this.deps)
   }
 
-  /** A caller's session: refused where the token was revoked. The first call of a project's life enters it in the region's directory. */
-  async open(caller: Caller): Promise<ProjectSession> {
+  /** A call of a caller's session: refused where the token was revoked. The first call of a project's life enters it in the region's directory. */
+  async call(caller: Caller, path: string[], args: unknown[]): Promise<unknown> {
     // Revocations reach the projects a user has roles in. An administrator's token comes from elsewhere: Region knows every revocation.
     if (caller.project_id !== this.deps.name && caller.user_id !== SYSTEM_USER) await this.deps.env.REGION.getByName(REGION_OBJECT_NAME).check(caller)
     // Before its first use a project is told of no revocation: it asks for them now.
     await this.#register()
     this.admit(caller)
-    return new ProjectSession(this.deps, caller)
+    return await callOn(new ProjectSession(this.deps, caller), path, args)
   }
 
   /** Reports of a host about this project's things; answered once they are folded in. */

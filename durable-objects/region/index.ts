@@ -7,6 +7,7 @@ import { computeRegionTasks, seedCompute } from '../../workers/compute/region.ts
 import { networkRegionTasks, seedNetwork } from '../../workers/network/region.ts'
 import { seedVolume, volumeRegionTasks } from '../../workers/volume/region.ts'
 import { type HostRow, HostsStore } from '../../workers/agents/hosts/store.ts'
+import { callOn } from '../kernel/calls.ts'
 import type { Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
 import { type Ledger, readLedger } from './ledger.ts'
@@ -22,9 +23,10 @@ export class RegionObject extends SkyObject {
     })
   }
 
-  open(caller: Caller): RegionSession {
+  /** A call of a caller's session: refused where the token was revoked. */
+  call(caller: Caller, path: string[], args: unknown[]): unknown {
     this.admit(caller)
-    return new RegionSession(this.deps, caller)
+    return callOn(new RegionSession(this.deps, caller), path, args)
   }
 
   /** Refuses a revoked caller; Region hears of every revocation. */
@@ -32,7 +34,7 @@ export class RegionObject extends SkyObject {
     this.admit(caller)
   }
 
-  /** For the plane's own steps (outbox tasks of other objects): no caller to admit. */
+  /** The plane's own session, whole: for the simulator's checks, which look inside an object. */
   system(requestId: string): RegionSession {
     return new RegionSession(this.deps, systemCaller(requestId))
   }

@@ -20,8 +20,14 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 export const isUuid = (text: string): boolean => UUID.test(text)
 export const isUuidLike = (text: string): boolean => UUID.test(text) || HEX.test(text.toLowerCase())
 
+const HEX_OF_BYTE = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 export function createIds(random: Random): Ids {
-  const hexOf = (bytes: Uint8Array) => [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  const hexOf = (bytes: Uint8Array) => {
+    let text = ''
+    for (const byte of bytes) text += HEX_OF_BYTE[byte]
+    return text
+  }
   const format = (bytes: Uint8Array) => {
     bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
     bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80

@@ -1,7 +1,7 @@
 /** What a handler is given: the parsed request, the caller, and sessions on the objects it may talk to. Opened on first use. */
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import { REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
-import type { Remote } from '../../durable-objects/kernel/rpc.ts'
+import { type Remote, sessionOn } from '../../durable-objects/kernel/rpc.ts'
 import { letGo } from '../../durable-objects/kernel/sessions.ts'
 import type { ProjectSession } from '../../durable-objects/project/session.ts'
 import type { RegionSession } from '../../durable-objects/region/session.ts'
@@ -98,13 +98,13 @@ export class Context<B = any, Q = URLSearchParams> {
   }
 
   get region(): Remote<RegionSession> {
-    if (this.#region === null) this.#region = this.keep(this.env.REGION.getByName(REGION_OBJECT_NAME).open(this.caller))
+    if (this.#region === null) this.#region = sessionOn<RegionSession>(this.env.REGION.getByName(REGION_OBJECT_NAME), this.caller)
     return this.#region
   }
 
   /** Another tenant's project: only after a policy said that the caller may. */
   projectById(id: string): Remote<ProjectSession> {
-    return this.keep(this.env.PROJECT.getByName(id).open(this.caller))
+    return sessionOn<ProjectSession>(this.env.PROJECT.getByName(id), this.caller)
   }
 
   /** A session that ends with the request. */

@@ -1,5 +1,4 @@
 /** Serves one service: match, authenticate, version, policy, body, idempotency, handler, response. One instance per isolate and environment. */
-import { type IRequest, Router } from 'itty-router'
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import { IDENTITY_NAME } from '../../durable-objects/kernel/env.ts'
 import type { Caller } from '../../schema/values/caller.ts'
@@ -13,29 +12,15 @@ import { requestedVersion, versionHeaders } from './microversion.ts'
 import type { Version } from './microversion.ts'
 import { Policy, type PolicyRule, policyFault } from './policy.ts'
 import { type Route, parseBody, respond } from './route.ts'
+import { type Match, Routes } from './router.ts'
 import type { Service } from './service.ts'
-
-interface Match {
-  route: Route
-  params: Record<string, string>
-}
-
-/** Static segments before parameters, so that /servers/detail is never an id. */
-function bySpecificity(a: Route, b: Route): number {
-  const [left, right] = [a.path.split('/'), b.path.split('/')]
-  for (let i = 0; i < Math.max(left.length, right.length); i++) {
-    const [x, y] = [left[i]?.startsWith(':') ?? true, right[i]?.startsWith(':') ?? true]
-    if (x !== y) return x ? 1 : -1
-  }
-  return 0
-}
 
 export class Server {
   readonly service: Service
   #policy: Policy
   /** Where failures are told: the platform's log, or the simulator's. */
   #tell: (event: string, fields: Record<string, unknown>) => void
-  #router: { fetch(request: { method: string; url: string }): Promise<Match[]> }
+  #routes: Routes
 
   constructor(service: Service, env: Env, rules: readonly PolicyRule[]) {
     this.service = service
@@ -44,34 +29,18 @@ export class Server {
     for (const spec of service.routes) {
       if (spec.policy !== 'public' && spec.policy !== 'token' && !this.#policy.has(spec.policy)) throw new Error(`${service.name}: ${spec.method} ${spec.path} names an unknown policy ${spec.policy}`)
     }
-    const router = Router<IRequest & { found?: Match[] }>()
-    for (const spec of [...service.routes].sort(bySpecificity)) {
-      const remember = (request: IRequest & { found?: Match[] }) => {
-        request.found ??= []
-        request.found.push({ route: spec, params: { ...request.params } })
-      }
-      // biome-ignore lint/suspicious/noExplicitAny: itty names methods by property.
-      ;(router as any).all(spec.path, remember)
-    }
-    this.#router = {
-      fetch: async (request) => {
-        const carrier = { ...request } as never as IRequest & { found?: Match[] }
-        await router.fetch(carrier)
-        return carrier.found ?? []
-      },
-    }
+    this.#routes = new Routes(service.routes)
   }
 
-  /** `path`: the URL's path after the service's prefix. */
-  async handle(request: Request, env: Env, path: string, requestId: string, now_ms: number, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
+  /** `path`: the URL's path after the service's prefix; `url`: the request's, where the caller has parsed it already. */
+  async handle(request: Request, env: Env, path: string, requestId: string, now_ms: number, waitUntil: (work: Promise<unknown>) => void, url: URL = new URL(request.url)): Promise<Response> {
     const { service } = this
     let version: Version | null = null
     const headersOf = () => ({ 'x-openstack-request-id': requestId, ...(service.dialect === 'nova' ? { 'x-compute-request-id': requestId } : {}), ...(service.dialect === 'keystone' ? { vary: 'X-Auth-Token' } : {}), ...(version === null ? {} : versionHeaders(service, version)) })
     try {
       version = service.microversions === undefined ? [1, 0] : requestedVersion(service, request.headers)
-      const match = await this.#find(request, service.rewrite?.(path) ?? path, version)
+      const match = this.#find(request, service.rewrite?.(path) ?? path, version)
       const caller = match.route.policy === 'public' ? await this.#optionalCaller(request, env, path, requestId, now_ms) : await this.#caller(request, env, path, requestId, now_ms)
-      const url = new URL(request.url)
       const parts: RequestParts = { request, env, url, params: match.params, requestId, version, policy: this.#policy, now_ms, waitUntil }
       const { policy } = match.route
       if (policy !== 'public' && policy !== 'token') {
@@ -110,8 +79,8 @@ export class Server {
     }
   }
 
-  async #find(request: Request, path: string, version: Version): Promise<Match> {
-    const found = this.service.match?.(path) ?? (await this.#router.fetch({ method: 'GET', url: `http://route${path === '' ? '/' : path}` }))
+  #find(request: Request, path: string, version: Version): Match {
+    const found = this.service.match?.(path) ?? this.#routes.of(path === '' ? '/' : path)
     const live = found.filter(({ route }) => route.versions === undefined || (version[1] >= route.versions[0] && (route.versions[1] === null || version[1] <= route.versions[1])))
     const method = request.method
     const exact = live.find(({ route }) => route.method === method) ?? (method === 'HEAD' ? live.find(({ route }) => route.method === 'GET') : undefined)

@@ -24,7 +24,7 @@ export interface Service {
   /** Splits the raw path itself where names may hold anything (Swift): candidates, best first. Default: the routes' path patterns. */
   match?(path: string): { route: Route; params: Record<string, string> }[]
   /** Whether a request is this service's wherever it lands (by signature or host). `claimed`: its first path segment is another service's. */
-  recognise?(request: Request, env: Env, claimed: boolean): boolean
+  recognise?(request: Request, env: Env, url: URL, claimed: boolean): boolean
   policies: PolicyRule[]
   wording?: Wording
 }

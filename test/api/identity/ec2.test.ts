@@ -136,7 +136,7 @@ for (const [name, end] of Object.entries(ENDS)) {
     assert.ok([401, 404].includes((await ask('ec2tokens', version4(key))).status))
     assert.ok([401, 404].includes((await ask('s3tokens', s3(key))).status))
     assert.equal((await cloud.call('GET', '/compute/v2.1/servers', { token: bearer })).status, 401)
-    await assert.rejects(async () => await cloud.env.PROJECT.getByName(ann.project_id).open(caller), /requires authentication/)
+    await assert.rejects(async () => await cloud.env.PROJECT.getByName(ann.project_id).call(caller, [], []), /requires authentication/)
     if (name !== 'secret changed') await assert.rejects(async () => await identity.s3SigningKey(asked), (error) => isFault(error) && error.type === 'InvalidAccessKeyId')
     await assert.rejects(async () => await identity.s3Verify({ access: key.access, string_to_sign: 'x', signature: hmacBase64('sha1', key.secret, 'x') }), (error) => isFault(error))
     cloud.close()

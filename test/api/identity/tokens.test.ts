@@ -80,8 +80,8 @@ test('validate, check and revoke; a revoked token is refused everywhere at once'
   assert.equal((await cloud.call('GET', '/identity/v3/auth/projects', { token: admin })).status, 200)
   const project_id = shown.body.token.project.id
   const caller = { user_id: 'u', audit_ids: other.body.token.audit_ids, expires_ms: Date.now() + 60_000, issued_ms: 0, project_id } as never
-  await assert.rejects(async () => await cloud.env.PROJECT.getByName(project_id).open(caller), /requires authentication/)
-  await assert.rejects(async () => await cloud.env.REGION.getByName('region').open(caller), /requires authentication/)
+  await assert.rejects(async () => await cloud.env.PROJECT.getByName(project_id).call(caller, [], []), /requires authentication/)
+  await assert.rejects(async () => await cloud.env.REGION.getByName('region').call(caller, [], []), /requires authentication/)
   cloud.close()
 })
 

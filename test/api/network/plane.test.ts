@@ -4,6 +4,8 @@ import { test } from 'node:test'
 import type { DesiredItem, NetworkSpec, PortSpec, RouterSpec } from '../../../schema/agent/desired.ts'
 import type { Deps, Tx } from '../../../durable-objects/kernel/deps.ts'
 import { type PortRequest, peersOf } from '../../../durable-objects/project/peers.ts'
+import { sessionOn } from '../../../durable-objects/kernel/rpc.ts'
+import type { ProjectSession } from '../../../durable-objects/project/session.ts'
 import { systemCaller } from '../../../schema/values/caller.ts'
 import { RecordingHost, type NetworkCloud, joinHost, networkCloud, ok, publicNetwork, tenantNetwork, until } from './support.ts'
 
@@ -121,8 +123,7 @@ test('a port of another tenant on a shared network: its host hears of the networ
   const h1 = await joinHost(net.cloud, 'h1')
   const { network } = await ok(net.admin('POST', '/networks', { network: { shared: true } }), 201)
   await ok(net.admin('POST', '/subnets', { subnet: { network_id: network.id, ip_version: 4, cidr: '10.5.0.0/24' } }), 201)
-  const session = project(net, 'project-b') as unknown as { open(caller: object): Promise<{ network: { serverNetworks: { prepare(wish: unknown): Promise<PortRequest[]>; abandon(requests: PortRequest[]): Promise<void> } } }> }
-  const { serverNetworks } = (await session.open({ ...systemCaller('test'), roles: ['member'] })).network
+  const { serverNetworks } = sessionOn<ProjectSession>(net.cloud.env.PROJECT.getByName('project-b'), { ...systemCaller('test'), roles: ['member'] }).network
   const [request] = await serverNetworks.prepare(null)
   assert.ok(request?.foreign)
   const port = take(net, 'project-b', request, 'server-b')

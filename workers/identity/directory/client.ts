@@ -3,7 +3,7 @@
  * that the operator names (option directory_hosts). Where none of them is connected nobody gets in and nothing is shown as if it were so.
  */
 import type { CommandArgs, CommandResults } from '../../../schema/agent/commands.ts'
-import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
+import { onRegion } from '../../../durable-objects/kernel/sessions.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { identityOptions } from '../kernel/options.ts'
@@ -13,7 +13,7 @@ type Question = 'directory.search' | 'directory.bind'
 export const QUESTION_DEADLINE_MS = 12_000
 
 async function hostsOf(ctx: Context, allowed: readonly string[]): Promise<{ id: string; name: string }[]> {
-  const found = await ctx.keep(ctx.env.REGION.getByName(REGION_OBJECT_NAME).system(ctx.requestId)).hosts.available('directory')
+  const found = await onRegion(ctx.env, ctx.requestId, (region) => region.hosts.available('directory'))
   return found.filter(({ name }) => allowed.includes(name))
 }
 

@@ -1,6 +1,6 @@
 /** What identity's routes share: the caller's session on the Identity object, targets of foreign rows, links, lists. */
 import { IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
-import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
+import { type Remote, sessionOn } from '../../../durable-objects/kernel/rpc.ts'
 import type { IdentitySession } from '../../../durable-objects/identity/session.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
@@ -26,10 +26,10 @@ function openedOf(ctx: Context): Opened {
   return found
 }
 
-/** One session per request: the object admits the caller once. */
+/** The caller's session: the object admits the caller at each call. */
 export function realmOf(ctx: Context): Remote<IdentitySession> {
   const own = openedOf(ctx)
-  own.session ??= ctx.keep(ctx.env.IDENTITY.getByName(IDENTITY_NAME).open(ctx.caller))
+  own.session ??= sessionOn<IdentitySession>(ctx.env.IDENTITY.getByName(IDENTITY_NAME), ctx.caller)
   return own.session
 }
 

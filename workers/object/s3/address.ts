@@ -42,8 +42,10 @@ const hostOf = (request: Request): string => (request.headers.get('host') ?? new
 
 /** The bucket that the host names: '' where it is an S3 host without one, null where it is none of ours. */
 function bucketOfHost(request: Request, env: Env): string | null {
+  const { domains } = s3Options(env)
+  if (domains.length === 0) return null
   const host = hostOf(request)
-  for (const domain of s3Options(env).domains) {
+  for (const domain of domains) {
     if (host === domain) return ''
     if (host.endsWith(`.${domain}`)) return host.slice(0, -domain.length - 1)
   }
@@ -52,14 +54,15 @@ function bucketOfHost(request: Request, env: Env): string | null {
 
 const isBelow = (path: string): boolean => path === PREFIX || path.startsWith(`${PREFIX}/`)
 
+const isPresigned = (query: URLSearchParams): boolean =>
+  (/\/s3\/aws4_request$/.test(query.get('X-Amz-Credential') ?? '') && query.has('X-Amz-Signature')) || (query.has('AWSAccessKeyId') && query.has('Signature') && query.has('Expires') && !query.has('Action'))
+
 /** Whether a request that no prefix claims speaks S3: by its signature, its host, or as a form. `claimed`: its first segment is another service's. */
-export function recognise(request: Request, env: Env, claimed: boolean): boolean {
+export function recognise(request: Request, env: Env, url: URL, claimed: boolean): boolean {
   if (bucketOfHost(request, env) !== null) return true
   const authorization = request.headers.get('authorization')
   if (authorization !== null) return /^AWS /.test(authorization) || (/^AWS4-HMAC-SHA256\b/.test(authorization) && /Credential=[^,]*\/s3\/aws4_request/.test(authorization))
-  const query = new URL(request.url).searchParams
-  if (/\/s3\/aws4_request$/.test(query.get('X-Amz-Credential') ?? '') && query.has('X-Amz-Signature')) return true
-  if (query.has('AWSAccessKeyId') && query.has('Signature') && query.has('Expires') && !query.has('Action')) return true
+  if (url.search !== '' && isPresigned(url.searchParams)) return true
   if (claimed) return false
   return (request.method === 'POST' && /^multipart\/form-data/i.test(request.headers.get('content-type') ?? '')) || (request.method === 'OPTIONS' && request.headers.has('access-control-request-method'))
 }

@@ -106,7 +106,7 @@ test('addresses, queries and signatures of any kind: 1,000 cases', () => {
     } catch {
       return
     }
-    refusesOnly(() => recognise(request, env, false))
+    refusesOnly(() => recognise(request, env, new URL(request.url), false))
     refusesOnly(() => addressOf(request, env))
     refusesOnly(() => parseSigV4(request.headers, new URL(request.url).searchParams))
     refusesOnly(() => parseS3SigV2(request.headers, new URL(request.url).searchParams))
