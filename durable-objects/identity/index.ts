@@ -11,6 +11,7 @@ import type { Scope } from '../../workers/identity/ec2/signed.ts'
 import { Directories } from '../../workers/identity/directory/store.ts'
 import { FederatedLogin } from '../../workers/identity/federation/login/store.ts'
 import { identityOptions } from '../../workers/identity/kernel/options.ts'
+import { Pages } from '../../workers/identity/kernel/pages.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
 import { SigningKeys } from '../../workers/identity/keys/keys.ts'
 import { Attempts } from '../../workers/identity/passwords/attempts.ts'
@@ -39,7 +40,7 @@ export class IdentityObject extends SkyObject {
     const options = identityOptions(env)
     const vault = new Vault(env.IDENTITY_KEYS ?? '', deps.random)
     reseal(deps, vault)
-    this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options, vault), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)), attempts: new Attempts(deps.clock, options), vault }
+    this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options, vault), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)), attempts: new Attempts(deps.clock, options), vault, pages: new Pages(deps) }
     this.#validations = new Validations(this.#realm)
     seed(deps, SERVICES.flatMap(({ type, name, endpoint }) => (endpoint === null ? [] : [{ type, name: CATALOG_NAMES[type] ?? name, endpoint }])))
   }

@@ -6,8 +6,10 @@ import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { nextUrl } from '../../http/pagination.ts'
 import type { Target } from '../../http/policy.ts'
+import { type ReplyBox, reply } from '../../http/route.ts'
 import { type FieldKind, type ListQuery, listQuery } from './listing.ts'
 import { identityOptions } from './options.ts'
+import type { Page, PageForm } from './pages.ts'
 import type { Login } from '../tokens/login.ts'
 
 interface Opened {
@@ -82,6 +84,19 @@ export function pagedView(ctx: Context, name: string, found: { id?: unknown }[])
   const view = listView(ctx, name, rows, truncated ? { truncated } : {})
   if ((truncated || (asked && rows.length === size)) && typeof last === 'string') (view.links as { next: string | null }).next = nextUrl(ctx.origin, ctx.url, last)
   return view
+}
+
+/** How a page of rows is asked for where it is rendered in the object. */
+export const pageForm = (ctx: Context): PageForm => ({ root: rootUrl(ctx), size: pageSize(ctx).size })
+
+/** The same list from a page that the object has rendered. */
+export function pageReply(ctx: Context, name: string, { rows, count, last, truncated }: Page): ReplyBox {
+  const { size, asked } = pageSize(ctx)
+  const next = (truncated || (asked && count === size)) && last !== null ? nextUrl(ctx.origin, ctx.url, last) : null
+  const { links, ...others } = listView(ctx, name, [], truncated ? { truncated } : {})
+  delete others[name]
+  const rest = JSON.stringify({ links: { ...(links as object), next }, ...others })
+  return reply({ headers: { 'content-type': 'application/json' }, body: `{${JSON.stringify(name)}:${rows},${rest.slice(1)}` })
 }
 
 /** The id in a body is the one in the path, or none. */

@@ -8,6 +8,7 @@ import type { Revoker } from '../revocations/revoker.ts'
 import type { Attempts } from '../passwords/attempts.ts'
 import type { Vault } from '../secrets/vault.ts'
 import type { IdentityOptions } from './options.ts'
+import type { Pages } from './pages.ts'
 
 export interface Realm {
   deps: Deps
@@ -18,6 +19,7 @@ export interface Realm {
   revoker: Revoker
   attempts: Attempts
   vault: Vault
+  pages: Pages
 }
 
 /** A store's writes: change log entries know who acted. */

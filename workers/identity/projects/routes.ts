@@ -6,7 +6,7 @@ import type { Target } from '../../http/policy.ts'
 import { type Route, reply, route, validate } from '../../http/route.ts'
 import type { ProjectRow } from '../assignments/effective.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, flag, pageQuery, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
+import { authorized, flag, pageForm, pageQuery, pageReply, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
 import { withFilter } from '../kernel/listing.ts'
 import { wording } from '../kernel/wording.ts'
 import { tag as tagWord } from '../kernel/words.ts'
@@ -29,7 +29,7 @@ async function list(ctx: Context): Promise<unknown> {
   let query = pageQuery(ctx, { domain_id: 'text', enabled: 'bool', name: 'text', parent_id: 'text', is_domain: 'bool' })
   if (!searchParams.has('is_domain')) query = withFilter(query, 'is_domain', false)
   if (ctx.caller.domain_id !== null && !searchParams.has('domain_id') && !ctx.allows('identity:list_projects', {})) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
-  return pagedView(ctx, 'projects', (await realmOf(ctx).projects.list(query, tagQuery(searchParams), null)).map((row) => projectView(row, rootUrl(ctx))))
+  return pageReply(ctx, 'projects', await realmOf(ctx).projects.page(query, tagQuery(searchParams), pageForm(ctx)))
 }
 
 async function show(ctx: Context): Promise<unknown> {

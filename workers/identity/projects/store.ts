@@ -7,10 +7,12 @@ import {
 import { type ProjectRow, ancestorsOf, byIds, descendantIds, projectById, projectIdsOfUser, projectsByIds } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import { Fault } from '../../../schema/values/fault.ts'
+import { type Page, type PageForm, pageOf } from '../kernel/pages.ts'
 import { forbidden, invalid, notFound } from '../kernel/realm.ts'
 import { Store, inTx, merged } from '../kernel/store.ts'
 import { TWO_LEVEL_DEPTH } from '../limits/two-level.ts'
 import { removeProvidersOfDomain, removeVouchedGroup, removeVouchedUser } from '../federation/rows.ts'
+import { projectView } from './views.ts'
 import { type Impact, both, nothing, ofDomain, ofProject } from '../revocations/concerned.ts'
 
 export interface ProjectSpec {
@@ -65,6 +67,10 @@ export class Projects extends Store {
     if (tags.notAny !== null) where.push(sql`${has(tags.notAny)} = 0`)
     if (onlyIds === null) return listRows(this.realm.db, projects, query, ...where)
     return byIds(onlyIds, (chunk) => listRows(this.realm.db, projects, query, ...where, inArray(projects.id, chunk)))
+  }
+
+  page(query: ListQuery, tags: TagQuery, form: PageForm): Page {
+    return this.realm.pages.kept(['projects', query, tags, form], () => pageOf(this.list(query, tags, null), form, (row) => projectView(row, form.root)))
   }
 
   /** Projects where a user has a role. */

@@ -7,7 +7,7 @@ import { type Route, reply, route } from '../../http/route.ts'
 import { driverOfDomain, driverOfRow } from '../directory/driver.ts'
 import { groupView } from '../groups/views.ts'
 import { split } from '../kernel/crud.ts'
-import { authorized, listView, loginOf, pageQuery, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
+import { authorized, listView, loginOf, pageForm, pageQuery, pageReply, pagedView, param, realmOf, rootUrl, sameId } from '../kernel/http.ts'
 import { listQuery, withFilter } from '../kernel/listing.ts'
 import { parseMicros } from '../kernel/time.ts'
 import { identityOptions } from '../kernel/options.ts'
@@ -59,7 +59,8 @@ async function list(ctx: Context): Promise<unknown> {
   if (ctx.caller.domain_id !== null && !searchParams.has('domain_id')) query = withFilter(query, 'domain_id', ctx.caller.domain_id)
   const expiry = expiryFilter(searchParams.get('password_expires_at'))
   const driver = await driverOfDomain(ctx, searchParams.get('domain_id') ?? ctx.caller.domain_id)
-  const { rows, truncated } = driver.name === 'sql' ? { rows: await realmOf(ctx).users.list(query, expiry, federatedFilter(searchParams)), truncated: false } : await driver.users(query)
+  if (driver.name === 'sql') return pageReply(ctx, 'users', await realmOf(ctx).users.page(query, expiry, federatedFilter(searchParams), pageForm(ctx)))
+  const { rows, truncated } = await driver.users(query)
   return { ...pagedView(ctx, 'users', rows.map((row) => userView(row, rootUrl(ctx)))), ...(truncated ? { truncated } : {}) }
 }
 

@@ -7,11 +7,13 @@ import { directoryOptions } from '../domain-config/store.ts'
 import { type FederatedView, dropExpired, federatedView } from '../federation/rows.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import type { IdentityOptions } from '../kernel/options.ts'
+import { type Page, type PageForm, pageOf } from '../kernel/pages.ts'
 import { type Realm, duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
 import { Store, inTx, merged } from '../kernel/store.ts'
 import { currentPassword, expiryOf, isInactive, passwordHistory } from '../passwords/rules.ts'
 import { removeUserRows } from '../projects/store.ts'
 import { ofUser } from '../revocations/concerned.ts'
+import { userView } from './views.ts'
 
 type UserRow = typeof users.$inferSelect
 
@@ -66,6 +68,10 @@ export class Users extends Store {
 
   list(query: ListQuery, expiry: ExpiryFilter | null, federated: FederatedFilter = {}): UserView[] {
     return this.#views(listRows(this.realm.db, users, query, expiry === null ? undefined : expiring(expiry), comingBy(federated)))
+  }
+
+  page(query: ListQuery, expiry: ExpiryFilter | null, federated: FederatedFilter, form: PageForm): Page {
+    return pageOf(this.list(query, expiry, federated), form, (row) => userView(row, form.root))
   }
 
   ofGroup(groupId: string, query: ListQuery): UserView[] {
