@@ -5,6 +5,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { runProvider } from '../support/oidc.ts'
 import { type Recording, compare, judge } from './compare.ts'
 import { RECORDED, explained, record, recorded, remote } from './recording.ts'
 
@@ -17,8 +18,10 @@ async function main(): Promise<void> {
   if (values.record) writeFileSync(RECORDED, `{\n${Object.entries(theirs).map(([step, answer]) => `${JSON.stringify(step)}: ${JSON.stringify(answer)}`).join(',\n')}\n}\n`)
   const own = values.ours ?? process.env.OURS_URL
   let ours: Recording
-  if (own !== undefined) ours = await record(remote(own, values['ours-password'] ?? process.env.OURS_PASSWORD ?? ''), run)
-  else {
+  if (own !== undefined) {
+    const provider = await runProvider()
+    ours = await record(remote(own, values['ours-password'] ?? process.env.OURS_PASSWORD ?? '', provider), run).finally(() => provider.close())
+  } else {
     const { inProcess } = await import('./in-process.ts')
     ours = await inProcess(run)
   }

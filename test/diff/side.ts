@@ -15,7 +15,12 @@ export interface Cloud {
   /** How long a login must stand back after a revocation: Keystone dates both to the second. */
   settle_ms: number
   send(method: string, path: string, headers: Record<string, string>, body: string | undefined): Promise<Raw>
+  /** Makes a protocol of an identity provider ready to be used; then says what a request carries of somebody with these claims. */
+  provider(side: Side, protocol: string): Promise<Vouch>
 }
+
+/** Who comes by an identity provider, and what that says of him: headers of the request to .../auth. */
+export type Vouch = (subject: string, claims: Record<string, string>) => Promise<Record<string, string>>
 
 export interface Options {
   /** Token, or null for none. Default: the administrator's. */

@@ -96,10 +96,18 @@ export function tokenRoles(db: Db, roleIds: Iterable<string>): RoleRow[] {
   return rolesByIds(db, expand(impliedMap(db), ids)).filter((role) => role.domain_id === '').sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
+/** Those that give a token a role: one of a domain's own roles may imply none. */
+export function givingAssignmentsOf(db: Db, userId: string): AssignmentRow[] {
+  const rows = assignmentsOf(db, userId)
+  const own = new Set(rolesByIds(db, rows.map((row) => row.role_id)).filter((role) => role.domain_id !== '').map((role) => role.id))
+  const idle = new Set([...own].filter((id) => tokenRoles(db, [id]).length === 0))
+  return rows.filter((row) => !idle.has(row.role_id))
+}
+
 /** Every project where the user has a role, directly, by group or by inheritance. */
-export function projectIdsOfUser(db: Db, userId: string): Set<string> {
+export function projectIdsOfUser(db: Db, userId: string, rows: AssignmentRow[] = assignmentsOf(db, userId)): Set<string> {
   const out = new Set<string>()
-  for (const row of assignmentsOf(db, userId)) for (const id of projectIdsOfAssignment(db, row)) out.add(id)
+  for (const row of rows) for (const id of projectIdsOfAssignment(db, row)) out.add(id)
   return out
 }
 
@@ -109,6 +117,6 @@ export function projectIdsOfAssignment(db: Db, row: Pick<AssignmentRow, 'target_
   return row.target_type === 'domain' && row.inherited ? projectIdsOfDomain(db, row.target_id) : []
 }
 
-export function domainIdsOfUser(db: Db, userId: string): Set<string> {
-  return new Set(assignmentsOf(db, userId).filter((row) => row.target_type === 'domain' && !row.inherited).map((row) => row.target_id))
+export function domainIdsOfUser(rows: AssignmentRow[]): Set<string> {
+  return new Set(rows.filter((row) => row.target_type === 'domain' && !row.inherited).map((row) => row.target_id))
 }

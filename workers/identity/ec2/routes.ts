@@ -11,15 +11,20 @@ const text = v.pipe(v.string('must be a string'), v.maxLength(65_536))
 const PARAMS_MAX = 1_000
 const words = v.pipe(v.record(v.string(), v.union([text, v.pipe(v.union([v.number(), v.boolean()]), v.transform(String))])), v.check((all) => Object.keys(all).length <= PARAMS_MAX, `must have at most ${PARAMS_MAX} entries`))
 /** Upstream takes three names for the same thing. */
-const wrappedAs = <S extends v.GenericSchema>(credentials: S) => v.looseObject({ credentials: v.optional(credentials), credential: v.optional(credentials), ec2Credentials: v.optional(credentials) })
+const wrappedAs = <S extends v.GenericSchema>(credentials: S) =>
+  v.pipe(v.looseObject({ credentials: v.optional(credentials), credential: v.optional(credentials), ec2Credentials: v.optional(credentials) }), v.check((body) => Object.keys(body).length > 0, 'request must include a request body'))
+/** Without one of them nothing was signed: a 401, as upstream answers. */
+const named = { access: v.optional(text), signature: v.optional(text) }
 
-const ec2Body = wrappedAs(v.looseObject({ access: text, signature: text, host: v.optional(text, ''), verb: v.optional(text, 'GET'), path: v.optional(text, '/'), params: v.optional(words, {}), headers: v.optional(words, {}), body_hash: v.optional(text, '') }))
-const s3Body = wrappedAs(v.looseObject({ access: text, signature: text, token: text }))
+const ec2Body = wrappedAs(v.looseObject({ ...named, host: v.optional(text, ''), verb: v.optional(text, 'GET'), path: v.optional(text, '/'), params: v.optional(words, {}), headers: v.optional(words, {}), body_hash: v.optional(text, '') }))
+const s3Body = wrappedAs(v.looseObject({ ...named, token: v.optional(text, '') }))
 
-function given<T>(body: { credentials?: T; credential?: T; ec2Credentials?: T }): T {
+type Signed<T> = T & { access: string; signature: string }
+
+function given<T extends { access?: string; signature?: string }>(body: { credentials?: T; credential?: T; ec2Credentials?: T }): Signed<T> {
   const found = body.credentials ?? body.credential ?? body.ec2Credentials
-  if (found === undefined) throw new Fault('unauthorized', 'EC2 Signature not supplied')
-  return found
+  if (found?.access === undefined || found.signature === undefined) throw new Fault('unauthorized', 'EC2 Signature not supplied')
+  return found as Signed<T>
 }
 
 const view = (ctx: Context, record: Parameters<typeof tokenView>[0]) => tokenView(record, { origin: ctx.origin, catalog: true })

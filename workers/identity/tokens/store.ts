@@ -4,7 +4,7 @@ import { inArray } from 'drizzle-orm'
 import { projects } from '../../../schema/identity/tables.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { importPublicKey, tokenKeyId, verifyToken } from '../../../schema/values/token.ts'
-import { type ProjectRow, SYSTEM_TARGET, assignedRoleIds, byIds, domainIdsOfUser, projectIdsOfUser } from '../assignments/effective.ts'
+import { type AssignmentRow, type ProjectRow, SYSTEM_TARGET, assignedRoleIds, byIds, domainIdsOfUser, givingAssignmentsOf, projectIdsOfUser } from '../assignments/effective.ts'
 import type { CatalogService } from '../catalog/catalog.ts'
 import { type Realm, commit, notFound } from '../kernel/realm.ts'
 
@@ -43,15 +43,19 @@ export class Tokens extends RpcTarget {
 
   /** Enabled projects that the caller's user may be scoped to. */
   myProjects(): ProjectRow[] {
-    return this.#live(projectIdsOfUser(this.#realm.db, this.#caller.user_id)).filter((project) => !project.is_domain)
+    return this.#live(projectIdsOfUser(this.#realm.db, this.#caller.user_id, this.#giving())).filter((project) => !project.is_domain)
   }
 
   myDomains(): ProjectRow[] {
-    return this.#live(domainIdsOfUser(this.#realm.db, this.#caller.user_id)).filter((project) => project.is_domain)
+    return this.#live(domainIdsOfUser(this.#giving())).filter((project) => project.is_domain)
   }
 
   mySystem(): { all: boolean }[] {
     return assignedRoleIds(this.#realm.db, this.#caller.user_id, { type: 'system', id: SYSTEM_TARGET }).length > 0 ? [{ all: true }] : []
+  }
+
+  #giving(): AssignmentRow[] {
+    return givingAssignmentsOf(this.#realm.db, this.#caller.user_id)
   }
 
   #live(ids: Iterable<string>): ProjectRow[] {

@@ -6,10 +6,11 @@ import type { TokenRecord } from './scope.ts'
 
 export function tokenView(record: TokenRecord, options: { origin: string; catalog: boolean }): { token: Record<string, unknown> } {
   const { caller, user } = record
-  const vouched = record.federation === null ? {} : { 'OS-FEDERATION': { identity_provider: { id: record.federation.idp_id }, protocol: { id: record.federation.protocol_id }, groups: record.federation.group_ids.map((id) => ({ id })) } }
+  // Who comes by a provider has no password here that could expire.
+  const vouched = record.federation === null ? { password_expires_at: user.password_expires_ms === null ? null : isoMicros(user.password_expires_ms).slice(0, -1) } : { 'OS-FEDERATION': { identity_provider: { id: record.federation.idp_id }, protocol: { id: record.federation.protocol_id }, groups: record.federation.group_ids.map((id) => ({ id })) } }
   const token: Record<string, unknown> = {
     methods: caller.methods,
-    user: { domain: user.domain, id: user.id, name: user.name, password_expires_at: user.password_expires_ms === null ? null : isoMicros(user.password_expires_ms).slice(0, -1), ...vouched },
+    user: { domain: user.domain, id: user.id, name: user.name, ...vouched },
     audit_ids: caller.audit_ids,
     expires_at: isoMicros(caller.expires_ms),
     issued_at: isoMicros(caller.issued_ms),

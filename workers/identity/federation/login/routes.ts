@@ -64,7 +64,7 @@ const cookie = (ctx: Context, value: string, life_s: number) => `${COOKIE}=${val
 
 function dashboardOf(ctx: Context): string {
   const dashboard = ctx.url.searchParams.get('origin')
-  if (dashboard === null || dashboard === '') throw new Fault('bad_request', 'Request must have an origin query parameter.')
+  if (dashboard === null || dashboard === '') throw new Fault('bad_request', 'Request must have an origin query parameter')
   if (!identityOptions(ctx.env).federation.trusted_dashboards.includes(dashboard)) throw new Fault('unauthorized', `${dashboard.slice(0, 200)} is not a trusted dashboard host.`)
   return dashboard
 }

@@ -36,8 +36,8 @@ const rule = v.pipe(
   }),
 )
 
-const rules = v.pipe(v.array(rule), v.minLength(1, 'must have at least one rule'), v.maxLength(LIST_MAX))
+const rules = v.pipe(v.array(rule), v.minLength(1, 'is too short: there must be at least one rule'), v.maxLength(LIST_MAX))
 const schema_version = v.picklist(['1.0', '2.0'], "must be '1.0' or '2.0'")
 
-export const mappingCreate = v.object({ mapping: v.strictObject({ rules, schema_version: v.optional(schema_version) }) })
-export const mappingUpdate = v.object({ mapping: v.strictObject({ rules: v.optional(rules), schema_version: v.optional(schema_version) }) })
+/** Rules are given whole each time; what else is in the body is not kept, as upstream has it. */
+export const mappingBody = v.object({ mapping: v.object({ rules, schema_version: v.optional(schema_version) }) })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { isFault } from '../../../../schema/values/fault.ts'
 import { safeParse } from 'valibot'
 import { assertionOf } from '../login/claims.ts'
-import { mappingCreate } from './requests.ts'
+import { mappingBody } from './requests.ts'
 import { type Rule, mapAssertion, ruleProblem } from './rules.ts'
 
 const said = (values: Record<string, string[]>) => new Map(Object.entries(values))
@@ -92,7 +92,7 @@ test('rules that cannot work are refused when they are made', () => {
   assert.match(problem([{ user: { name: '{name}' } }], [{ type: 'x' }]) ?? '', /brace/)
   assert.match(problem([named], [{ type: 'x', whitelist: ['('], regex: true }]) ?? '', /regular expression/)
   assert.equal(problem([{ user: { name: '{{{0}}}' } }], [{ type: 'x' }]), null)
-  const body = (rule: unknown) => safeParse(mappingCreate, { mapping: { rules: [rule] } }).success
+  const body = (rule: unknown) => safeParse(mappingBody, { mapping: { rules: [rule] } }).success
   assert.ok(body({ local: [named], remote: [{ type: 'x' }] }))
   for (const bad of [
     { local: [named] }, { local: [named], remote: [] }, { local: [named], remote: [{ type: 'x', any_one_of: ['a'], not_any_of: ['b'] }] }, { local: [{ groups: '{0}' }], remote: [{ type: 'x' }] },

@@ -1,11 +1,11 @@
 /** Bodies of protocols, and of how one verifies OpenID Connect tokens (what upstream leaves to the web server's module). */
 import * as v from 'valibot'
-import { ID_CHARS_MAX } from '../ids.ts'
+import { ID_CHARS_MAX, something } from '../ids.ts'
 
-const mapping_id = v.pipe(v.string('must be a string'), v.minLength(1), v.maxLength(ID_CHARS_MAX))
+const mapping_id = v.pipe(v.string("is not of type 'string'"), v.minLength(1), v.maxLength(ID_CHARS_MAX))
 const remote_id_attribute = v.pipe(v.string('must be a string'), v.maxLength(ID_CHARS_MAX))
 export const protocolCreate = v.object({ protocol: v.strictObject({ mapping_id, remote_id_attribute: v.nullish(remote_id_attribute) }) })
-export const protocolUpdate = v.object({ protocol: v.strictObject({ mapping_id: v.optional(mapping_id), remote_id_attribute: v.nullish(remote_id_attribute) }) })
+export const protocolUpdate = v.object({ protocol: v.pipe(v.strictObject({ mapping_id: v.optional(mapping_id), remote_id_attribute: v.nullish(remote_id_attribute) }), something) })
 
 /** Asymmetric ones only: a key that is public must never be taken for a shared secret. */
 export const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const
