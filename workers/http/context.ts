@@ -43,6 +43,7 @@ export class Context<B = any, Q = URLSearchParams> {
   #project: Remote<ProjectSession> | null = null
   #region: Remote<RegionSession> | null = null
   #opened: unknown[] = []
+  #judged = false
 
   constructor(parts: RequestParts, caller: Caller | null, body: B, query: Q) {
     this.#parts = parts
@@ -98,12 +99,16 @@ export class Context<B = any, Q = URLSearchParams> {
   }
 
   get region(): Remote<RegionSession> {
-    if (this.#region === null) this.#region = sessionOn<RegionSession>(this.env.REGION.getByName(REGION_OBJECT_NAME), this.caller)
+    if (this.#region === null) {
+      this.judged()
+      this.#region = sessionOn<RegionSession>(this.env.REGION.getByName(REGION_OBJECT_NAME), this.caller)
+    }
     return this.#region
   }
 
   /** Another tenant's project: only after a policy said that the caller may. */
   projectById(id: string): Remote<ProjectSession> {
+    this.judged()
     return sessionOn<ProjectSession>(this.env.PROJECT.getByName(id), this.caller)
   }
 
@@ -111,6 +116,18 @@ export class Context<B = any, Q = URLSearchParams> {
   keep<T>(session: T): T {
     this.#opened.push(session)
     return session
+  }
+
+  /** An object that knows of revocations is shown the caller, and refuses one whose token was revoked: nobody else has to ask. */
+  judged(): void {
+    this.#judged = true
+  }
+
+  /** For what ends in no such object: Region knows every revocation. Asked before a change, and by the server after what has shown the caller to nobody. */
+  async live(): Promise<void> {
+    if (this.#judged) return
+    await this.env.REGION.getByName(REGION_OBJECT_NAME).check(this.caller)
+    this.judged()
   }
 
   /** Lets go of the sessions: an object keeps one alive until it is told. Called once the answer is made. */

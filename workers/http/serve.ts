@@ -73,7 +73,9 @@ export class Server {
 
   async #answer(route: Route, ctx: Context, headers: Record<string, string>): Promise<Response> {
     try {
-      return respond(route, await route.handle(ctx), headers)
+      const result = await route.handle(ctx)
+      if (route.policy !== 'public') await ctx.live()
+      return respond(route, result, headers)
     } finally {
       ctx.release()
     }

@@ -27,7 +27,9 @@ export const routes = [
   }),
   route({
     method: 'PATCH', path: '/v1/rings/:policy', policy: 'skyhook:rings:update', body: ringUpdate,
-    handle: async ({ env, params, body }) => {
+    handle: async (ctx) => {
+      const { env, params, body } = ctx
+      await ctx.live()
       const { replicas, min_part_hours, overload } = body
       const change = { ...(replicas === undefined ? {} : { replicas }), ...(min_part_hours === undefined ? {} : { min_part_hours }), ...(overload === undefined ? {} : { overload }) }
       return { version: await env.RING.getByName(policyOf(env, params.policy)).configure(change) }
@@ -35,11 +37,16 @@ export const routes = [
   }),
   route({
     method: 'POST', path: '/v1/rings/:policy/rebalance', policy: 'skyhook:rings:update',
-    handle: async ({ env, params }) => ({ version: await env.RING.getByName(policyOf(env, params.policy)).rebalance() }),
+    handle: async (ctx) => {
+      await ctx.live()
+      return { version: await ctx.env.RING.getByName(policyOf(ctx.env, ctx.params.policy)).rebalance() }
+    },
   }),
   route({
     method: 'PATCH', path: '/v1/rings/:policy/devices/:id', policy: 'skyhook:rings:update', body: deviceUpdate,
-    handle: async ({ env, params, body }) => {
+    handle: async (ctx) => {
+      const { env, params, body } = ctx
+      await ctx.live()
       const ring = env.RING.getByName(policyOf(env, params.policy))
       const id = Number(params.id)
       let version = 0

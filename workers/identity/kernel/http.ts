@@ -31,7 +31,10 @@ function openedOf(ctx: Context): Opened {
 /** The caller's session: the object admits the caller at each call. */
 export function realmOf(ctx: Context): Remote<IdentitySession> {
   const own = openedOf(ctx)
-  own.session ??= sessionOn<IdentitySession>(ctx.env.IDENTITY.getByName(IDENTITY_NAME), ctx.caller)
+  if (own.session === undefined) {
+    ctx.judged()
+    own.session = sessionOn<IdentitySession>(ctx.env.IDENTITY.getByName(IDENTITY_NAME), ctx.caller)
+  }
   return own.session
 }
 

@@ -31,6 +31,7 @@ async function subject(ctx: Context, rule: string): Promise<Caller> {
 /** The token's JSON, as text: the object keeps it so. */
 async function validated(ctx: Context, rule: string, catalog: boolean): Promise<string> {
   const claims = await subject(ctx, rule)
+  ctx.judged()
   return await ctx.env.IDENTITY.getByName(IDENTITY_NAME).validateToken(ctx.caller, claims, flag(ctx.url.searchParams, 'allow_expired'), { origin: ctx.origin, catalog })
 }
 
