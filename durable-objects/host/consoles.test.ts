@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FRAME_BYTES_MAX } from '../../schema/agent/protocol.ts'
-import { CLOSE, Consoles, INPUT_BYTES_MAX, SILENCE_MS, UNHEARD_BYTES_MAX } from './consoles.ts'
+import { systemCaller } from '../../schema/values/caller.ts'
+import { CLOSE, Consoles, INPUT_BYTES_MAX, RIGHTS_EVERY_MS, RIGHTS_UNKNOWN_MAX, type Revoked, SILENCE_MS, UNHEARD_BYTES_MAX } from './consoles.ts'
 
 type Listener = (event: { data?: unknown }) => void
 const tick = async (turns = 20) => {
@@ -9,7 +10,7 @@ const tick = async (turns = 20) => {
 }
 
 /** A viewer, and a machine that says as much as it is asked for. */
-function lab(options: { write?: (bytes: Uint8Array) => Promise<void>; chunk?: number; chunks?: number } = {}) {
+function lab(options: { write?: (bytes: Uint8Array) => Promise<void>; chunk?: number; chunks?: number; revoked?: Revoked } = {}) {
   const listeners = new Map<string, Listener[]>()
   let pulled = 0
   const seen = { sent: 0, written: Buffer.alloc(0), frames: [] as number[], closed: null as { code: number; reason: string } | null, ended: 0 }
@@ -23,16 +24,19 @@ function lab(options: { write?: (bytes: Uint8Array) => Promise<void>; chunk?: nu
       else if (options.chunks !== undefined) controller.close()
     },
   }, { highWaterMark: 0 })
-  let late: (() => void) | null = null
+  const due = new Map<number, () => void>()
   const consoles = new Consoles({
     after: (delay_ms, work) => {
-      assert.equal(delay_ms, SILENCE_MS)
-      late = work
-      return () => {
-        late = null
-      }
+      assert.ok([SILENCE_MS, RIGHTS_EVERY_MS].includes(delay_ms))
+      due.set(delay_ms, work)
+      return () => void due.delete(delay_ms)
     },
-  })
+  }, options.revoked ?? (async (callers) => callers.map(() => false)))
+  const fire = (delay_ms: number) => {
+    const work = due.get(delay_ms)
+    due.delete(delay_ms)
+    work?.()
+  }
   const done = consoles.carry(
     {
       send: (data) => {
@@ -53,11 +57,11 @@ function lab(options: { write?: (bytes: Uint8Array) => Promise<void>; chunk?: nu
         seen.ended++
         fail(new Error('the line is over'))
       },
-    })
+    }, systemCaller('r'))
   const tell = (type: string, data?: unknown) => {
     for (const listener of listeners.get(type) ?? []) listener({ data })
   }
-  return { consoles, done, seen, tell, watched: () => late !== null, pass: () => late?.() }
+  return { consoles, done, seen, tell, watched: () => due.size > 0, pass: () => fire(SILENCE_MS), ask: async () => { fire(RIGHTS_EVERY_MS); await tick() } }
 }
 
 test('a viewer that says nothing is sent so much and no more, and all of it once it speaks', async () => {
@@ -120,4 +124,31 @@ test('a viewer that is gone without a word is let go, one that says something no
   assert.equal(seen.closed?.code, CLOSE.silent)
   assert.equal(seen.ended, 1)
   assert.equal(watched(), false)
+})
+
+test('a viewer whose right was revoked is put out at the next question, others stay; where nobody answers, nobody stays for long', async () => {
+  let answer: boolean | null = false
+  const { done, seen, ask, watched } = lab({
+    revoked: async (callers) => {
+      if (answer === null) throw new Error('away')
+      return callers.map(() => answer === true)
+    },
+  })
+  await ask()
+  answer = null
+  for (let times = 1; times < RIGHTS_UNKNOWN_MAX; times++) await ask()
+  answer = false
+  await ask()
+  assert.equal(seen.closed, null)
+  answer = true
+  await ask()
+  await done
+  assert.deepEqual(seen.closed, { code: CLOSE.revoked, reason: 'the right to this console was revoked' })
+  assert.equal(seen.ended, 1)
+  assert.equal(watched(), false)
+
+  const dark = lab({ revoked: () => Promise.reject(new Error('away')) })
+  for (let times = 0; times < RIGHTS_UNKNOWN_MAX; times++) await dark.ask()
+  await dark.done
+  assert.equal(dark.seen.closed?.code, CLOSE.revoked)
 })

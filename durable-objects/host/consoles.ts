@@ -4,11 +4,14 @@
  * a screen's viewer asks for each picture, our pages send an empty message now and then, and a terminal goes on with the next key.
  */
 import { FRAME_BYTES_MAX } from '../../schema/agent/protocol.ts'
+import type { Caller } from '../../schema/values/caller.ts'
 import type { Timers } from '../kernel/env.ts'
 import type { ConsoleLine } from './link.ts'
 
 /** Where the Worker hands over a viewer's upgrade; no path of the outside leads here. */
 export const CONSOLE_PATH = '/console'
+/** Header of that request: who asked for the console, as JSON, percent-encoded. */
+export const CONSOLE_CALLER = 'x-console-caller'
 /** More than the largest picture that a machine's video memory of 16 MiB can make: no viewer ever waits for what it is owed. */
 export const UNHEARD_BYTES_MAX = 20 * 1024 * 1024
 /** Keys, pointer and pasted text that the machine has not taken yet. */
@@ -16,8 +19,12 @@ export const INPUT_BYTES_MAX = 1024 * 1024
 export const CONSOLES_MAX = 64
 /** A viewer that says nothing for so long, and at most twice as long, is gone without a word: a laptop that was shut. Our pages speak three times a minute. */
 export const SILENCE_MS = 30 * 60_000
+/** How often it is asked whether those who look on still may: a revocation closes a console within five seconds. */
+export const RIGHTS_EVERY_MS = 4_000
+/** So many questions without an answer, and nobody looks on: that somebody still may must be known. */
+export const RIGHTS_UNKNOWN_MAX = 5
 /** Close codes beside the standard ones; shown to the viewer with their reason. */
-export const CLOSE = { ended: 1000, silent: 1001, too_much: 1009, lost: 1011 }
+export const CLOSE = { ended: 1000, silent: 1001, revoked: 1008, too_much: 1009, lost: 1011 }
 
 /** What is used of a server-side WebSocket. */
 export interface ViewerSocket {
@@ -26,27 +33,53 @@ export interface ViewerSocket {
   addEventListener(type: 'message' | 'close' | 'error', listener: (event: { data?: unknown }) => void): void
 }
 
-export class Consoles {
-  #open = 0
-  #timers: Timers
+/** Which of these callers are revoked by now, in their order. */
+export type Revoked = (callers: Caller[]) => Promise<boolean[]>
 
-  constructor(timers: Timers) {
+export class Consoles {
+  #open = new Map<Viewer, Caller>()
+  #timers: Timers
+  #revoked: Revoked
+  #cancelRights: () => void = () => {}
+  #unknown = 0
+
+  constructor(timers: Timers, revoked: Revoked) {
     this.#timers = timers
+    this.#revoked = revoked
   }
 
   get count(): number {
-    return this.#open
+    return this.#open.size
   }
 
-  /** Carries bytes both ways until the viewer or the machine is gone. */
-  async carry(socket: ViewerSocket, line: ConsoleLine): Promise<void> {
-    this.#open++
+  /** Carries bytes both ways until the viewer or the machine is gone, or `caller`, who asked for the console, has lost the right. */
+  async carry(socket: ViewerSocket, line: ConsoleLine, caller: Caller): Promise<void> {
     const viewer = new Viewer(socket, line, this.#timers)
+    this.#open.set(viewer, caller)
+    if (this.#open.size === 1) this.#askLater()
     try {
       await viewer.run()
     } finally {
-      this.#open--
+      this.#open.delete(viewer)
+      if (this.#open.size === 0) this.#cancelRights()
     }
+  }
+
+  #askLater(): void {
+    this.#cancelRights = this.#timers.after(RIGHTS_EVERY_MS, () => void this.#askRights())
+  }
+
+  async #askRights(): Promise<void> {
+    const asked = [...this.#open]
+    try {
+      const revoked = await this.#revoked(asked.map(([, caller]) => caller))
+      this.#unknown = 0
+      for (const [at, [viewer]] of asked.entries()) if (revoked[at] !== false) viewer.dismiss('the right to this console was revoked')
+    } catch {
+      this.#unknown++
+      if (this.#unknown >= RIGHTS_UNKNOWN_MAX) for (const [viewer] of asked) viewer.dismiss('nobody could say whether this console may still be looked at')
+    }
+    if (this.#open.size > 0) this.#askLater()
   }
 }
 
@@ -99,6 +132,11 @@ class Viewer {
       this.#close(CLOSE.silent, 'nothing was heard from the viewer')
       this.#leave()
     })
+  }
+
+  dismiss(reason: string): void {
+    this.#close(CLOSE.revoked, reason)
+    this.#leave()
   }
 
   #message(data: unknown): void {

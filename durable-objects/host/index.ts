@@ -8,11 +8,11 @@ import type { HostFacts, ObservedItem } from '../../schema/agent/observed.ts'
 import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, type ObjectOpArgs, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_MIN } from '../../schema/agent/protocol.ts'
 import type { StoredVersion } from '../../schema/agent/replication.ts'
 import { migrations } from '../../schema/host/migrations.ts'
-
+import type { Caller } from '../../schema/values/caller.ts'
 import { Fault, faultStatus, isFault } from '../../schema/values/fault.ts'
-import { systemTimers, type Env } from '../kernel/env.ts'
+import { REGION_OBJECT_NAME, systemTimers, type Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
-import { CONSOLES_MAX, CONSOLE_PATH, Consoles, type ViewerSocket } from './consoles.ts'
+import { CONSOLES_MAX, CONSOLE_CALLER, CONSOLE_PATH, Consoles, type ViewerSocket } from './consoles.ts'
 import { DesiredTable } from './desired.ts'
 import { Link, type LinkSocket } from './link.ts'
 import { resume } from './resume.ts'
@@ -54,7 +54,7 @@ export class HostObject extends SkyObject {
     super(state, env, migrations, hostTasks)
     this.#desired = new DesiredTable(this.deps)
     this.#transfers = new Transfers(this.deps)
-    this.#consoles = new Consoles(env.SIM?.timers ?? systemTimers)
+    this.#consoles = new Consoles(env.SIM?.timers ?? systemTimers, (callers) => env.REGION.getByName(REGION_OBJECT_NAME).revoked(callers))
     this.#link = new Link(env.SIM?.timers ?? systemTimers, () => this.deps.clock.now_ms())
     this.#seen_ms = Number(this.#row().seen_ms)
     const [live] = ((state.getWebSockets?.('agent') ?? []) as unknown as LinkSocket[]).sort((a, b) => epochOf(b) - epochOf(a))
@@ -159,14 +159,14 @@ export class HostObject extends SkyObject {
   /** The upgrade of /agents/v1/link, after the Worker verified the host's signature; or of a viewer, after it used up a console's token. */
   override async fetch(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url)
-    if (pathname === CONSOLE_PATH) return await this.#view(request, { server_id: searchParams.get('server_id') ?? '', kind: searchParams.get('kind') as ConsoleKind, incarnation: Number(searchParams.get('incarnation')) })
+    if (pathname === CONSOLE_PATH) return await this.#view(request, JSON.parse(decodeURIComponent(request.headers.get(CONSOLE_CALLER) ?? '')), { server_id: searchParams.get('server_id') ?? '', kind: searchParams.get('kind') as ConsoleKind, incarnation: Number(searchParams.get('incarnation')) })
     const pair = new WebSocketPair()
     this.accept(pair[1] as unknown as LinkSocket)
     return new Response(null, { status: 101, webSocket: pair[0] } as ResponseInit)
   }
 
   /** While a viewer looks, this object stays awake: its socket is not a hibernating one, for the bytes in flight are in memory only. */
-  async #view(request: Request, args: ConsoleArgs): Promise<Response> {
+  async #view(request: Request, caller: Caller, args: ConsoleArgs): Promise<Response> {
     try {
       if (this.#link.connected && this.#protocol < PROTOCOL_VERSION_CONSOLES) throw new Fault('not_implemented', 'The agent of this host is too old for consoles: upgrade it.')
       if (this.#consoles.count >= CONSOLES_MAX) throw new Fault('unavailable', `${CONSOLES_MAX} consoles of this host are open.`)
@@ -175,7 +175,7 @@ export class HostObject extends SkyObject {
       const socket = pair[1] as unknown as ViewerSocket & { binaryType?: string; accept(): void }
       socket.binaryType = 'arraybuffer'
       socket.accept()
-      void this.#consoles.carry(socket, line)
+      void this.#consoles.carry(socket, line, caller)
       // What older viewers ask for, and hang up without.
       const binary = request.headers.get('sec-websocket-protocol')?.split(',').some((name) => name.trim() === 'binary') ?? false
       return new Response(null, { status: 101, webSocket: pair[0], headers: binary ? { 'sec-websocket-protocol': 'binary' } : {} } as ResponseInit)

@@ -28,7 +28,11 @@ export abstract class SkyObject extends DurableObject<Env> {
   /** Refuses a caller whose token was revoked or has expired since the edge verified it. */
   protected admit(caller: Caller): void {
     if (caller.expires_ms <= this.deps.clock.now_ms()) throw new Fault('unauthorized', 'The request you have made requires authentication.')
-    if (this.#revocations.match(caller)) throw new Fault('unauthorized', 'The request you have made requires authentication.')
+    if (this.isRevoked(caller)) throw new Fault('unauthorized', 'The request you have made requires authentication.')
+  }
+
+  protected isRevoked(caller: Caller): boolean {
+    return this.#revocations.match(caller)
   }
 
   /** Identity pushes revocations here before it answers the revoking call. */

@@ -34,6 +34,11 @@ export class RegionObject extends SkyObject {
     this.admit(caller)
   }
 
+  /** Which of these are revoked by now, for connections that outlive a request. */
+  revoked(callers: Caller[]): boolean[] {
+    return callers.map((caller) => this.isRevoked(caller))
+  }
+
   /** The plane's own session, whole: for the simulator's checks, which look inside an object. */
   system(requestId: string): RegionSession {
     return new RegionSession(this.deps, systemCaller(requestId))

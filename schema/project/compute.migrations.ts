@@ -36,4 +36,5 @@ CREATE INDEX servers_group ON servers (group_id);
 CREATE INDEX server_volumes_volume ON server_volumes (volume_id);
 `,
   },
+  { name: 'compute/console-callers', sql: 'ALTER TABLE console_tokens ADD COLUMN caller TEXT;' },
 ]

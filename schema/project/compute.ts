@@ -1,6 +1,7 @@
 /** What compute keeps in a Project object: servers with all that is theirs, what was done to them, groups, console tokens. */
 import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import type { DiskSpec, ImageRef } from '../agent/desired.ts'
+import type { Caller } from '../values/caller.ts'
 
 type Strings = Record<string, string>
 
@@ -193,6 +194,8 @@ export const consoleTokens = sqliteTable('console_tokens', {
   incarnation: integer('incarnation').notNull(),
   user_id: text('user_id').notNull(),
   expires_ms: integer('expires_ms').notNull(),
+  /** null: granted before this was kept; such a token opens nothing. */
+  caller: text('caller', { mode: 'json' }).$type<Caller>(),
 })
 
 export type ServerRow = typeof servers.$inferSelect

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import { CONSOLE_TOKEN_LIFE_MS } from '../../../workers/compute/consoles/store.ts'
 import worker from '../../../workers/index.ts'
+import { RIGHTS_EVERY_MS } from '../../../durable-objects/host/consoles.ts'
 import { SimCloud } from '../../sim/simcloud.ts'
 import { ORIGIN } from '../../support/cloud.ts'
 import { installSockets, type PairedSocket } from '../../support/platform/sockets.ts'
@@ -160,6 +161,29 @@ test('a user who lost the right after asking does not get in', async () => {
   sim.cluster.instance('REGION', 'region').revoke([{ scope: 'user_project', subject: 'user-of-project-a:project-a', before_ms: now, expires_ms: now + 1 }])
   assert.equal((await knock(url)).status, 403)
   await sim.run(10)
+})
+
+test('S20: an open screen is closed within five seconds of the revocation of tokens of its user; that of another stays', async () => {
+  const look = async (projectId: string): Promise<Viewer> => {
+    const tenant = new Compute(sim, projectId)
+    tenant.minor = 96
+    await tenant.prepare()
+    const id = await tenant.boot('watched')
+    const { viewer } = await knock(socketUrl((await tenant.ok('POST', `/compute/v2.1/servers/${id}/remote-consoles`, { remote_console: { protocol: 'vnc', type: 'novnc' } })).remote_console.url))
+    assert.ok(viewer, projectId)
+    return viewer
+  }
+  const closedIn = async (viewer: Viewer, ms: number): Promise<number | undefined> => {
+    await sim.run(ms, () => viewer.socket.closed !== null)
+    return viewer.socket.closed?.code
+  }
+  const [one, other] = [await look('project-b'), await look('project-c')]
+  assert.equal(await closedIn(one, RIGHTS_EVERY_MS * 3), undefined)
+  const now = sim.world.clock.now_ms()
+  sim.cluster.instance('REGION', 'region').revoke([{ scope: 'user', subject: 'user-of-project-c', before_ms: now, expires_ms: now + 60_000 }])
+  assert.equal(await closedIn(other, 5_000), 1008)
+  assert.equal(await closedIn(one, RIGHTS_EVERY_MS * 3), undefined)
+  one.socket.close()
 })
 
 test('stop, delete and the loss of the host end what is open; a stopped server has no console', async () => {

@@ -2,10 +2,9 @@
  * The console proxy: a viewer's WebSocket, let in once by its token and carried on to the host that runs the machine. The token is spent before anything is
  * opened: whoever comes with it a second time is refused, whatever became of the first.
  */
-import { CONSOLE_PATH } from '../../../durable-objects/host/consoles.ts'
+import { CONSOLE_CALLER, CONSOLE_PATH } from '../../../durable-objects/host/consoles.ts'
 import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
 import { onProject, onRegion } from '../../../durable-objects/kernel/sessions.ts'
-import { systemCaller } from '../../../schema/values/caller.ts'
 import { Fault, type FaultKind, isFault } from '../../../schema/values/fault.ts'
 import { projectTag } from '../../../schema/values/ids.ts'
 import type { Context } from '../../http/context.ts'
@@ -34,7 +33,8 @@ async function redeemed(ctx: Context, token: string): Promise<ConsoleGrant> {
   if (projectId === undefined || !(await onRegion(ctx.env, ctx.requestId, (region) => region.directory.projectsByTag(projectTag(projectId)))).includes(projectId)) throw refused()
   try {
     const grant = await onProject(ctx.env, projectId, ctx.requestId, (project) => project.compute.consoles.redeem(token))
-    await ctx.env.REGION.getByName(REGION_OBJECT_NAME).check({ ...systemCaller(ctx.requestId), system: false, user_id: grant.user_id, project_id: projectId, issued_ms: grant.granted_ms })
+    // A token's end does not end what it opened, as upstream has it; its revocation does.
+    if ((await ctx.env.REGION.getByName(REGION_OBJECT_NAME).revoked([grant.caller]))[0] !== false) throw refused()
     return grant
   } catch (error) {
     if (isFault(error, 'not_found') || isFault(error, 'unauthorized')) throw refused()
@@ -42,7 +42,7 @@ async function redeemed(ctx: Context, token: string): Promise<ConsoleGrant> {
   }
 }
 
-async function handOver(ctx: Context, { host_id, server_id, type, incarnation }: ConsoleGrant): Promise<Response> {
+async function handOver(ctx: Context, { host_id, server_id, type, incarnation, caller }: ConsoleGrant): Promise<Response> {
   const query = new URLSearchParams({ server_id, kind: type === 'serial' ? 'serial' : 'vnc', incarnation: String(incarnation) })
   const headers = new Headers({ upgrade: 'websocket', connection: 'upgrade' })
   // Nothing else of the viewer's request goes further: neither its token nor its cookies.
@@ -50,6 +50,7 @@ async function handOver(ctx: Context, { host_id, server_id, type, incarnation }:
     const value = ctx.request.headers.get(name)
     if (value !== null) headers.set(name, value)
   }
+  headers.set(CONSOLE_CALLER, encodeURIComponent(JSON.stringify(caller)))
   const answer = await ctx.env.HOST.getByName(host_id).fetch(new Request(`http://host${CONSOLE_PATH}?${query}`, { headers }))
   if (answer.status === 101) return answer
   const { kind, message } = (await answer.json()) as { kind: FaultKind; message: string }

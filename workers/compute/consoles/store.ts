@@ -15,9 +15,8 @@ import { liveServer } from '../servers/rows.ts'
 export const CONSOLE_TOKEN_LIFE_MS = 600_000
 
 export interface ConsoleGrant {
-  /** Who asked for it, and when: a user who lost the right meanwhile does not get in. */
-  user_id: string
-  granted_ms: number
+  /** Who asked for it, by which token: who lost the right meanwhile does not get in, and does not stay. */
+  caller: Caller
   incarnation: number
   server_id: string
   host_id: string
@@ -47,7 +46,7 @@ export class Consoles extends RpcTarget {
       const token = `${this.#deps.name}.${Buffer.from(this.#deps.random.bytes(24)).toString('base64url')}`
       const expires_ms = tx.now_ms + CONSOLE_TOKEN_LIFE_MS
       tx.db.delete(consoleTokens).where(lt(consoleTokens.expires_ms, tx.now_ms)).run()
-      tx.db.insert(consoleTokens).values({ token_hash: hashOf(token), server_id: serverId, type, incarnation: row.incarnation, user_id: this.#caller.user_id, expires_ms }).run()
+      tx.db.insert(consoleTokens).values({ token_hash: hashOf(token), server_id: serverId, type, incarnation: row.incarnation, user_id: this.#caller.user_id, caller: this.#caller, expires_ms }).run()
       return { token, expires_ms }
     })
   }
@@ -56,10 +55,10 @@ export class Consoles extends RpcTarget {
   check(token: string): ConsoleGrant {
     const now = this.#deps.clock.now_ms()
     const found = this.#deps.db.select().from(consoleTokens).where(eq(consoleTokens.token_hash, hashOf(token))).get()
-    if (found === undefined || found.expires_ms <= now) throw unknown()
+    if (found === undefined || found.caller === null || found.expires_ms <= now) throw unknown()
     const row = liveServer(this.#deps.db, found.server_id)
     if (row.incarnation !== found.incarnation || row.host_id === null) throw unknown()
-    return { user_id: found.user_id, granted_ms: found.expires_ms - CONSOLE_TOKEN_LIFE_MS, incarnation: row.incarnation, server_id: row.id, host_id: row.host_id, host_name: row.host_name ?? '', type: found.type, expires_ms: found.expires_ms }
+    return { caller: found.caller, incarnation: row.incarnation, server_id: row.id, host_id: row.host_id, host_name: row.host_name ?? '', type: found.type, expires_ms: found.expires_ms }
   }
 
   /** As check, and the token is used up. */
