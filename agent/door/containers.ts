@@ -4,6 +4,7 @@
  */
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import type { DoorCall } from '../../schema/agent/door.ts'
+import type { SealingKey } from '../../schema/agent/sealing.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import type { ContainerInfo, ObjectRow } from '../../workers/object/container/store.ts'
 import { metaOf } from '../../workers/object/headers.ts'
@@ -21,6 +22,8 @@ export const LEARN_AFTER_MS = 1_000
 /** What is known of a container is good for the begin of a write for this long: as long as the handlers themselves remember ACLs and quotas. */
 export const FRESH_MS = 1_000
 const FRESH_MAX = 2_000
+/** Containers whose keys are remembered. */
+export const KEYS_MAX = 10_000
 
 interface Fresh {
   info: ContainerInfo
@@ -56,6 +59,8 @@ export class Containers {
   #learned = new Map<string, unknown>()
   #fresh = new Map<string, Fresh>()
   #timer: (() => void) | null = null
+  /** Keys of encrypted objects, by container: in memory alone, so that a host that is carried away knows none. */
+  #keys = new Map<string, readonly SealingKey[]>()
 
   constructor(deps: ContainersDeps) {
     this.#deps = deps
@@ -83,6 +88,27 @@ export class Containers {
       if (this.#known(keyOf(where)) === null) await this.#call({ ...where, method: 'info', args: [] })
     }
     await Promise.all([ask({ on: 'container', account, container }), ask({ on: 'account', account, container: null })])
+  }
+
+  /** None where there are none, or where they were not asked for before the plane went away: then what is encrypted can't be read here. */
+  async keys(account: string, container: string, object: string): Promise<readonly SealingKey[]> {
+    const { plane, presence } = this.#deps
+    const { roots } = presence
+    if (roots.length === 0) return []
+    const key = `${account}/${container}`
+    const known = this.#keys.get(key) ?? []
+    if (known.length === roots.length && known.every(({ root }, n) => root === roots[n])) return known
+    if (!presence.online && !presence.delivering) return known
+    try {
+      const keys = (await plane.call(evidenceNow(), { on: 'container', account, container, method: 'keys', args: [object] })) as SealingKey[]
+      if (this.#keys.size >= KEYS_MAX) this.#keys.clear()
+      this.#keys.set(key, keys)
+      return keys
+    } catch (error) {
+      if (!isUnreachable(error)) throw error
+      presence.lost(error, 'container keys')
+      return known
+    }
   }
 
   flush(): void {

@@ -91,7 +91,7 @@ export class Hosts {
     // A body that is streamed can be sent once only: a host that is down is not tried with it.
     if (!presence.online || (body !== null && presence.host(id)?.up !== true)) throw new Fault('unavailable', 'The host cannot be reached: it has no door, and no link to a plane that answers.')
     try {
-      return await plane.replica(evidenceNow(), op, id, args, body === null ? null : readable(body))
+      return await plane.replica(evidenceNow(), op, id, withoutKeys(args), body === null ? null : readable(body))
     } catch (error) {
       // An early refusal breaks the stream of a body: that says nothing of the plane.
       if (isUnreachable(error) && body === null) presence.lost(error, op)
@@ -175,6 +175,9 @@ export async function onDisk(driver: ObjectDriver, op: ObjectOp, args: ObjectArg
       return op satisfies never
   }
 }
+
+/** The plane knows them better. */
+const withoutKeys = ({ sealing, ...args }: ObjectArgs): ObjectArgs => ({ ...args, ...(sealing === undefined ? {} : { sealing: { seal: sealing.seal, keys: [] } }) })
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 

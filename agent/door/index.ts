@@ -119,6 +119,7 @@ function makeEnv(presence: Presence, hosts: Hosts, containers: Containers): Env 
     HOST: { getByName: (id: string) => hosts.host(id) } as never,
     CONTAINER: { getByName: (key: string) => containers.container(key) } as never,
     ACCOUNT: { getByName: (name: string) => containers.account(name) } as never,
+    DOOR_KEYS: (account, container, name) => containers.keys(account, container, name.container === container ? name.object : (name.object.split('\0')[1] ?? '')),
     PROJECT: missing, REGION: missing,
   }
 }

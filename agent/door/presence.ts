@@ -19,6 +19,7 @@ interface Kept {
   revocations: Revocation[]
   hosts: DoorHost[]
   vars: Record<string, string>
+  roots: string[]
   /** The plane's clock minus ours. */
   offset_ms: number
 }
@@ -36,13 +37,14 @@ export interface PresenceDeps {
 }
 
 const DOCUMENT = 'state'
-const EMPTY: Kept = { rings: {}, keys: [], cursor: 0, revocations: [], hosts: [], vars: {}, offset_ms: 0 }
+const EMPTY: Kept = { rings: {}, keys: [], cursor: 0, revocations: [], hosts: [], vars: {}, roots: [], offset_ms: 0 }
 
 export class Presence {
   #deps: PresenceDeps
   #kept: Kept
   #rings: Map<string, RingView>
   #online = false
+  #delivering = false
   #seen_ms = 0
   #stopped = false
   #cancel: (() => void) | null = null
@@ -78,6 +80,16 @@ export class Presence {
 
   get vars(): Record<string, string> {
     return this.#kept.vars
+  }
+
+  /** Ids of the root secrets of encrypted objects. */
+  get roots(): readonly string[] {
+    return this.#kept.roots
+  }
+
+  /** What waited is being told to the plane: it is there, though the door is not online yet. */
+  get delivering(): boolean {
+    return this.#delivering
   }
 
   host(id: string): DoorHost | null {
@@ -126,7 +138,10 @@ export class Presence {
       const state = await plane.state(Object.fromEntries(Object.entries(this.#kept.rings).map(([policy, { version }]) => [policy, version])), this.#kept.cursor)
       this.#take(state, started, clock.now_ms())
       if (this.#online && this.#deps.store.pendingCount === 0) return
-      await this.#deps.deliver()
+      this.#delivering = true
+      await this.#deps.deliver().finally(() => {
+        this.#delivering = false
+      })
       if (this.#online) return
       this.#online = true
       log('door_online', {})
@@ -144,7 +159,7 @@ export class Presence {
     const before = this.#kept
     const live = before.revocations.filter((event) => event.expires_ms >= state.now_ms)
     const kept: Kept = {
-      rings: { ...before.rings, ...state.rings }, keys: state.keys, cursor: state.revocations.cursor, revocations: [...live, ...state.revocations.events], hosts: state.hosts, vars: state.vars, offset_ms,
+      rings: { ...before.rings, ...state.rings }, keys: state.keys, cursor: state.revocations.cursor, revocations: [...live, ...state.revocations.events], hosts: state.hosts, vars: state.vars, roots: state.roots ?? [], offset_ms,
     }
     this.#seen_ms = state.now_ms
     this.#kept = kept

@@ -74,9 +74,9 @@ async function spread(deps: ReconcileDeps, { object, call }: Pending): Promise<v
   if (object === null) return
   const env = deps.env()
   const at = await locate(env, object, object.policy, deps.now_ms())
-  const argsOf = (device: RingDevice, extra: Partial<ObjectArgs> = {}): ObjectArgs => ({ device: device.device, policy: at.policy, partition: at.partition, hash: at.hash, name: objectPath(object), timestamp: object.timestamp, ...extra })
+  const argsOf = (device: RingDevice, extra: Partial<ObjectArgs> = {}): ObjectArgs => ({ device: device.device, policy: at.policy, partition: at.partition, hash: at.hash, name: objectPath(object), timestamp: object.timestamp, ...(at.sealing === undefined ? {} : { sealing: at.sealing }), ...extra })
   if (call.method === 'deleteObject') {
-    await Promise.all(at.primaries.map((device) => env.HOST.getByName(device.host_id).objectDelete(argsOf(device)).catch(unlessNewer)))
+    await Promise.all(at.primaries.map((device) => env.HOST.getByName(device.host_id).objectDelete(argsOf(device, { sealing: undefined })).catch(unlessNewer)))
     return
   }
   const heads = await Promise.all(at.primaries.map(async (device) => ({ device, head: await headOn(env, argsOf(device), device) })))
@@ -105,7 +105,9 @@ async function copyTo(env: Env, at: Located, target: RingDevice, argsOf: (device
       continue
     }
     const { metadata, size_bytes, etag } = found.head
-    await env.HOST.getByName(target.host_id).objectPut(argsOf(target, { metadata, size_bytes, etag }), found.body).catch(unlessNewer)
+    // As it is where it comes from.
+    const sealing: Partial<ObjectArgs> = at.sealing === undefined ? {} : { sealing: { ...at.sealing, seal: found.head.sealed === true } }
+    await env.HOST.getByName(target.host_id).objectPut(argsOf(target, { metadata, size_bytes, etag, ...sealing }), found.body).catch(unlessNewer)
     return
   }
   throw new Fault('unavailable', 'no device that answers has this version')

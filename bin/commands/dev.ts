@@ -36,7 +36,7 @@ export async function run(args: string[]): Promise<number> {
   const config = () => convertV4MiniflareOptions({
     host: options.address, port: options.port, cf: false, log: new Log(LogLevel.WARN), modules: [{ type: 'ESModule' as const, path: out }], modulesRoot: home.run, compatibilityDate: compatibilityDate(), compatibilityFlags: ['nodejs_compat'],
     durableObjects: Object.fromEntries(Object.entries(OBJECT_CLASSES).map(([name, className]) => [name, { className, useSQLite: true }])), durableObjectsPersist: home.objects,
-    bindings: { REGION_NAME: 'RegionOne', BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, IDENTITY_KEYS: secrets.identity_keys, BODY_BYTES_MAX: '0' },
+    bindings: { REGION_NAME: 'RegionOne', BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, IDENTITY_KEYS: secrets.identity_keys, OBJECT_KEYS: secrets.object_keys, BODY_BYTES_MAX: '0' },
   })
   const reload = async () => {
     if (running === null) running = new Miniflare(config())

@@ -40,14 +40,16 @@ export interface Secrets {
   admin_password: string
   /** Seals what Identity keeps: see workers/identity/secrets/vault.ts. Newest first, comma separated. */
   identity_keys: string
+  /** Root secrets of encrypted objects: see workers/object/encryption/keymaster.ts. Newest first, comma separated. */
+  object_keys: string
 }
 
 /** Generated once per home; never a fixed password. */
 export function secretsOf(home: Home): Secrets {
   const path = join(home.dir, 'secrets.json')
   const known = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Partial<Secrets>) : {}
-  if (known.admin_password !== undefined && known.identity_keys !== undefined) return known as Secrets
-  const secrets: Secrets = { admin_password: randomBytes(18).toString('base64url'), identity_keys: randomBytes(32).toString('base64url'), ...known }
+  if (known.admin_password !== undefined && known.identity_keys !== undefined && known.object_keys !== undefined) return known as Secrets
+  const secrets: Secrets = { admin_password: randomBytes(18).toString('base64url'), identity_keys: randomBytes(32).toString('base64url'), object_keys: randomBytes(32).toString('base64url'), ...known }
   writePrivate(path, `${JSON.stringify(secrets, null, 2)}\n`)
   return secrets
 }

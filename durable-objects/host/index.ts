@@ -5,7 +5,7 @@
 import type { CommandArgs, CommandName, CommandResults } from '../../schema/agent/commands.ts'
 import type { DesiredItem } from '../../schema/agent/desired.ts'
 import type { HostFacts, ObservedItem } from '../../schema/agent/observed.ts'
-import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, type ObjectOpArgs, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_MIN } from '../../schema/agent/protocol.ts'
+import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, type ObjectOpArgs, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_SEALING } from '../../schema/agent/protocol.ts'
 import type { StoredVersion } from '../../schema/agent/replication.ts'
 import { migrations } from '../../schema/host/migrations.ts'
 import type { Caller } from '../../schema/values/caller.ts'
@@ -83,7 +83,13 @@ export class HostObject extends SkyObject {
     return await this.#link.command<C>({ id: options.id ?? this.deps.ids.uuid(), name, args, deadline_ms: options.deadline_ms ?? this.deps.clock.now_ms() + COMMAND_DEADLINE_MS })
   }
 
+  /** An agent that does not know encryption would store plainly what must not be. */
+  #checkSealing(seals: boolean): void {
+    if (seals && this.#link.connected && this.#protocol < PROTOCOL_VERSION_SEALING) throw new Fault('unavailable', 'The agent of this host is too old for encrypted objects: upgrade it.')
+  }
+
   async objectPut(args: ObjectArgs, body: ReadableStream<Uint8Array>): Promise<ObjectHead> {
+    this.#checkSealing(args.sealing?.seal === true)
     return (await this.#link.put('object.put', args, body)) as ObjectHead
   }
 
@@ -100,6 +106,7 @@ export class HostObject extends SkyObject {
   }
 
   async objectPost(args: ObjectArgs): Promise<ObjectHead> {
+    this.#checkSealing(args.sealing?.seal === true)
     return (await this.#link.ask('object.post', args)) as ObjectHead
   }
 
@@ -118,6 +125,7 @@ export class HostObject extends SkyObject {
   }
 
   async objectReceive(args: ObjectOpArgs['object.receive'], body: ReadableStream<Uint8Array>): Promise<{ taken: boolean }> {
+    this.#checkSealing(args.stored.sealed !== undefined)
     return (await this.#link.put('object.receive', args, body)) as { taken: boolean }
   }
 

@@ -1,4 +1,5 @@
 /** Bindings of the bundle (wrangler.toml, or the generated workerd config): objects, the hashing service, and plain settings. */
+import type { SealingKey } from '../../schema/agent/sealing.ts'
 import type { Random } from '../../schema/values/random.ts'
 import type { Clock } from '../../schema/values/time.ts'
 import type { AccountObject } from '../account/index.ts'
@@ -34,6 +35,10 @@ export interface Env {
   BOOTSTRAP_ADMIN_PASSWORD?: string
   /** Secret: keys that seal Identity's secrets at rest, newest first; see workers/identity/secrets/vault.ts. */
   IDENTITY_KEYS?: string
+  /** Secret: root secrets of encrypted objects, newest first; see workers/object/encryption/keymaster.ts. */
+  OBJECT_KEYS?: string
+  /** Only in a door: a container's keys, as the plane tells them to a request that may use the object. */
+  DOOR_KEYS?: (account: string, container: string, name: { account: string; container: string; object: string }) => Promise<readonly SealingKey[]>
   /** JSON overrides of limits: security compliance, scheduler... */
   OPTIONS?: string
   /** Only in the simulator: its clock, randomness and log. */

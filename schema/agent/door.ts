@@ -88,6 +88,8 @@ export interface DoorState {
   keys: PublicKey[]
   revocations: { cursor: number; events: Revocation[] }
   hosts: DoorHost[]
+  /** Ids of the root secrets of encrypted objects. Absent from planes of an earlier build. */
+  roots?: string[]
   /** Settings that the handlers read. */
   vars: Record<string, string>
 }

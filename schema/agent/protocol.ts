@@ -26,12 +26,15 @@ import type { DesiredItem } from './desired.ts'
 import type { HostFacts, ObservedItem } from './observed.ts'
 import type { DigestName } from '../values/digests.ts'
 import type { ListingUpdate, ReceiveArgs, ReplicaQuery, VersionAt } from './replication.ts'
+import type { Sealing } from './sealing.ts'
 
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 3
 /** Oldest agent or plane this build talks to. */
 export const PROTOCOL_VERSION_MIN = 1
 /** From this version on an agent knows consoles; an older one takes `open` of a console for a broken message. */
 export const PROTOCOL_VERSION_CONSOLES = 2
+/** From this version on an agent encrypts; an older one would store plainly what is to be sealed. */
+export const PROTOCOL_VERSION_SEALING = 3
 export const FRAME_BYTES_MAX = 256 * 1024
 export const FRAME_HEADER_BYTES = 9
 export const FRAME_LAST = 1
@@ -126,6 +129,8 @@ export interface ObjectArgs {
   etag?: string | null
   /** get: [first, last] bytes, both inclusive, already resolved against the size; null is all. */
   range?: [number, number] | null
+  /** put, get, head, post: the object's keys, for this request only. */
+  sealing?: Sealing
 }
 
 export interface ObjectWants {
@@ -149,6 +154,8 @@ export interface ObjectHead {
   digests?: Partial<Record<DigestName, string>>
   /** Disk format found in the bytes: 'raw' where nothing is recognised. virtual_size_bytes only where the format says it. */
   inspection?: { format: string; virtual_size_bytes: number | null; problem: string | null }
+  /** It is encrypted where it lies. */
+  sealed?: true
 }
 
 export function encodeFrame(stream: number, flags: number, payload: Uint8Array, sequence: number): Uint8Array {

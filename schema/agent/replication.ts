@@ -3,6 +3,7 @@
  * versions that are missing. A host only ever pushes; what it is sent it may refuse, and anything said twice changes nothing.
  */
 import type { ObjectHead } from './protocol.ts'
+import type { SealedText, SealedVersion } from './sealing.ts'
 
 /** What is stored with a version, as it is. A tombstone has only the first two. */
 export interface StoredVersion {
@@ -16,6 +17,8 @@ export interface StoredVersion {
   inspection?: ObjectHead['inspection']
   /** base64 of one big-endian CRC-32 for each BLOCK_BYTES of the body: any part of it can be checked without the rest. */
   blocks?: string
+  /** Where the version is encrypted: its body (what `blocks` are sums of) and, in here, all of the above but name, time and size. */
+  sealed?: SealedVersion
 }
 
 export type VersionKind = 'data' | 'meta' | 'ts'
@@ -87,6 +90,8 @@ export interface ListingEntry {
   size_bytes: number
   etag: string
   metadata: Record<string, string>
+  /** Where it is encrypted: etag and metadata are empty, and in here. */
+  sealed?: SealedText
 }
 
 /** The ring as hosts need it: who holds which partition, who held it before, and how to reach them. */

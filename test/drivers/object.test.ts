@@ -1,7 +1,7 @@
 /** The object driver on real disks: whatever file system the temporary folder has, and XFS on a loop device where root may mount one. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -12,6 +12,7 @@ import { createNodeFs } from '../../agent/drivers/object/xfs/fs.ts'
 import { createXfsObjectDriver } from '../../agent/drivers/object/xfs/index.ts'
 import { loadXattr } from '../../agent/drivers/object/xfs/xattr.ts'
 import type { ObjectArgs } from '../../schema/agent/protocol.ts'
+import { systemRandom } from '../../schema/values/random.ts'
 
 const MIB = 1024 ** 2
 
@@ -25,7 +26,9 @@ const folderOf = (devices: string, object: string): string => {
   return join(devices, 'd1', 'objects', '17', hash.slice(-3), hash)
 }
 
-for (const [name, fs] of [['xfs, on a plain folder', undefined], ['xfs, without attributes', createNodeFs(null)]] as const) {
+const sealing = { seal: true, keys: [{ root: '00112233445566aa', key: Buffer.from(systemRandom.bytes(32)).toString('base64url') }] }
+
+for (const [name, fs, extra] of [['xfs, on a plain folder', undefined, {}], ['xfs, without attributes', createNodeFs(null), {}], ['xfs, encrypted', undefined, { sealing }], ['xfs, encrypted, without attributes', createNodeFs(null), { sealing }]] as const) {
   const make = async () => {
     const root = mkdtempSync(join(tmpdir(), 'objects-'))
     const devices_dir = join(root, 'devices')
@@ -36,6 +39,7 @@ for (const [name, fs] of [['xfs, on a plain folder', undefined], ['xfs, without 
       unmount: async () => renameSync(join(devices_dir, 'd1'), join(root, 'away')),
       mount: async () => renameSync(join(root, 'away'), join(devices_dir, 'd1')),
       end: async () => rmSync(root, { recursive: true, force: true }),
+      ...extra,
     }
   }
   objectConformance(name, make)
@@ -107,6 +111,40 @@ describe('objects on a plain folder', () => {
       await driver.put(argsOf('fd', 2, { etag: md5('no') }), bodyOf('abc')).catch(() => {})
     }
     assert.ok(opened() <= start + 1)
+  })
+
+  it('shows nothing of an encrypted object: no body, no ETag, no metadata, no key, in no file and no attribute', async () => {
+    const secrets = ['a body that nobody may read', 'a-metadata-value', 'text/x-private', 'posted-value', md5('a body that nobody may read'), sealing.keys[0]?.key ?? '']
+    const devices_dir = mkdtempSync(join(tmpdir(), 'objects-'))
+    const bytesOf = (path: string): string[] => {
+      const fd = openSync(path, 'r')
+      try {
+        const attribute = loadXattr()?.get(fd, 'user.skyhook.metadata') ?? null
+        // A key may lie there in other clothes, too.
+        return [readFileSync(path).toString('latin1'), attribute === null ? '' : Buffer.from(attribute).toString('latin1')]
+      } finally {
+        closeSync(fd)
+      }
+    }
+    const found = () => readdirSync(devices_dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).flatMap((entry) => bytesOf(join(entry.parentPath, entry.name)))
+    for (const [device, fs] of [['d1', undefined], ['d2', createNodeFs(null)]] as const) {
+      mkdirSync(join(devices_dir, device))
+      const own = createXfsObjectDriver({ devices_dir, ...(fs === undefined ? {} : { fs }) })
+      const at_device = { device, metadata: { 'Content-Type': 'text/x-private', 'X-Object-Meta-A': 'a-metadata-value' } }
+      await own.put(argsOf('plain', 1, at_device), bodyOf('a body that nobody may read'))
+      await own.post(argsOf('plain', 2, { device, metadata: { 'X-Object-Meta-A': 'posted-value' } }))
+      const shown = found().join('\n')
+      for (const secret of secrets.slice(0, -1)) assert.ok(shown.includes(secret), `${secret} is found where it is not encrypted`)
+      rmSync(join(devices_dir, device, 'objects'), { recursive: true })
+      await own.put(argsOf('secret', 1, { ...at_device, sealing }), bodyOf('a body that ', 'nobody may read'))
+      await own.post(argsOf('secret', 2, { device, metadata: { 'X-Object-Meta-A': 'posted-value' }, sealing }))
+      const hidden = found().join('\n')
+      assert.ok(hidden.includes('/AUTH_a/c/secret'), 'its name is not hidden')
+      for (const secret of [...secrets, Buffer.from(secrets[5] ?? '', 'base64url').toString('latin1'), Buffer.from(secrets[5] ?? '', 'base64url').toString('base64')]) assert.ok(!hidden.includes(secret), secret)
+      assert.equal(await textOf((await own.get(argsOf('secret', 9, { device, sealing }))).body), 'a body that nobody may read')
+      rmSync(join(devices_dir, device), { recursive: true })
+    }
+    rmSync(devices_dir, { recursive: true })
   })
 
   it('counts a folder that is no mount as missing, where devices are mounts', async () => {

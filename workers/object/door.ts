@@ -11,6 +11,7 @@ import { rulesAllow } from '../http/access-rules.ts'
 import { authenticate } from '../http/auth.ts'
 import { Context } from '../http/context.ts'
 import { Policy } from '../http/policy.ts'
+import { containerKeys, sealingFor } from './encryption/keymaster.ts'
 import { tempUrl } from './features/tempurl.ts'
 import { PREFIX, containerKey, splitContainerObject } from './names.ts'
 import type { RingDevice } from './ring.ts'
@@ -157,25 +158,33 @@ export async function doorCall(env: Env, request: SwiftRequest, call: DoorCall, 
     if (method !== 'accessRules' || request.caller?.app_cred_id !== account) throw refused('only the rules of the request\'s own credential')
     return await env.IDENTITY.getByName(IDENTITY_NAME).accessRules(account)
   }
-  const right = own(CONTAINER_CALLS, method)
   if (container === null) throw refused('a container is needed')
+  if (method === 'keys') {
+    const [object] = args
+    await need(request, 'any', account, container, typeof object === 'string' ? object : null)
+    return containerKeys(env, account, container)
+  }
+  const right = own(CONTAINER_CALLS, method)
   if (right === 'write') for (const value of args.slice(0, 2)) checkTimes(value, now_ms)
   await need(request, right, account, container, subjectOf(request, call))
   return await (env.CONTAINER.getByName(containerKey(account, container)) as unknown as Stub)[method]?.(...args)
 }
 
 /** A replica on a host that has no door: of an object that the request has the right to, where the ring says it is. */
-export async function doorReplica(env: Env, request: SwiftRequest, op: ObjectOp, hostId: string, args: ObjectArgs, body: ReadableStream<Uint8Array> | null, now_ms: number): Promise<Response> {
-  const match = /^\/([^/]+)\/([^/]+)\/(.+)$/s.exec(args.name)
+export async function doorReplica(env: Env, request: SwiftRequest, op: ObjectOp, hostId: string, given: ObjectArgs, body: ReadableStream<Uint8Array> | null, now_ms: number): Promise<Response> {
+  const match = /^\/([^/]+)\/([^/]+)\/(.+)$/s.exec(given.name)
   if (match === null) throw refused('the object has no name')
   const [, account = '', container = '', object = ''] = match
   // A version's bytes lie under a name of their own; the right is the object's.
   const version = /^\0versions\0(.+)$/s.exec(container)?.[1]
   const known = version === undefined ? { container, object } : { container: version, object: object.split('\0')[1] ?? '' }
   const isRead = op === 'object.get' || op === 'object.head'
-  if (!isRead) checkTimes(args.timestamp, now_ms)
+  if (!isRead) checkTimes(given.timestamp, now_ms)
   await need(request, isRead ? 'any' : 'write', account, known.container, known.object)
-  const at = await locate(env, { account, container, object }, args.policy, now_ms)
+  const at = await locate(env, { account, container, object }, given.policy, now_ms)
+  // Its keys are known here: a door's word is not taken for them.
+  const sealing = op === 'object.delete' ? undefined : isRead ? at.sealing : sealingFor(at.sealing, given.sealing?.seal)
+  const args: ObjectArgs = { ...given, sealing }
   const isThere = (device: RingDevice) => device.host_id === hostId && device.device === args.device
   if (at.hash !== args.hash || at.partition !== args.partition || !(at.primaries.some(isThere) || at.formers.some(isThere) || at.handoffs().some(isThere))) throw refused('the ring has the object elsewhere')
   const host = env.HOST.getByName(hostId)

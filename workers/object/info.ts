@@ -1,5 +1,6 @@
 /** What this Swift can do: GET /info. Clients and Tempest decide by it what to use. */
 import type { Env } from '../../durable-objects/kernel/env.ts'
+import { isEncrypting } from './encryption/keymaster.ts'
 import { syncRealm } from './features/sync.ts'
 import { CONTAINERS_PER_EXTRACTION_MAX, FAILED_EXTRACTIONS_MAX } from './features/bulk-upload.ts'
 import { DELETES_MAX } from './features/bulk-delete.ts'
@@ -19,6 +20,7 @@ export function capabilities(env: Env): Record<string, unknown> {
   return {
     swift: { ...LIMITS, version: '2.30.1', strict_cors_mode: true, allow_account_management: true, account_autocreate: true, policies },
     account_quotas: {}, container_quotas: {}, staticweb: {}, crossdomain: {}, keystoneauth: {},
+    ...(isEncrypting(env) ? { encryption: { enabled: true } } : {}),
     ...(ratelimit === undefined ? {} : { ratelimit: limitsShown(ratelimit) }), ...(read_only === true ? { read_only: {} } : {}),
     bulk_upload: { max_containers_per_extraction: CONTAINERS_PER_EXTRACTION_MAX, max_failed_extractions: FAILED_EXTRACTIONS_MAX },
     bulk_delete: { max_deletes_per_request: DELETES_MAX, max_failed_deletes: 1_000 },

@@ -37,6 +37,8 @@ export interface SwiftOptions {
   shard_container_threshold?: number
   /** Seconds that a deleted account is kept before its containers go. */
   delay_reaping?: number
+  /** What is written from now on is encrypted on the disks; what is there stays as it is, and readable. */
+  encryption?: boolean
   storage_policies?: PolicyOption[]
   /** Rates and times of auditor, replicator and updater, per device. */
   object_services?: Partial<ObjectServiceLimits>

@@ -1,5 +1,7 @@
 /** Where an object lies: the policy's ring, kept per isolate and asked for a newer version now and then, and the devices of one name. */
 import type { Env } from '../../durable-objects/kernel/env.ts'
+import type { Sealing } from '../../schema/agent/sealing.ts'
+import { sealingOf } from './encryption/keymaster.ts'
 import { swiftFault } from './errors.ts'
 import { type ObjectName, hashOf, objectPath, partitionOf } from './names.ts'
 import { type RingDevice, handoffs } from './ring.ts'
@@ -29,6 +31,8 @@ export interface Located {
   /** Devices that the partition is moving away from, and may not have left yet. */
   formers: RingDevice[]
   handoffs(): RingDevice[]
+  /** Its keys; undefined where nothing is encrypted, nor to be. */
+  sealing: Sealing | undefined
 }
 
 function movingOf(ring: RingView): Map<number, number[]> {
@@ -75,5 +79,5 @@ export async function locate(env: Env, name: ObjectName, policy: number, now_ms:
   const turn = Number.parseInt(hash.slice(-2), 16) % Math.max(1, primaries.length)
   const ordered = [...primaries.slice(turn), ...primaries.slice(0, turn)]
   const formers = (moving.get(partition) ?? []).map((id) => byId.get(id)).filter((device) => device !== undefined)
-  return { policy, partition, hash, name: objectPath(name), primaries: ordered, formers, handoffs: () => handoffs(ring.devices, primaries, partition) }
+  return { policy, partition, hash, name: objectPath(name), primaries: ordered, formers, sealing: await sealingOf(env, name), handoffs: () => handoffs(ring.devices, primaries, partition) }
 }

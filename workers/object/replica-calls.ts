@@ -19,7 +19,11 @@ export function noteDown(env: Env, hostId: string, now_ms: number): void {
 }
 
 export const hostOf = (env: Env, device: RingDevice) => env.HOST.getByName(device.host_id)
-export const argsOf = (at: Located, device: RingDevice, timestamp: string, extra: Partial<ObjectArgs> = {}): ObjectArgs => ({ device: device.device, policy: at.policy, partition: at.partition, hash: at.hash, name: at.name, timestamp, ...extra })
+const placeOf = (at: Located, device: RingDevice, timestamp: string): ObjectArgs => ({ device: device.device, policy: at.policy, partition: at.partition, hash: at.hash, name: at.name, timestamp })
+/** With the object's keys: reads need them, for nobody knows beforehand whether it is encrypted. */
+export const argsOf = (at: Located, device: RingDevice, timestamp: string, extra: Partial<ObjectArgs> = {}): ObjectArgs => ({ ...placeOf(at, device, timestamp), ...(at.sealing === undefined ? {} : { sealing: at.sealing }), ...extra })
+/** A tombstone has nothing to encrypt. */
+export const tombstoneArgs = placeOf
 
 export type Outcome<T> = { ok: true; value: T; device: RingDevice } | { ok: false; error: unknown; device: RingDevice }
 

@@ -5,7 +5,7 @@
  */
 import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
 import type { ObjectHead } from '../../schema/agent/protocol.ts'
-import { type Fault, isFault } from '../../schema/values/fault.ts'
+import { Fault, isFault } from '../../schema/values/fault.ts'
 import { swiftFault } from './errors.ts'
 import { containerKey, type ObjectName } from './names.ts'
 import { type Located, locate } from './placement.ts'
@@ -29,6 +29,8 @@ interface Answer {
   /** Timestamp of a tombstone. */
   gone: string | null
   lost: boolean
+  /** It is encrypted under a root secret that is not among ours. */
+  root: string | null
 }
 
 const dataAt = (head: ObjectHead): string => head.data_at ?? head.timestamp
@@ -46,10 +48,21 @@ async function ask(env: Env, at: Located, device: RingDevice, withBody: boolean,
     const args = argsOf(at, device, timestampOf(now_ms))
     return withBody ? await hostOf(env, device).objectGet(args, sparesOf(at, [...at.primaries, ...at.formers], device, now_ms)) : { head: await hostOf(env, device).objectHead(args), body: undefined }
   })
-  if (outcome.ok) return { device, head: outcome.value.head, gone: null, lost: false, ...(outcome.value.body === undefined ? {} : { body: outcome.value.body }) }
+  // A host that is not able to open it (an agent of an earlier build) has nothing to say of it.
+  if (outcome.ok && outcome.value.head.etag === '') {
+    void outcome.value.body?.cancel().catch(() => {})
+    return { device, head: null, gone: null, lost: true, root: null }
+  }
+  if (outcome.ok) return { device, head: outcome.value.head, gone: null, lost: false, root: null, ...(outcome.value.body === undefined ? {} : { body: outcome.value.body }) }
   const missing = isFault(outcome.error, 'not_found')
   const gone = missing ? ((outcome.error as Fault).details as { timestamp?: string } | undefined)?.timestamp : undefined
-  return { device, head: null, gone: gone ?? null, lost: !missing }
+  return { device, head: null, gone: gone ?? null, lost: !missing, root: rootMissing(outcome.error) }
+}
+
+/** `details.root`: see schema/agent/sealing.ts. */
+function rootMissing(error: unknown): string | null {
+  const root = isFault(error, 'internal') ? (error.details as { root?: unknown } | null | undefined)?.root : undefined
+  return typeof root === 'string' ? root : null
 }
 
 /** What the answers say together. */
@@ -70,6 +83,8 @@ async function findNewest(env: Env, name: ObjectName, policy: number, withBody: 
   const isKnown = answers.some((one) => one.head !== null || one.gone !== null)
   if (!isCertain || !isKnown) answers.push(...(await Promise.all(at.handoffs().slice(0, Math.max(1, at.primaries.length)).map((device) => ask(env, at, device, false, now_ms)))))
   const { best, gone } = judge(answers)
+  const root = answers.find((one) => one.root !== null)?.root
+  if (best === null && root != null) throw new Fault('unavailable', `The object is encrypted under the root secret ${root}, which this deployment does not have (OBJECT_KEYS).`)
   const body = answers.find((one) => one.body !== undefined)
   const drop = () => void body?.body?.cancel().catch(() => {})
   if (!isCertain) {

@@ -6,11 +6,13 @@ import { type Env, systemTimers, type Timers } from '../../durable-objects/kerne
 import type { ObjectHead, ObjectWants } from '../../schema/agent/protocol.ts'
 import type { ListingUpdate } from '../../schema/agent/replication.ts'
 import { isFault } from '../../schema/values/fault.ts'
+import { sealingFor } from './encryption/keymaster.ts'
+import { closeUpdate } from './encryption/records.ts'
 import { swiftFault } from './errors.ts'
 import type { Metadata } from './headers.ts'
 import type { ObjectName } from './names.ts'
 import { type Located, forgetRing, locate } from './placement.ts'
-import { argsOf, attempt, avoided, hostOf, isLost, noteDown, type Outcome, quorumOf, streamOf } from './replica-calls.ts'
+import { argsOf, attempt, avoided, hostOf, isLost, noteDown, type Outcome, quorumOf, streamOf, tombstoneArgs } from './replica-calls.ts'
 import { newest } from './replicas-read.ts'
 import type { RingDevice } from './ring.ts'
 
@@ -26,6 +28,8 @@ export interface PutOptions {
   size: number | null
   etag: string | null
   want?: ObjectWants
+  /** Encrypted or not, whatever the deployment's setting. */
+  seal?: boolean
 }
 
 async function readAll(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
@@ -34,7 +38,8 @@ async function readAll(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
 
 /** Writes a new version. Throws conflict where something newer is there, unprocessable where the body is not what its ETag said. */
 export async function putReplicas(env: Env, name: ObjectName, policy: number, body: ReadableStream<Uint8Array> | Uint8Array | null, options: PutOptions, now_ms: number): Promise<ObjectHead> {
-  const at = await locate(env, name, policy, now_ms)
+  const located = await locate(env, name, policy, now_ms)
+  const at: Located = { ...located, sealing: sealingFor(located.sealing, options.seal) }
   const spares = at.handoffs()
   const alone = at.primaries.length === 1 && spares.length === 0
   let source = body ?? new Uint8Array()
@@ -149,14 +154,15 @@ async function settle<T>(env: Env, at: Located, outcomes: Outcome<T>[], streamed
 /** Writes tombstones. `existed`: some device had the object. */
 export async function deleteReplicas(env: Env, name: ObjectName, policy: number, timestamp: string, now_ms: number): Promise<{ existed: boolean }> {
   const at = await locate(env, name, policy, now_ms)
-  const outcomes = await eachOrHandoff(env, at, at.handoffs(), now_ms, (device) => hostOf(env, device).objectDelete(argsOf(at, device, timestamp)))
+  const outcomes = await eachOrHandoff(env, at, at.handoffs(), now_ms, (device) => hostOf(env, device).objectDelete(tombstoneArgs(at, device, timestamp)))
   await settle(env, at, outcomes)
   return { existed: outcomes.some((one) => one.ok && one.value.existed) }
 }
 
 /** Replaces user metadata on every replica that has the object. A quorum of those with the newest data must have taken it, one that readers always ask among them: metadata over old data is worth nothing. */
 export async function postReplicas(env: Env, name: ObjectName, policy: number, timestamp: string, metadata: Metadata, now_ms: number): Promise<ObjectHead> {
-  const at = await locate(env, name, policy, now_ms)
+  const located = await locate(env, name, policy, now_ms)
+  const at: Located = { ...located, sealing: sealingFor(located.sealing, undefined) }
   const work = (device: RingDevice) => attempt(env, device, now_ms, () => hostOf(env, device).objectPost(argsOf(at, device, timestamp, { metadata })))
   const quorum = quorumOf(at.primaries.length)
   const asked = [...at.primaries, ...at.formers]
@@ -174,8 +180,9 @@ export async function postReplicas(env: Env, name: ObjectName, policy: number, t
 }
 
 /** Leaves word for a container with the hosts that keep the object: they tell it as soon as it can be told. False where no host took it. */
-export async function deferUpdate(env: Env, name: ObjectName, policy: number, update: ListingUpdate, now_ms: number): Promise<boolean> {
+export async function deferUpdate(env: Env, name: ObjectName, policy: number, plain: ListingUpdate, now_ms: number): Promise<boolean> {
   const at = await locate(env, name, policy, now_ms)
+  const update = await closeUpdate(env, plain)
   const work = (device: RingDevice) => attempt(env, device, now_ms, () => hostOf(env, device).objectDefer({ device: device.device, policy, hash: at.hash, update }))
   const outcomes = await Promise.all(at.primaries.map(work))
   if (outcomes.some((one) => one.ok)) return true

@@ -19,12 +19,20 @@ export function checkDevice(at: { device: string; policy?: number; partition?: n
   if (at.partition !== undefined && (!Number.isInteger(at.partition) || at.partition < 0)) throw bad('partition')
 }
 
+const isSealingKey = (one: { root?: unknown; key?: unknown }): boolean => /^[0-9a-f]{16}$/.test(String(one.root)) && /^[A-Za-z0-9_-]{43}$/.test(String(one.key))
+
 export function checkArgs(args: ObjectArgs): ObjectArgs {
   checkDevice({ device: args.device, policy: args.policy ?? -1, partition: args.partition ?? -1 })
   if (!/^[0-9a-f]{32}$/.test(args.hash)) throw bad('hash')
   if (!isTimestamp(args.timestamp)) throw bad('timestamp')
   if (args.metadata !== undefined && JSON.stringify(args.metadata).length > METADATA_BYTES_MAX) throw bad('metadata')
+  if (args.sealing !== undefined && (!Array.isArray(args.sealing.keys) || !args.sealing.keys.every(isSealingKey))) throw bad('keys')
   return args
+}
+
+/** Before anything is written that must not lie there plainly. */
+export function checkSealing({ sealing }: ObjectArgs): void {
+  if (sealing?.seal === true && sealing.keys.length === 0) throw bad('keys')
 }
 
 export const checkRange = (range: [number, number] | null | undefined, size: number): [number, number] | null => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import type { ObjectArgs } from '../../../schema/agent/protocol.ts'
+import type { Sealing } from '../../../schema/agent/sealing.ts'
 import { digestOf } from '../../../schema/values/digests.ts'
 import { isFault } from '../../../schema/values/fault.ts'
 import type { ObjectDriver } from './driver.ts'
@@ -16,6 +17,8 @@ export interface ObjectLab {
   unmount(): Promise<void>
   mount(): Promise<void>
   end(): Promise<void>
+  /** Comes with each request. */
+  sealing?: Sealing
 }
 
 const fault = (kind: Parameters<typeof isFault>[1], details?: unknown) => (error: unknown) => {
@@ -44,8 +47,9 @@ export function objectConformance(name: string, make: () => Promise<ObjectLab>):
     let driver: ObjectDriver
     const args = (object: string, n: number, extra: Partial<ObjectArgs> = {}): ObjectArgs => {
       const path = `/AUTH_a/c/${object}`
-      return { device: lab.device, policy: 0, partition: 17, hash: md5(path), name: path, timestamp: at(n), ...extra }
+      return { device: lab.device, policy: 0, partition: 17, hash: md5(path), name: path, timestamp: at(n), ...(lab.sealing === undefined ? {} : { sealing: lab.sealing }), ...extra }
     }
+    const sealed = () => (lab.sealing?.seal === true ? { sealed: true as const } : {})
     before(async () => {
       lab = await make()
       driver = lab.driver()
@@ -54,7 +58,7 @@ export function objectConformance(name: string, make: () => Promise<ObjectLab>):
 
     it('keeps a body and its metadata', async () => {
       const metadata = { 'Content-Type': 'text/plain', 'X-Object-Meta-Ünicode': 'wörld ☃' }
-      const head = { timestamp: at(1), data_at: at(1), size_bytes: 11, etag: md5('hello world'), metadata }
+      const head = { timestamp: at(1), data_at: at(1), size_bytes: 11, etag: md5('hello world'), metadata, ...sealed() }
       assert.deepEqual(await driver.put(args('a', 1, { metadata, size_bytes: 11, etag: md5('hello world') }), bodyOf('hello ', 'world')), head)
       assert.deepEqual(await driver.head(args('a', 9)), head)
       const got = await driver.get(args('a', 9))
@@ -141,7 +145,7 @@ export function objectConformance(name: string, make: () => Promise<ObjectLab>):
       await driver.put(args('posted', 1, { metadata: { 'Content-Type': 'a/b', 'X-Object-Meta-Old': '1', 'X-Static-Large-Object': 'True', 'X-Object-Sysmeta-S': 's' } }), bodyOf('data'))
       const kept = { 'X-Static-Large-Object': 'True', 'X-Object-Sysmeta-S': 's' }
       const head = await driver.post(args('posted', 3, { metadata: { 'X-Object-Meta-New': '2' } }))
-      assert.deepEqual(head, { timestamp: at(3), data_at: at(1), size_bytes: 4, etag: md5('data'), metadata: { 'Content-Type': 'a/b', 'X-Object-Meta-New': '2', ...kept } })
+      assert.deepEqual(head, { timestamp: at(3), data_at: at(1), size_bytes: 4, etag: md5('data'), metadata: { 'Content-Type': 'a/b', 'X-Object-Meta-New': '2', ...kept }, ...sealed() })
       assert.deepEqual(await driver.post(args('posted', 3, { metadata: { 'X-Object-Meta-New': '2' } })), head, 'the same POST again')
       await assert.rejects(driver.post(args('posted', 2)), fault('conflict', { timestamp: at(3) }))
       await assert.rejects(driver.post(args('posted', 1)), fault('conflict', { timestamp: at(1) }))

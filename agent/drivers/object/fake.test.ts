@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { ObjectArgs } from '../../../schema/agent/protocol.ts'
+import { systemRandom } from '../../../schema/values/random.ts'
 import { at, bodyOf, md5, objectConformance } from './conformance.ts'
 import { replicaConformance } from './replica-conformance.ts'
 import { createFakeObjectDisk, createFakeObjectDriver } from './fake.ts'
 
-for (const [name, options] of [['fake', {}], ['fake, attributes as on ext4', { xattr_bytes: 4096 }]] as const) {
+const sealing = { seal: true, keys: [{ root: '00112233445566aa', key: Buffer.from(systemRandom.bytes(32)).toString('base64url') }] }
+
+for (const [name, options, extra] of [['fake', {}, {}], ['fake, attributes as on ext4', { xattr_bytes: 4096 }, {}], ['fake, encrypted', {}, { sealing }], ['fake, encrypted, attributes as on ext4', { xattr_bytes: 4096 }, { sealing }]] as const) {
   const make = async () => {
     const disk = createFakeObjectDisk(options)
     return {
@@ -14,6 +17,7 @@ for (const [name, options] of [['fake', {}], ['fake, attributes as on ext4', { x
       unmount: async () => disk.unmount('d1'),
       mount: async () => disk.mount('d1'),
       end: async () => {},
+      ...extra,
     }
   }
   objectConformance(name, make)

@@ -13,19 +13,20 @@ export interface Intake {
   finish(): Pick<ObjectHead, 'size_bytes' | 'etag' | 'sha512' | 'digests' | 'inspection'> & Pick<StoredVersion, 'blocks'>
 }
 
-export function createIntake({ size_bytes: announced, etag: wanted, want }: Pick<ObjectArgs, 'size_bytes' | 'etag' | 'want'>): Intake {
+/** `sealing`: what is written are other bytes than these, so theirs are the block sums that count. */
+export function createIntake({ size_bytes: announced, etag: wanted, want, sealing }: Pick<ObjectArgs, 'size_bytes' | 'etag' | 'want' | 'sealing'>): Intake {
   const md5 = createHash('md5')
   const sha512 = want?.sha512 === true ? createHash('sha512') : null
   const digests = Object.keys(want?.digests ?? {}).filter(isDigestName).map((name): [DigestName, Digest] => [name, createDigest(name)])
   const inspector = want?.inspect === true ? createInspector() : null
-  const blocks = new BlockSums()
+  const blocks = sealing?.seal === true ? null : new BlockSums()
   let size = 0
   return {
     push(chunk) {
       size += chunk.length
       if (typeof announced === 'number' && size > announced) throw new Fault('bad_request', `the body is longer than the announced ${announced} bytes`)
       md5.update(chunk)
-      blocks.push(chunk)
+      blocks?.push(chunk)
       sha512?.update(chunk)
       for (const [, digest] of digests) digest.update(chunk)
       inspector?.push(chunk)
@@ -36,7 +37,7 @@ export function createIntake({ size_bytes: announced, etag: wanted, want }: Pick
       if (typeof wanted === 'string' && wanted.toLowerCase() !== etag) throw new Fault('unprocessable', `the body's MD5 is ${etag}, not ${wanted}`)
       const found = Object.fromEntries(digests.map(([name, digest]) => [name, digest.finish()])) as ObjectHead['digests']
       for (const [name, digest] of Object.entries(want?.digests ?? {})) if (digest !== null && found?.[name as DigestName] !== digest) throw new Fault('unprocessable', `the body's ${name} is another than the one given`, { type: name })
-      return { size_bytes: size, etag, blocks: blocks.finish(), ...(digests.length === 0 ? {} : { digests: found }), ...(sha512 === null ? {} : { sha512: sha512.digest('hex') }), ...(inspector === null ? {} : { inspection: inspector.finish() }) }
+      return { size_bytes: size, etag, ...(blocks === null ? {} : { blocks: blocks.finish() }), ...(digests.length === 0 ? {} : { digests: found }), ...(sha512 === null ? {} : { sha512: sha512.digest('hex') }), ...(inspector === null ? {} : { inspection: inspector.finish() }) }
     },
   }
 }
@@ -44,7 +45,7 @@ export function createIntake({ size_bytes: announced, etag: wanted, want }: Pick
 /**
  * One intake for several replicas of the same body in one process: whoever gets a chunk first has it counted and hashed, the others pass it on. All views see the same chunks.
  */
-export function shareIntake(args: Pick<ObjectArgs, 'size_bytes' | 'etag' | 'want'>): () => Intake {
+export function shareIntake(args: Pick<ObjectArgs, 'size_bytes' | 'etag' | 'want' | 'sealing'>): () => Intake {
   const intake = createIntake(args)
   let pushed = 0
   let finish = (): ReturnType<Intake['finish']> => {

@@ -7,6 +7,7 @@ import { type DigestName, digestOf } from '../../../schema/values/digests.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Clock } from '../../../schema/values/time.ts'
 import { type Answer, type TestCloud, mintedCloud } from '../../support/cloud.ts'
+import { alwaysEncrypted, type DriverHost, driverHostClass, driverHosts } from './driver-hosts.ts'
 
 export interface Replica {
   data: Uint8Array | null
@@ -111,14 +112,22 @@ export function hostClass(hosts: MemoryHosts) {
 
 export interface ObjectCloud extends TestCloud {
   hosts: MemoryHosts
+  /** Where the hosts have disks (`drivers`, or every test is run with encryption on). */
+  drivers: Map<string, DriverHost>
   /** As a member of project-a, unless another token is given ('' is none). Paths are below the account. */
   swift(method: string, path: string, options?: { headers?: Record<string, string>; body?: BodyInit; token?: string }): Promise<Answer>
 }
 
-export async function objectCloud(options: { hosts?: number; clock?: Clock } = {}): Promise<ObjectCloud> {
+/** Every test of the object store once more, with all that is written encrypted. */
+export const ENCRYPTED = process.env.SKYHOOK_TEST_ENCRYPTED === '1'
+
+/** `drivers`: replicas are written by the real driver. */
+export async function objectCloud(options: { hosts?: number; clock?: Clock; drivers?: boolean } = {}): Promise<ObjectCloud> {
   const count = options.hosts ?? 1
   const hosts: MemoryHosts = { disks: new Map(Array.from({ length: count }, (_, n) => [`host-${n}`, new Map()])), down: new Set(), open: 0, calls: [] }
-  const cloud = await mintedCloud({ ...(options.clock === undefined ? {} : { clock: options.clock }), classes: { HOST: hostClass(hosts) as never } })
+  const drivers = options.drivers === true || ENCRYPTED ? driverHosts(hosts.disks.keys()) : new Map<string, DriverHost>()
+  const cloud = await mintedCloud({ ...(options.clock === undefined ? {} : { clock: options.clock }), classes: { HOST: (drivers.size > 0 ? driverHostClass(hosts, drivers) : hostClass(hosts)) as never } })
+  if (ENCRYPTED) alwaysEncrypted(cloud.env, Buffer.alloc(32, 7).toString('base64url'))
   const region = cloud.cluster.instance('REGION', 'region')
   for (const id of hosts.disks.keys()) {
     region.deps.storage.sql.exec('INSERT INTO hosts (id, name, public_key, joined_ms, facts, up) VALUES (?, ?, ?, 0, ?, 1)', id, id, id, JSON.stringify({ roles: ['object'], object_devices: [{ name: 'd1', total_bytes: 100 * 1024 ** 3, free_bytes: 1 }] }))
@@ -127,7 +136,7 @@ export async function objectCloud(options: { hosts?: number; clock?: Clock } = {
   await cloud.env.RING.getByName('0').refresh()
   const member = await cloud.token({ role: 'member' })
   return {
-    ...cloud, hosts,
+    ...cloud, hosts, drivers,
     swift: (method, path, { headers, body, token } = {}) => cloud.call(method, `${ROOT}${path}`, { token: token ?? member, ...(headers === undefined ? {} : { headers }), ...(body === undefined ? {} : { body }) }),
   }
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deleteInternal, getInternal, putInternal } from '../../../workers/object/internal.ts'
 import { applyUpdate, checkListings } from '../../../workers/object/updates.ts'
-import { ACCOUNT, type ObjectCloud, objectCloud } from './cloud.ts'
+import { ACCOUNT, ENCRYPTED, type ObjectCloud, objectCloud } from './cloud.ts'
 
 const copies = (cloud: ObjectCloud) => [...cloud.hosts.disks.values()].reduce((sum, disk) => sum + [...disk.values()].filter((one) => one.data !== null).length, 0)
 
@@ -89,7 +89,7 @@ test('a deletion that only one primary and handoffs saw is not undone when the o
   })
 })
 
-test('an older write loses against a newer one', async () => {
+test('an older write loses against a newer one', { skip: ENCRYPTED && 'the replica is changed in memory' }, async () => {
   await withCloud(1, async (cloud) => {
     await cloud.swift('PUT', '/c/o', { body: 'x' })
     for (const replica of cloud.hosts.disks.get('host-0')?.values() ?? []) replica.head.timestamp = '9999999999.00000'

@@ -283,8 +283,8 @@ test('S37: readers that go away in the middle of an object in parts leave no str
   const proto = Object.getPrototypeOf(host) as { objectGet(args: unknown): { head: unknown; body: ReadableStream } }
   const plain = proto.objectGet
   let [open, served] = [0, 0]
-  proto.objectGet = function (this: unknown, args: unknown) {
-    const { head, body } = plain.call(this, args) as { head: unknown; body: ReadableStream<Uint8Array> }
+  proto.objectGet = async function (this: unknown, args: unknown) {
+    const { head, body } = (await plain.call(this, args)) as { head: unknown; body: ReadableStream<Uint8Array> }
     open++
     served++
     const reader = body.getReader()

@@ -20,6 +20,7 @@ export const replicaArgs = object({
   device: pipe(string(), regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/)), policy: count, partition: count, hash: pipe(string(), regex(/^[0-9a-f]{32}$/)), name: pipe(string(), maxLength(4_096)),
   timestamp: pipe(string(), regex(/^\d{10}\.\d{5}$/)), metadata: optional(record(string(), string())), size_bytes: optional(nullable(count)), etag: optional(nullable(string())),
   want: optional(object({ sha512: optional(union([literal(true), literal(false)])), inspect: optional(union([literal(true), literal(false)])) })), range: optional(nullable(array(count))),
+  sealing: optional(object({ seal: union([literal(true), literal(false)]) })),
 })
 
 export const ringVersions = record(pipe(string(), regex(/^\d{1,5}$/)), number())

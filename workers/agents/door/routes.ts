@@ -7,6 +7,7 @@ import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { JSON_BYTES_MAX, type Route, route, validate } from '../../http/route.ts'
 import { doorCall, doorReplica, judge } from '../../object/door.ts'
+import { rootIds } from '../../object/encryption/keymaster.ts'
 import { policiesOf } from '../../object/policies.ts'
 import type { RingView } from '../../object/ring-store.ts'
 import type { SwiftRequest } from '../../object/request.ts'
@@ -54,7 +55,7 @@ async function state(ctx: Context): Promise<DoorState> {
   const identity = env.IDENTITY.getByName(IDENTITY_NAME)
   const versions = validate(ringVersions, JSON.parse(query.get('rings') ?? '{}'))
   const [rings, keys, revocations, hosts] = await Promise.all([ringsOf(env, versions), identity.publicKeys(), identity.revocations(Number(query.get('revocations') ?? 0)), doors(env, now_ms)])
-  return { now_ms, rings, keys, revocations, hosts: [...hosts.values()], vars: Object.fromEntries(VARS.flatMap((name) => (env[name] === undefined || env[name] === '' ? [] : [[name, env[name]]]))) }
+  return { now_ms, rings, keys, revocations, hosts: [...hosts.values()], roots: rootIds(env), vars: Object.fromEntries(VARS.flatMap((name) => (env[name] === undefined || env[name] === '' ? [] : [[name, env[name]]]))) }
 }
 
 export function doorFault(error: unknown): DoorFault {

@@ -32,7 +32,7 @@ export const updatesRequest = object({
 })
 
 export const listingsRequest = object({
-  entries: pipe(array(object({ name, policy: count, kind: picklist(['data', 'ts']), timestamp, posted: nullable(timestamp), size_bytes: count, etag: string(), metadata: record(string(), string()) })), maxLength(BATCH_MAX)),
+  entries: pipe(array(object({ name, policy: count, kind: picklist(['data', 'ts']), timestamp, posted: nullable(timestamp), size_bytes: count, etag: string(), metadata: record(string(), string()), sealed: optional(object({ root: string(), text: string() })) })), maxLength(BATCH_MAX)),
 })
 
 /** Of an administrator. */

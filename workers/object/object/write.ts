@@ -26,6 +26,8 @@ export interface WriteOptions {
   size: number | null
   etag: string | null
   want?: ObjectWants
+  /** Encrypted where the deployment's setting is not to. */
+  seal?: boolean
   /** A static manifest: the bytes and the ETag of what it stands for. */
   slo?: { size: number; etag: string }
   /** Kept with the listing's row; may depend on what the hosts found in the bytes. */
@@ -53,7 +55,7 @@ export async function commitWrite(env: Env, begun: Begun, body: ReadableStream<U
   const stored = storedName(name, version)
   let head: ObjectHead
   try {
-    head = await putReplicas(env, stored, info.policy, body, { timestamp, metadata, size: options.size, etag: options.etag, ...(options.want === undefined ? {} : { want: options.want }) }, now_ms)
+    head = await putReplicas(env, stored, info.policy, body, { timestamp, metadata, size: options.size, etag: options.etag, ...(options.want === undefined ? {} : { want: options.want }), ...(options.seal === undefined ? {} : { seal: options.seal }) }, now_ms)
   } catch (error) {
     throw bodyFault(error)
   }

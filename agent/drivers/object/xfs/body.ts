@@ -1,10 +1,11 @@
 /**
  * The bytes of a stored object, block by block: each is checked before any of it is given. Versions without block sums (written by an earlier release) are held against
- * their MD5 when they are read whole. Ends by itself at the last byte, or by return().
+ * their MD5 when they are read whole. The sums of an encrypted body are of what lies on the disk; its key opens a block whole or not at all. Ends by itself at the last byte, or by return().
  */
 import { createHash } from 'node:crypto'
 import { Fault } from '../../../../schema/values/fault.ts'
 import { BLOCK_BYTES, parseSums, sumOf } from '../blocks.ts'
+import { type BodyOpener, openBlock } from '../sealer.ts'
 import type { Stored } from './commit.ts'
 import type { ObjectFs } from './fs.ts'
 
@@ -14,6 +15,8 @@ export interface BodyOptions {
   stored: Stored
   /** Both inclusive; null is nothing. */
   range: [number, number] | null
+  /** Opens the blocks of an encrypted body; without, they are given as they lie. */
+  opener?: BodyOpener | null
   /** Told of damage before it is thrown. */
   damaged(why: string): Promise<void>
   /** Gives the system's errors their names. */
@@ -36,7 +39,7 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
     this.#at = range?.[0] ?? 0
     this.#end = range === null ? 0 : range[1] + 1
     this.#sums = parseSums(stored.blocks, size)
-    this.#md5 = this.#sums === null && this.#at === 0 && this.#end === size && size > 0 ? createHash('md5') : null
+    this.#md5 = this.#sums === null && stored.sealed === undefined && this.#at === 0 && this.#end === size && size > 0 ? createHash('md5') : null
   }
 
   [Symbol.asyncIterator](): this {
@@ -73,7 +76,9 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
       const length = await fs.read(file, block, start)
       if (length !== block.length) await this.#fail('it is shorter than its metadata says')
       if (this.#sums !== null && sumOf(block) !== this.#sums[number]) await this.#fail(`the check sum of its block ${number} does not hold`)
-      const chunk = block.subarray(this.#at - start, Math.min(block.length, this.#end - start))
+      const opener = this.#options.opener ?? null
+      const plain = opener === null ? block : openBlock(opener, number, block)
+      const chunk = plain.subarray(this.#at - start, Math.min(block.length, this.#end - start))
       this.#at += chunk.length
       this.#md5?.update(chunk)
       if (this.#md5 !== null && this.#at === this.#end && this.#md5.digest('hex') !== stored.etag) await this.#fail('its MD5 is not the one it came with')

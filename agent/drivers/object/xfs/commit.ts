@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import type { StoredVersion, VersionKind } from '../../../../schema/agent/replication.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
 import { METADATA_BYTES_MAX } from '../args.ts'
+import { sumOfSealed } from '../sealer.ts'
 import type { ObjectFs } from './fs.ts'
 import { versionFile } from './paths.ts'
 import { XATTR_BYTES_MAX } from './xattr.ts'
@@ -49,6 +50,7 @@ export async function readMetadata<F>(fs: ObjectFs<F>, file: F, trailer: boolean
   const json = trailer ? await readTrailer(fs, file) : await readXattrs(fs, file)
   const stored = JSON.parse(new TextDecoder().decode(json)) as Stored
   if (typeof stored.name !== 'string' || typeof stored.timestamp !== 'string') throw damaged()
+  if (stored.sealed !== undefined && sumOfSealed(stored.sealed) !== stored.sealed.sum) throw damaged()
   return stored
 }
 

@@ -7,11 +7,12 @@ import { join } from 'node:path'
 import type { ObjectArgs, ObjectHead } from '../../../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../../../schema/values/fault.ts'
 import { createIds, type Ids } from '../../../../schema/values/ids.ts'
-import { systemRandom } from '../../../../schema/values/random.ts'
-import { checkArgs, checkRange, mergeMetadata, noSuchObject, tooOld } from '../args.ts'
+import { type Random, systemRandom } from '../../../../schema/values/random.ts'
+import { checkArgs, checkRange, checkSealing, mergeMetadata, noSuchObject, tooOld } from '../args.ts'
 import type { ObjectDriver } from '../driver.ts'
 import { type Intake, createIntake } from '../intake.ts'
 import type { ObjectReplicas } from '../replicas.ts'
+import { type BodyOpener, BodySealer, openVersion, sealVersion } from '../sealer.ts'
 import { Body } from './body.ts'
 import { draft, readMetadata, type Stored } from './commit.ts'
 import { codeOf, ObjectDisk, ROOM_CHECK_BYTES } from './disk.ts'
@@ -28,6 +29,8 @@ export const SHORT_BYTES = 256 * 1024
 export interface XfsObjectOptions {
   devices_dir: string
   ids?: Pick<Ids, 'hex'>
+  /** Keys and nonces of encrypted bodies. */
+  random?: Pick<Random, 'bytes'>
   fs?: ObjectFs
   /** A device whose disk is not mounted is not a device: for hosts whose devices are all mounts. */
   mount_check?: boolean
@@ -40,19 +43,24 @@ export function createXfsObjectDriver(options: XfsObjectOptions): ObjectDriver {
   return new XfsObjects(options)
 }
 
+/** `data` and `post` as the client wrote them; `raw` is the data as it lies on the disk. */
 interface Found {
   resolved: Resolved
   data: Stored
   post: Stored | null
+  raw: Stored
+  opener: BodyOpener | null
 }
 
 class XfsObjects implements ObjectDriver {
   readonly name: string
   readonly replicas: ObjectReplicas
   #disk: ObjectDisk
+  #random: Pick<Random, 'bytes'>
 
-  constructor({ devices_dir, ids, fs, mount_check, plain, name }: XfsObjectOptions) {
+  constructor({ devices_dir, ids, random, fs, mount_check, plain, name }: XfsObjectOptions) {
     this.name = name ?? 'xfs'
+    this.#random = random ?? systemRandom
     this.#disk = new ObjectDisk({ fs: fs ?? createNodeFs(loadXattr()), dir: devices_dir, ids: ids ?? createIds(systemRandom), mount_check: mount_check ?? false, plain: plain ?? [] })
     this.replicas = new XfsReplicas(this.#disk)
   }
@@ -63,22 +71,30 @@ class XfsObjects implements ObjectDriver {
 
   put(args: ObjectArgs, body: AsyncIterable<Uint8Array>, shared?: Intake): Promise<ObjectHead> {
     return this.#guard(args, async (disk) => {
+      checkSealing(args)
       const folder = disk.folder(args)
       // Before a long body is taken in; a short one is judged once, when it is placed.
       if ((args.size_bytes ?? Number.POSITIVE_INFINITY) > SHORT_BYTES) refuseOlder(args, resolve(await disk.files(folder)))
       await disk.refuseFull(args.device, args.size_bytes ?? 0)
+      const sealer = args.sealing?.seal === true ? new BodySealer(this.#random) : null
+      let data: Stored = { name: args.name, timestamp: args.timestamp }
       const made = await draft(disk.fs, disk.tmp(args.device), 'data', async (write) => {
         const intake = shared ?? createIntake(args)
         let unchecked = 0
         for await (const chunk of body) {
           intake.push(chunk)
-          await write(chunk)
+          if (sealer === null) await write(chunk)
+          else for (const sealed of sealer.push(chunk)) await write(sealed)
           unchecked += chunk.length
           if (unchecked < ROOM_CHECK_BYTES) continue
           await disk.refuseFull(args.device, 0)
           unchecked = 0
         }
-        return { name: args.name, timestamp: args.timestamp, metadata: args.metadata ?? {}, ...intake.finish() }
+        data = { ...data, metadata: args.metadata ?? {}, ...intake.finish() }
+        if (sealer === null || args.sealing === undefined) return data
+        const sealed = sealVersion('data', data, args.sealing, this.#random, sealer.finish())
+        data = { ...data, sealed: sealed.sealed }
+        return sealed
       })
       let posted = false
       const placed = await disk.placeIf(args, made, async (resolved) => {
@@ -86,13 +102,18 @@ class XfsObjects implements ObjectDriver {
         posted = resolved.posted !== null && resolved.posted > args.timestamp
         if (resolved.data?.timestamp !== args.timestamp) return true
         // The same PUT again, its first answer lost. Another body at the same instant would make replicas differ for good.
-        const { data } = await this.#read(args)
-        if (data.etag !== made.stored.etag) throw tooOld(args.timestamp)
+        const there = await this.#read(args)
+        if (there.data.etag !== data.etag) throw tooOld(args.timestamp)
         await disk.settleFolder(args)
         return false
       })
-      return placed && !posted ? headOf({ data: made.stored, post: null }) : headOf(await this.#read(args))
+      return placed && !posted ? headOf({ data, post: null }) : headOf(await this.#read(args))
     })
+  }
+
+  /** Metadata over an encrypted object is encrypted too, whatever is asked for. */
+  #sealed(stored: Stored, { sealing }: ObjectArgs, data: Stored): Stored {
+    return sealing !== undefined && (sealing.seal || data.sealed !== undefined) ? sealVersion('meta', stored, sealing, this.#random) : stored
   }
 
   head(args: ObjectArgs): Promise<ObjectHead> {
@@ -105,7 +126,7 @@ class XfsObjects implements ObjectDriver {
       const damaged = () => (found.resolved.data === null ? Promise.resolve() : disk.quarantine(args, found.resolved.data.file))
       try {
         const head = headOf(found)
-        const body = new Body({ fs: disk.fs, file, stored: found.data, range: checkRange(args.range, head.size_bytes), damaged, named: (error) => disk.named(error, args.device) })
+        const body = new Body({ fs: disk.fs, file, stored: found.raw, opener: found.opener, range: checkRange(args.range, head.size_bytes), damaged, named: (error) => disk.named(error, args.device) })
         await body.prime()
         return { head, body }
       } catch (error) {
@@ -117,7 +138,8 @@ class XfsObjects implements ObjectDriver {
 
   post(args: ObjectArgs): Promise<ObjectHead> {
     return this.#guard(args, (disk) => disk.lanes.run(disk.folder(args), async () => {
-      const { resolved, data, post } = await this.#read(args, true)
+      checkSealing(args)
+      const { resolved, data, post, raw } = await this.#read(args, true)
       if (resolved.base !== null && args.timestamp <= resolved.base) throw tooOld(resolved.base)
       if (resolved.posted !== null && args.timestamp < resolved.posted) throw tooOld(resolved.posted)
       // What an earlier POST said of the content type still holds.
@@ -129,7 +151,7 @@ class XfsObjects implements ObjectDriver {
         await disk.settleFolder(args)
         return headOf({ data, post })
       }
-      await disk.place(args, await draft(disk.fs, disk.tmp(args.device), 'meta', async () => stored))
+      await disk.place(args, await draft(disk.fs, disk.tmp(args.device), 'meta', async () => this.#sealed(stored, args, raw)))
       return headOf({ data, post: stored })
     }))
   }
@@ -170,9 +192,11 @@ class XfsObjects implements ObjectDriver {
         const post = resolved.meta === null ? null : await this.#metadata(args, resolved.meta, locked, () => this.#disk.stored(join(folder, resolved.meta?.file ?? ''), resolved.meta?.trailer ?? false))
         const file = await fs.open(join(folder, resolved.data.file))
         try {
-          const data = await this.#metadata(args, resolved.data, locked, () => readMetadata(fs, file, resolved.data?.trailer ?? false))
-          if (data.name !== args.name) throw new Fault('internal', 'the file in the place of this object is of another one')
-          return { file, found: { resolved, data, post } }
+          const raw = await this.#metadata(args, resolved.data, locked, () => readMetadata(fs, file, resolved.data?.trailer ?? false))
+          if (raw.name !== args.name) throw new Fault('internal', 'the file in the place of this object is of another one')
+          // A key that does not fit says nothing of the bytes: what is encrypted is put aside for its check sums alone.
+          const { stored: data, opener } = openVersion('data', raw, args.sealing)
+          return { file, found: { resolved, data, post: post === null ? null : openVersion('meta', post, args.sealing).stored, raw, opener } }
         } catch (error) {
           await fs.close(file)
           throw error
@@ -209,6 +233,7 @@ function headOf({ data, post }: Pick<Found, 'data' | 'post'>): ObjectHead {
     ...(data.sha512 === undefined ? {} : { sha512: data.sha512 }),
     ...(data.digests === undefined ? {} : { digests: data.digests }),
     ...(data.inspection === undefined ? {} : { inspection: data.inspection }),
+    ...(data.sealed === undefined ? {} : { sealed: true as const }),
   }
 }
 

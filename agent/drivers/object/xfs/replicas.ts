@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { ListingEntry, ListingUpdate, PartitionAt, ReceiveArgs, StoredVersion, VersionAt, VersionSet } from '../../../../schema/agent/replication.ts'
 import { Fault, isFault } from '../../../../schema/values/fault.ts'
 import { checkDevice, isTimestamp } from '../args.ts'
+import { BlockSums } from '../blocks.ts'
 import { createIntake } from '../intake.ts'
 import type { Audited, ObjectReplicas, PendingUpdate } from '../replicas.ts'
 import { Body } from './body.ts'
@@ -83,12 +84,12 @@ export class XfsReplicas implements ObjectReplicas {
       if (kind === 'data') await disk.refuseFull(args.device, stored.size_bytes ?? 0)
       const made = await draft(disk.fs, disk.tmp(args.device), kind, async (write) => {
         if (kind !== 'data') return stored
-        const intake = createIntake({ size_bytes: stored.size_bytes ?? 0, etag: stored.etag ?? null })
+        const intake = intakeOf(stored)
         for await (const chunk of body) {
           intake.push(chunk)
           await write(chunk)
         }
-        return { ...stored, blocks: intake.finish().blocks ?? '' }
+        return { ...stored, blocks: intake.finish() }
       })
       return await disk.placeIf(args, made, wanted)
     })
@@ -141,7 +142,7 @@ export class XfsReplicas implements ObjectReplicas {
         if (found.gone) return { bytes, damage: null, entry: null }
         if (found.damage !== null) return { bytes, damage: found.damage, entry: null }
         const stored = found.stored
-        if (version === main && stored !== null) entry = { name: stored.name, policy: at.policy, kind: version.kind === 'data' ? 'data' : 'ts', timestamp: version.timestamp, posted, size_bytes: stored.size_bytes ?? 0, etag: stored.etag ?? '', metadata: stored.metadata ?? {} }
+        if (version === main && stored !== null) entry = { name: stored.name, policy: at.policy, kind: version.kind === 'data' ? 'data' : 'ts', timestamp: version.timestamp, posted, size_bytes: stored.size_bytes ?? 0, etag: stored.etag ?? '', metadata: stored.metadata ?? {}, ...(stored.sealed === undefined ? {} : { sealed: { root: stored.sealed.root, text: stored.sealed.text } }) }
       }
       return { bytes, damage: null, entry }
     })
@@ -215,7 +216,7 @@ export class XfsReplicas implements ObjectReplicas {
     try {
       const { stored, body } = await this.read({ ...where, kind: version.kind, timestamp: version.timestamp })
       // The MD5 is what the client knows the object by; the block sums alone would not tell if they went wrong with it.
-      const intake = createIntake({ size_bytes: version.kind === 'data' ? (stored.size_bytes ?? 0) : 0, etag: version.kind === 'data' ? (stored.etag ?? null) : null })
+      const intake = intakeOf(version.kind === 'data' ? stored : { ...stored, size_bytes: 0, etag: undefined, blocks: '' })
       for await (const chunk of body) {
         intake.push(chunk)
         await paced(chunk.length)
@@ -248,6 +249,28 @@ export class XfsReplicas implements ObjectReplicas {
   async #guard<T>(at: { device: string } & Partial<PartitionAt>, work: (disk: ObjectDisk) => Promise<T>): Promise<T> {
     checkDevice(at)
     return await this.#disk.guard(at.device, () => work(this.#disk))
+  }
+}
+
+/** Holds bytes as they lie against what is stored with them: their MD5, or where they are encrypted (and the MD5 is that of the plain ones) the sums of their blocks. */
+function intakeOf(stored: Pick<StoredVersion, 'size_bytes' | 'etag' | 'blocks' | 'sealed'>): { push(chunk: Uint8Array): void; finish(): string } {
+  if (stored.sealed === undefined) {
+    const intake = createIntake({ size_bytes: stored.size_bytes ?? 0, etag: stored.etag ?? null })
+    return { push: (chunk) => intake.push(chunk), finish: () => intake.finish().blocks ?? '' }
+  }
+  const sums = new BlockSums()
+  let size = 0
+  return {
+    push(chunk) {
+      size += chunk.length
+      sums.push(chunk)
+    },
+    finish() {
+      const blocks = sums.finish()
+      if (size < (stored.size_bytes ?? 0)) throw new Fault('client_closed', `the body ended after ${size} of ${stored.size_bytes} bytes`)
+      if (size !== (stored.size_bytes ?? 0) || blocks !== (stored.blocks ?? '')) throw new Fault('unprocessable', 'the check sums of an encrypted body are not those that it came with')
+      return blocks
+    },
   }
 }
 

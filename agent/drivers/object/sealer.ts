@@ -1,0 +1,98 @@
+/** Sealed versions as this host writes and reads them (schema/agent/sealing.ts says what they are). The body passes through in the same length, block by block. */
+import { createCipheriv, createDecipheriv, type CipherGCM } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { boundTo, KEY_BYTES, NONCE_BYTES, openRecord, type Sealed, type Sealing, type SealedVersion, sealText, TAG_BYTES } from '../../../schema/agent/sealing.ts'
+import type { StoredVersion, VersionKind } from '../../../schema/agent/replication.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import type { Random } from '../../../schema/values/random.ts'
+import { BLOCK_BYTES, BlockSums } from './blocks.ts'
+
+/** Its number. The key is never used for another body, so a number is never used twice with it. */
+function nonceOf(block: number): Uint8Array {
+  const nonce = new Uint8Array(NONCE_BYTES)
+  new DataView(nonce.buffer).setUint32(NONCE_BYTES - 4, block)
+  return nonce
+}
+
+/** Encrypts a body that passes in chunks of any size. */
+export class BodySealer {
+  readonly #key: Uint8Array
+  readonly #tags: Uint8Array[] = []
+  readonly #sums = new BlockSums()
+  #cipher: CipherGCM | null = null
+  #held = 0
+
+  constructor(random: Pick<Random, 'bytes'>) {
+    this.#key = random.bytes(KEY_BYTES)
+  }
+
+  /** What to write instead of it, in this order. */
+  *push(chunk: Uint8Array): Generator<Uint8Array> {
+    for (let at = 0; at < chunk.length; ) {
+      const take = Math.min(BLOCK_BYTES - this.#held, chunk.length - at)
+      this.#cipher ??= createCipheriv('aes-256-gcm', this.#key, nonceOf(this.#tags.length))
+      const sealed = this.#cipher.update(chunk.subarray(at, at + take))
+      this.#sums.push(sealed)
+      this.#held += take
+      at += take
+      if (this.#held === BLOCK_BYTES) this.#close()
+      yield sealed
+    }
+  }
+
+  finish(): { key: string; tags: string; blocks: string } {
+    this.#close()
+    return { key: Buffer.from(this.#key).toString('base64'), tags: Buffer.concat(this.#tags).toString('base64'), blocks: this.#sums.finish() }
+  }
+
+  #close(): void {
+    if (this.#cipher === null) return
+    this.#cipher.final()
+    this.#tags.push(this.#cipher.getAuthTag())
+    this.#cipher = null
+    this.#held = 0
+  }
+}
+
+/** How the blocks of one body are opened. */
+export interface BodyOpener {
+  key: Uint8Array
+  tags: Uint8Array
+}
+
+export function openBlock({ key, tags }: BodyOpener, number: number, block: Uint8Array): Uint8Array {
+  const tag = tags.subarray(number * TAG_BYTES, (number + 1) * TAG_BYTES)
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(number), { authTagLength: TAG_BYTES })
+    decipher.setAuthTag(tag)
+    const opened = decipher.update(block)
+    decipher.final()
+    return opened
+  } catch (error) {
+    throw new Fault('internal', `block ${number} of an encrypted object does not open with its key: it was changed, or is of another object`, { cause: error })
+  }
+}
+
+export const sumOfSealed = ({ text, tags = '' }: Pick<SealedVersion, 'text' | 'tags'>): number => crc32(tags, crc32(text))
+
+/** How a version is stored where it is sealed: name, time and size stay, the rest is in its record. `body` is missing where it has none (a POST). */
+export function sealVersion(kind: VersionKind, plain: StoredVersion, sealing: Sealing, random: Pick<Random, 'bytes'>, body?: ReturnType<BodySealer['finish']>): StoredVersion {
+  const { name, timestamp, size_bytes, metadata, etag, sha512, digests, inspection } = plain
+  const record: Sealed = { metadata, etag, sha512, digests, inspection, ...(body === undefined ? {} : { key: body.key }) }
+  const sealed = { ...sealText(JSON.stringify(record), sealing.keys, boundTo(kind, plain), random), ...(body === undefined ? {} : { tags: body.tags }) }
+  return { name, timestamp, ...(size_bytes === undefined ? {} : { size_bytes }), ...(body === undefined ? {} : { blocks: body.blocks }), sealed: { ...sealed, sum: sumOfSealed(sealed) } }
+}
+
+export interface OpenedVersion {
+  stored: StoredVersion
+  /** Null where it is not sealed, or has no body. */
+  opener: BodyOpener | null
+}
+
+/** A version as it was written by the client. Throws where its key is not among those that came along, or does not fit. */
+export function openVersion(kind: VersionKind, stored: StoredVersion, sealing: Sealing | undefined): OpenedVersion {
+  const record = openRecord(kind, stored, sealing?.keys ?? [])
+  if (record === null) return { stored, opener: null }
+  const { key, ...plain } = record
+  return { stored: { ...stored, ...plain }, opener: key === undefined ? null : { key: Buffer.from(key, 'base64'), tags: Buffer.from(stored.sealed?.tags ?? '', 'base64') } }
+}
