@@ -5,7 +5,7 @@
  */
 import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
 import type { ObjectHead } from '../../schema/agent/protocol.ts'
-import { Fault, isFault } from '../../schema/values/fault.ts'
+import { type Fault, isFault } from '../../schema/values/fault.ts'
 import { swiftFault } from './errors.ts'
 import { containerKey, type ObjectName } from './names.ts'
 import { type Located, locate } from './placement.ts'
@@ -84,7 +84,7 @@ async function findNewest(env: Env, name: ObjectName, policy: number, withBody: 
   if (!isCertain || !isKnown) answers.push(...(await Promise.all(at.handoffs().slice(0, Math.max(1, at.primaries.length)).map((device) => ask(env, at, device, false, now_ms)))))
   const { best, gone } = judge(answers)
   const root = answers.find((one) => one.root !== null)?.root
-  if (best === null && root != null) throw new Fault('unavailable', `The object is encrypted under the root secret ${root}, which this deployment does not have (OBJECT_KEYS).`)
+  if (best === null && root != null) throw swiftFault(503, `The object is encrypted under the root secret ${root}, which this deployment does not have (OBJECT_KEYS).`)
   const body = answers.find((one) => one.body !== undefined)
   const drop = () => void body?.body?.cancel().catch(() => {})
   if (!isCertain) {

@@ -47,7 +47,7 @@ export interface S3Cloud extends ObjectCloud {
 
 export const queryText = (query: Record<string, string>): string => Object.entries(query).map(([name, value]) => `${awsEncode(name)}=${awsEncode(value)}`).join('&')
 
-export async function s3Cloud(options: { hosts?: number; clock?: Clock } = {}): Promise<S3Cloud> {
+export async function s3Cloud(options: { hosts?: number; clock?: Clock; drivers?: boolean } = {}): Promise<S3Cloud> {
   const cloud = await objectCloud(options)
   const identity = cloud.cluster.instance('IDENTITY', 'identity')
   const known = new Map([MEMBER, READER, OTHER].map((key) => [key.access, key]))

@@ -6,7 +6,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import { KEY_BYTES, type Sealing, type SealingKey } from '../../../schema/agent/sealing.ts'
-import { Fault } from '../../../schema/values/fault.ts'
+import { swiftFault } from '../errors.ts'
 import { type ObjectName, containerKey, objectPath } from '../names.ts'
 import { swiftOptions } from '../options.ts'
 
@@ -47,6 +47,10 @@ export const objectKeys = (keys: readonly SealingKey[], name: ObjectName): Seali
 /** What is written from now on is encrypted unless a write says otherwise. */
 export const isEncrypting = (env: Pick<Env, 'OPTIONS'>): boolean => swiftOptions(env).encryption === true
 
+/** Set by S3's bucket encryption: what is written into the container is encrypted, whatever the deployment's setting. */
+export const ENCRYPTION_META = 'x-container-sysmeta-encryption'
+export const sealsContainer = (metadata: Readonly<Record<string, string>>): true | undefined => (metadata[ENCRYPTION_META] === undefined ? undefined : true)
+
 /** The keys of an object, for one request. A door is told them by the plane (`DOOR_KEYS`); none where there is no root secret. */
 export async function sealingOf(env: Env, name: ObjectName): Promise<Sealing | undefined> {
   const keys = env.DOOR_KEYS === undefined ? containerKeys(env, name.account, name.container) : await env.DOOR_KEYS(name.account, owner(name.container), name)
@@ -58,6 +62,6 @@ export async function sealingOf(env: Env, name: ObjectName): Promise<Sealing | u
 export function sealingFor(sealing: Sealing | undefined, seal: boolean | undefined): Sealing | undefined {
   if (sealing === undefined && seal !== true) return undefined
   const wanted: Sealing = { keys: sealing?.keys ?? [], seal: seal ?? sealing?.seal ?? false }
-  if (wanted.seal && wanted.keys.length === 0) throw new Fault('unavailable', 'Objects are to be encrypted, and there is no root secret for it here (OBJECT_KEYS).')
+  if (wanted.seal && wanted.keys.length === 0) throw swiftFault(503, 'Objects are to be encrypted, and there is no root secret for it here (OBJECT_KEYS).')
   return wanted
 }

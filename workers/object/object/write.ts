@@ -7,6 +7,7 @@ import type { ObjectHead, ObjectWants } from '../../../schema/agent/protocol.ts'
 import type { ListingUpdate } from '../../../schema/agent/replication.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import { type ContainerInfo, type ObjectRow, storedName, versioningOf } from '../container/rows.ts'
+import { sealsContainer } from '../encryption/keymaster.ts'
 import { swiftFault } from '../errors.ts'
 import { LIMITS, type Metadata, metaOf } from '../headers.ts'
 import { type ObjectName, containerKey } from '../names.ts'
@@ -53,9 +54,10 @@ export async function commitWrite(env: Env, begun: Begun, body: ReadableStream<U
   const metadata: Metadata = { 'Content-Type': options.content_type, ...options.metadata }
   const version = versionWritten(begun)
   const stored = storedName(name, version)
+  const seal = options.seal ?? sealsContainer(info.metadata)
   let head: ObjectHead
   try {
-    head = await putReplicas(env, stored, info.policy, body, { timestamp, metadata, size: options.size, etag: options.etag, ...(options.want === undefined ? {} : { want: options.want }), ...(options.seal === undefined ? {} : { seal: options.seal }) }, now_ms)
+    head = await putReplicas(env, stored, info.policy, body, { timestamp, metadata, size: options.size, etag: options.etag, ...(options.want === undefined ? {} : { want: options.want }), ...(seal === undefined ? {} : { seal }) }, now_ms)
   } catch (error) {
     throw bodyFault(error)
   }

@@ -10,6 +10,7 @@ import { gate } from '../features/gate.ts'
 import { knownContainer } from '../known.ts'
 import { PREFIX, recognise } from './address.ts'
 import { corsHeaders, deleteCors, getCors, preflight, putCors } from './bucket/cors.ts'
+import { deleteEncryption, getEncryption, putEncryption } from './bucket/encryption.ts'
 import { deleteLifecycle, getLifecycle, putLifecycle } from './bucket/lifecycle.ts'
 import { listObjects, listObjectsV2, listVersions } from './bucket/listing.ts'
 import { createBucket, deleteBucket, getLocation, headBucket, listBuckets } from './bucket/routes.ts'
@@ -64,7 +65,9 @@ const OPERATIONS: Operation[] = [
   op('PUT', 'bucket', 'versioning', settings.putVersioning),
   op('GET', 'bucket', 'object-lock', settings.getLock),
   op('PUT', 'bucket', 'object-lock', settings.putLock),
-  op('GET', 'bucket', 'encryption', settings.absent('GetEncryptionConfiguration', 'ServerSideEncryptionConfigurationNotFoundError')),
+  op('GET', 'bucket', 'encryption', getEncryption),
+  op('PUT', 'bucket', 'encryption', putEncryption),
+  op('DELETE', 'bucket', 'encryption', deleteEncryption),
   op('GET', 'bucket', 'publicAccessBlock', settings.absent('GetBucketPublicAccessBlock', 'NoSuchPublicAccessBlockConfiguration')),
   op('GET', 'bucket', 'ownershipControls', settings.absent('GetBucketOwnershipControls', 'OwnershipControlsNotFoundError')),
   op('GET', 'bucket', 'replication', settings.absent('GetReplicationConfiguration', 'ReplicationConfigurationNotFoundError')),

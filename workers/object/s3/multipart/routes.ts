@@ -6,6 +6,7 @@ import type { ObjectHead } from '../../../../schema/agent/protocol.ts'
 import { type DigestName, DIGESTS, isDigestName } from '../../../../schema/values/digests.ts'
 import { isFault } from '../../../../schema/values/fault.ts'
 import type { ObjectRow } from '../../container/rows.ts'
+import { sealsContainer } from '../../encryption/keymaster.ts'
 import { checkQuotas } from '../../features/quotas.ts'
 import type { Metadata } from '../../headers.ts'
 import { isSubdir } from '../../list.ts'
@@ -17,6 +18,7 @@ import { OBJECT_BYTES_MAX, incoming, readText } from '../body.ts'
 import { asked, countOf, ownerXml } from '../bucket/listing.ts'
 import { s3Fault } from '../errors.ts'
 import { element, leaf, optional, xmlResponse } from '../markup.ts'
+import { sealAsked, sealedHeaders, willSeal } from '../object/encryption.ts'
 import { CHECKSUM_META, ETAG_META, describe, refuseUnknown, rowExtra } from '../object/metadata.ts'
 import { openSource } from '../object/put.ts'
 import { bodyFault, noteTags, quotaReader, verified, versionHeaders, wantsOf, writeInto } from '../object/store-body.ts'
@@ -37,11 +39,14 @@ interface Spec {
   extra: Record<string, string>
   checksum: { algorithm: DigestName; type: ChecksumType } | null
   owner: string
+  /** Asked for, by the request or the bucket. Parts are written to a container of their own. */
+  seal?: true
 }
 
 export async function createUpload(request: S3Request): Promise<Response> {
   const bucket = await request.authorize(PUT)
   refuseUnknown(request.headers)
+  const seal = sealAsked(request).seal ?? sealsContainer(bucket.info.metadata)
   const named = request.headers.get('x-amz-checksum-algorithm')?.toLowerCase() ?? null
   const asType = request.headers.get('x-amz-checksum-type')?.toUpperCase() ?? null
   if (named !== null && !isDigestName(named)) throw s3Fault('InvalidRequest', `Checksum algorithm provided is unsupported. Please try again with any of the valid types: [${DIGESTS.join(', ').toUpperCase()}]`)
@@ -50,15 +55,17 @@ export async function createUpload(request: S3Request): Promise<Response> {
   if (named !== null && type === null) throw s3Fault('InvalidRequest', `The ${asType} checksum type cannot be used with the ${named} checksum algorithm.`)
   const extra = rowExtra(request, bucket)
   if (extra['s3-tags'] !== undefined) await noteTags(request, bucket)
-  const spec: Spec = { ...describe(request.headers), extra, checksum: named === null || type === null ? null : { algorithm: named, type }, owner: request.caller?.project_id ?? request.owner }
+  const spec: Spec = { ...describe(request.headers), extra, checksum: named === null || type === null ? null : { algorithm: named, type }, owner: request.caller?.project_id ?? request.owner, ...(seal === undefined ? {} : { seal }) }
   // Time first, so that uploads of a key are listed as they began.
   const id = `${request.now_ms.toString(16).padStart(12, '0')}${request.newId().slice(0, 28)}`
   const segments = request.container(segmentsOf(request.bucketName))
   if ((await segments.info()) === null) await segments.put(request.account, segmentsOf(request.bucketName), bucket.info.policy, {})
   await request.container().s3AddUpload({ key: request.key, id, at_ms: request.now_ms, spec: JSON.stringify(spec) })
   return xmlResponse(element('InitiateMultipartUploadResult', leaf('Bucket', request.bucketName), leaf('Key', request.key), leaf('UploadId', id)), 200,
-    spec.checksum === null ? {} : { 'x-amz-checksum-algorithm': spec.checksum.algorithm.toUpperCase(), 'x-amz-checksum-type': spec.checksum.type })
+    { ...sealedHeaders(willSeal(request, seal === true)), ...(spec.checksum === null ? {} : { 'x-amz-checksum-algorithm': spec.checksum.algorithm.toUpperCase(), 'x-amz-checksum-type': spec.checksum.type }) })
 }
+
+const sealOf = ({ seal }: Spec): { seal?: true } => (seal === undefined ? {} : { seal })
 
 const idOf = (request: S3Request): string => request.query.get('uploadId') ?? ''
 const noUpload = (request: S3Request) => s3Fault('NoSuchUpload', undefined, { UploadId: idOf(request) })
@@ -79,7 +86,7 @@ function numberOf(request: S3Request): number {
   return number
 }
 
-async function writePart(request: S3Request, number: number, body: ReadableStream<Uint8Array> | Uint8Array, options: Pick<WriteOptions, 'size' | 'etag' | 'want'>, algorithm: DigestName | null): Promise<{ head: ObjectHead; at: string }> {
+async function writePart(request: S3Request, number: number, body: ReadableStream<Uint8Array> | Uint8Array, options: Pick<WriteOptions, 'size' | 'etag' | 'want' | 'seal'>, algorithm: DigestName | null): Promise<{ head: ObjectHead; at: string }> {
   const name = { account: request.account, container: segmentsOf(request.bucketName), object: partName(request.key, idOf(request), number) }
   const begun = await beginWrite(request.env, name)
   // The account's quota counts parts as they come, the bucket's when they are put together.
@@ -92,6 +99,7 @@ async function writePart(request: S3Request, number: number, body: ReadableStrea
 export async function uploadPart(request: S3Request): Promise<Response> {
   await request.authorize(PUT)
   refuseUnknown(request.headers)
+  sealAsked(request)
   const number = numberOf(request)
   const { spec } = await uploadOf(request)
   const body = incoming(request)
@@ -101,9 +109,9 @@ export async function uploadPart(request: S3Request): Promise<Response> {
   const wanted = wantsOf(body)
   const want = algorithm === null ? wanted : { digests: { [algorithm]: null, ...wanted?.digests } }
   try {
-    const { head } = await writePart(request, number, body.size === 0 && body.decoder === null ? new Uint8Array() : (body.stream ?? new Uint8Array()), { size: body.size, etag: body.md5, ...(want === undefined ? {} : { want }) }, algorithm)
+    const { head } = await writePart(request, number, body.size === 0 && body.decoder === null ? new Uint8Array() : (body.stream ?? new Uint8Array()), { size: body.size, etag: body.md5, ...sealOf(spec), ...(want === undefined ? {} : { want }) }, algorithm)
     const value = algorithm === null ? undefined : head.digests?.[algorithm]
-    return new Response(null, { status: 200, headers: { etag: `"${head.etag}"`, 'content-length': '0', ...(algorithm === null || value === undefined ? {} : { [`x-amz-checksum-${algorithm}`]: value }) } })
+    return new Response(null, { status: 200, headers: { etag: `"${head.etag}"`, 'content-length': '0', ...sealedHeaders(head.sealed), ...(algorithm === null || value === undefined ? {} : { [`x-amz-checksum-${algorithm}`]: value }) } })
   } catch (error) {
     throw bodyFault(body, error)
   }
@@ -121,9 +129,9 @@ export async function uploadPartCopy(request: S3Request): Promise<Response> {
     const size = range === null ? opened.size : range[1] - range[0] + 1
     if (size > OBJECT_BYTES_MAX) throw s3Fault('InvalidRequest', `The specified copy source is larger than the maximum allowable size for a copy source: ${OBJECT_BYTES_MAX}`)
     const algorithm = spec.checksum?.algorithm ?? null
-    const { head, at } = await writePart(request, number, size === 0 ? new Uint8Array() : bodyOf(await opened.open(range)), { size, etag: null, ...(algorithm === null ? {} : { want: { digests: { [algorithm]: null } } }) }, algorithm)
+    const { head, at } = await writePart(request, number, size === 0 ? new Uint8Array() : bodyOf(await opened.open(range)), { size, etag: null, ...sealOf(spec), ...(algorithm === null ? {} : { want: { digests: { [algorithm]: null } } }) }, algorithm)
     const value = algorithm === null ? undefined : head.digests?.[algorithm]
-    return xmlResponse(element('CopyPartResult', leaf('LastModified', s3Time(at)), leaf('ETag', `"${head.etag}"`), algorithm === null || value === undefined ? '' : leaf(`Checksum${algorithm.toUpperCase()}`, value)), 200, source.version === null ? {} : { 'x-amz-copy-source-version-id': source.version })
+    return xmlResponse(element('CopyPartResult', leaf('LastModified', s3Time(at)), leaf('ETag', `"${head.etag}"`), algorithm === null || value === undefined ? '' : leaf(`Checksum${algorithm.toUpperCase()}`, value)), 200, { ...sealedHeaders(head.sealed), ...(source.version === null ? {} : { 'x-amz-copy-source-version-id': source.version }) })
   } catch (error) {
     opened.drop()
     throw error
@@ -233,10 +241,10 @@ export async function completeUpload(request: S3Request): Promise<Response> {
   const checksum = spec.checksum === null || value === null ? null : { ...spec.checksum, value }
   const given = spec.checksum === null ? null : request.headers.get(`x-amz-checksum-${spec.checksum.algorithm}`)
   if (given !== null && checksum !== null && given.replace(/-\d+$/, '') !== checksum.value.replace(/-\d+$/, '')) throw s3Fault('BadDigest', `The ${checksum.algorithm.toUpperCase()} you specified did not match the calculated checksum.`)
-  const { begun } = await writeManifest(request, spec, parts, { size, etag, checksum })
+  const { head, begun } = await writeManifest(request, spec, parts, { size, etag, checksum })
   await request.container().s3EndUpload(request.key, id, false)
   await removeParts(request, there.filter((part) => !parts.includes(part)))
-  return xmlResponse(resultXml(request, etag, checksum), 200, versionHeaders(begun))
+  return xmlResponse(resultXml(request, etag, checksum), 200, { ...versionHeaders(begun), ...sealedHeaders(head?.sealed) })
 }
 
 async function writeManifest(request: S3Request, spec: Spec, parts: Part[], whole: { size: number; etag: string; checksum: { algorithm: DigestName; value: string; type: ChecksumType } | null }) {
@@ -248,7 +256,7 @@ async function writeManifest(request: S3Request, spec: Spec, parts: Part[], whol
     ...spec.metadata, 'X-Static-Large-Object': 'True', 'X-Object-Sysmeta-Slo-Etag': slo.etag, 'X-Object-Sysmeta-Slo-Size': String(slo.size), [ETAG_META]: whole.etag, ...(sum === null ? {} : { [CHECKSUM_META]: sum }),
   }
   const extra = { ...spec.extra, 's3-etag': whole.etag, 's3-upload': `${request.key}/${idOf(request)}`, ...(sum === null ? {} : { 's3-checksum': sum }) }
-  return await writeInto(request, request.name, whole.size, (begun) => commitWrite(request.env, begun, body, { metadata, content_type: spec.content_type, size: body.byteLength, etag: null, slo, extra }, request.now_ms), true)
+  return await writeInto(request, request.name, whole.size, (begun) => commitWrite(request.env, begun, body, { metadata, content_type: spec.content_type, size: body.byteLength, etag: null, slo, extra, ...sealOf(spec) }, request.now_ms), true)
 }
 
 async function removeParts(request: S3Request, parts: Part[]): Promise<void> {

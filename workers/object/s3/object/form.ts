@@ -9,6 +9,7 @@ import { s3Fault } from '../errors.ts'
 import { document, element, leaf } from '../markup.ts'
 import type { S3Request } from '../request.ts'
 import { type Signed, checkScope, keyOf } from '../signature.ts'
+import { sealAsked, sealedHeaders } from './encryption.ts'
 import { describe, refuseUnknown, rowExtra, tagsText } from './metadata.ts'
 import { noteTags, storeBody, versionHeaders } from './store-body.ts'
 import { tagsOfXml } from './subresources.ts'
@@ -171,12 +172,13 @@ export async function postForm(request: S3Request): Promise<Response> {
   asked.headers.delete('content-length')
   const bucket = await asked.authorize({ action: 's3:PutObject', level: 'object', operation: 'put' }, key)
   refuseUnknown(asked.headers)
+  const seal = sealAsked(asked)
   const tagging = fields.get('tagging')
   const extra = { ...rowExtra(asked, bucket), ...(tagging === undefined ? {} : { 's3-tags': tagging.trim().startsWith('<') ? tagsOfXml(tagging) : tagsText([...new URLSearchParams(tagging)]) }) }
   if (extra['s3-tags'] !== undefined) await noteTags(asked, bucket)
   const body: Incoming = { stream: new Response(file.bytes as never).body as never, size: file.bytes.byteLength, md5: createHash('md5').update(file.bytes).digest('hex'), sha256: null, checksum: null, decoder: null }
-  const stored = await storeBody(asked, { account: asked.account, container: asked.bucketName, object: key }, body, { ...describe(asked.headers), extra })
-  return finish(asked, fields, key, stored.etag, versionHeaders(stored.begun))
+  const stored = await storeBody(asked, { account: asked.account, container: asked.bucketName, object: key }, body, { ...describe(asked.headers), ...seal, extra })
+  return finish(asked, fields, key, stored.etag, { ...versionHeaders(stored.begun), ...sealedHeaders(stored.head?.sealed) })
 }
 
 function setHeader(headers: Headers, name: string, value: string): void {

@@ -11,6 +11,7 @@ import { s3Fault } from '../errors.ts'
 import type { Bucket } from '../known.ts'
 import { element, leaf, xmlResponse } from '../markup.ts'
 import type { S3Request } from '../request.ts'
+import { sealedHeaders } from './encryption.ts'
 import { CHECKSUM_META, lockHeaders, metadataHeaders } from './metadata.ts'
 import { etagOf } from './put.ts'
 
@@ -60,7 +61,7 @@ async function rowHeaders(request: S3Request, bucket: Bucket): Promise<Record<st
 async function headersOf(request: S3Request, bucket: Bucket, opened: Opened): Promise<Record<string, string>> {
   const headers: Record<string, string> = {
     ...metadataHeaders(opened.metadata), 'content-type': opened.content_type, etag: `"${etagOf(opened)}"`, 'last-modified': httpDate(opened.timestamp), 'accept-ranges': 'bytes',
-    ...(opened.version === null ? {} : { 'x-amz-version-id': opened.version }), ...(await rowHeaders(request, bucket)),
+    ...sealedHeaders(opened.head.sealed), ...(opened.version === null ? {} : { 'x-amz-version-id': opened.version }), ...(await rowHeaders(request, bucket)),
   }
   const checksum = request.headers.get('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED' && request.headers.get('range') === null ? checksumOf(opened) : null
   if (checksum !== null) {

@@ -20,7 +20,6 @@ const bytes = (text: string): number => new TextEncoder().encode(text).byteLengt
 /** What is asked for and is not there is refused, never dropped. */
 export function refuseUnknown(headers: Headers): void {
   for (const [name] of headers) {
-    if (/^x-amz-server-side-encryption/.test(name)) throw s3Fault('NotImplemented', `Server-side encryption by request (${name}) is not there; encryption at rest is the operator's setting.`)
     if (name === 'x-amz-write-offset-bytes') throw s3Fault('NotImplemented', 'Appending to objects is not there.')
   }
   const storage = headers.get('x-amz-storage-class')

@@ -15,6 +15,7 @@ import { knownBucket, ownerOfName } from '../known.ts'
 import { element, leaf, xmlResponse } from '../markup.ts'
 import type { S3Request } from '../request.ts'
 import { s3Time } from '../time.ts'
+import { sealAsked, sealedHeaders } from './encryption.ts'
 import { CHECKSUM_META, ETAG_META, carried, describe, refuseUnknown, rowExtra } from './metadata.ts'
 import { noteTags, storeBody, versionHeaders, writeInto } from './store-body.ts'
 
@@ -23,14 +24,15 @@ const PUT = { action: 's3:PutObject', level: 'object', operation: 'put' } as con
 export async function putObject(request: S3Request): Promise<Response> {
   const bucket = await request.authorize(PUT)
   refuseUnknown(request.headers)
+  const seal = sealAsked(request)
   const extra = rowExtra(request, bucket)
   if (extra['s3-acl'] !== undefined) await request.authorize({ ...PUT, action: 's3:PutObjectAcl' })
   if (extra['s3-tags'] !== undefined) {
     await request.authorize({ ...PUT, action: 's3:PutObjectTagging' })
     await noteTags(request, bucket)
   }
-  const stored = await storeBody(request, request.name, incoming(request), { ...describe(request.headers), extra })
-  return new Response(null, { status: 200, headers: { etag: `"${stored.etag}"`, 'content-length': '0', ...versionHeaders(stored.begun), ...(stored.checksum === null ? {} : { [`x-amz-checksum-${stored.checksum.algorithm}`]: stored.checksum.value, 'x-amz-checksum-type': 'FULL_OBJECT' }) } })
+  const stored = await storeBody(request, request.name, incoming(request), { ...describe(request.headers), ...seal, extra })
+  return new Response(null, { status: 200, headers: { etag: `"${stored.etag}"`, 'content-length': '0', ...versionHeaders(stored.begun), ...sealedHeaders(stored.head?.sealed ?? seal.seal), ...(stored.checksum === null ? {} : { [`x-amz-checksum-${stored.checksum.algorithm}`]: stored.checksum.value, 'x-amz-checksum-type': 'FULL_OBJECT' }) } })
 }
 
 // ---------------------------------------------------------------- copies
@@ -98,6 +100,7 @@ function directive(request: S3Request, name: string): 'COPY' | 'REPLACE' {
 export async function copyObject(request: S3Request): Promise<Response> {
   const bucket = await request.authorize(PUT)
   refuseUnknown(request.headers)
+  const seal = sealAsked(request)
   const [metadataFrom, tagsFrom] = [directive(request, 'x-amz-metadata-directive'), directive(request, 'x-amz-tagging-directive')]
   const extra = rowExtra(request, bucket)
   const source = await openSource(request, true)
@@ -107,7 +110,7 @@ export async function copyObject(request: S3Request): Promise<Response> {
     throw s3Fault('InvalidRequest', `The specified copy source is larger than the maximum allowable size for a copy source: ${OBJECT_BYTES_MAX}`)
   }
   const ontoItself = name.account === request.account && name.container === request.bucketName && name.object === request.key && request.headers.get('x-amz-copy-source')?.includes('versionId=') !== true
-  if (ontoItself && metadataFrom === 'COPY' && tagsFrom === 'COPY' && request.headers.get('x-amz-website-redirect-location') === null) {
+  if (ontoItself && metadataFrom === 'COPY' && tagsFrom === 'COPY' && request.headers.get('x-amz-website-redirect-location') === null && seal.seal !== true) {
     opened.drop()
     throw s3Fault('InvalidRequest', "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
   }
@@ -119,19 +122,19 @@ export async function copyObject(request: S3Request): Promise<Response> {
   if (extra['s3-tags'] !== undefined) await noteTags(request, bucket)
   const described = metadataFrom === 'REPLACE' ? describe(request.headers) : { metadata: carried(opened.metadata), content_type: opened.content_type }
   const algorithm = checksumWanted(request, opened.metadata)
-  const { head, begun } = await writeCopy(request, source, described, extra, algorithm)
+  const { head, begun } = await writeCopy(request, source, { ...described, ...seal }, extra, algorithm)
   const digest = algorithm === null ? undefined : head?.digests?.[algorithm]
   const versions: Record<string, string> = source.version === null ? {} : { 'x-amz-copy-source-version-id': source.version }
-  return xmlResponse(element('CopyObjectResult', leaf('LastModified', s3Time(begun.timestamp)), leaf('ETag', `"${head?.etag ?? source.etag}"`), algorithm === null || digest === undefined ? '' : `${leaf(`Checksum${algorithm.toUpperCase()}`, digest)}${leaf('ChecksumType', 'FULL_OBJECT')}`), 200, { ...versionHeaders(begun), ...versions })
+  return xmlResponse(element('CopyObjectResult', leaf('LastModified', s3Time(begun.timestamp)), leaf('ETag', `"${head?.etag ?? source.etag}"`), algorithm === null || digest === undefined ? '' : `${leaf(`Checksum${algorithm.toUpperCase()}`, digest)}${leaf('ChecksumType', 'FULL_OBJECT')}`), 200, { ...versionHeaders(begun), ...versions, ...sealedHeaders(head?.sealed ?? seal.seal) })
 }
 
-async function writeCopy(request: S3Request, { opened }: Source, { metadata, content_type }: { metadata: Metadata; content_type: string }, extra: Record<string, string>, algorithm: DigestName | null) {
+async function writeCopy(request: S3Request, { opened }: Source, { metadata, content_type, seal }: { metadata: Metadata; content_type: string; seal?: true }, extra: Record<string, string>, algorithm: DigestName | null) {
   const all = algorithm === null ? metadata : { ...metadata, [CHECKSUM_META]: `${algorithm} - FULL_OBJECT` }
   try {
     return await writeInto(request, request.name, opened.size, async (begun) => {
       const body = opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null))
       return await commitWrite(request.env, begun, body, {
-        metadata: all, content_type, size: opened.size, etag: null, ...(algorithm === null ? {} : { want: { digests: { [algorithm]: null } } }),
+        metadata: all, content_type, size: opened.size, etag: null, ...(seal === undefined ? {} : { seal }), ...(algorithm === null ? {} : { want: { digests: { [algorithm]: null } } }),
         extra: (head) => (algorithm === null ? extra : { ...extra, 's3-checksum': `${algorithm} ${head.digests?.[algorithm] ?? ''} FULL_OBJECT` }),
       }, request.now_ms)
     })

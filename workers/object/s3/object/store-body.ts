@@ -78,7 +78,7 @@ export function bodyFault(body: Incoming, error: unknown): unknown {
   return error
 }
 
-export async function storeBody(request: S3Request, name: ObjectName, body: Incoming, options: Pick<WriteOptions, 'metadata' | 'content_type'> & { extra: Record<string, string> }): Promise<Stored> {
+export async function storeBody(request: S3Request, name: ObjectName, body: Incoming, options: Pick<WriteOptions, 'metadata' | 'content_type' | 'seal'> & { extra: Record<string, string> }): Promise<Stored> {
   if (body.size !== null && body.size > OBJECT_BYTES_MAX) throw s3Fault('EntityTooLarge', undefined, { ProposedSize: String(body.size), MaxSizeAllowed: String(OBJECT_BYTES_MAX) })
   const algorithm = body.checksum?.algorithm
   const metadata = algorithm === undefined ? options.metadata : { ...options.metadata, [CHECKSUM_META]: `${algorithm} - FULL_OBJECT` }
@@ -86,7 +86,7 @@ export async function storeBody(request: S3Request, name: ObjectName, body: Inco
   const extraOf = (head: ObjectHead): Record<string, string> => (algorithm === undefined ? options.extra : { ...options.extra, 's3-checksum': `${algorithm} ${head.digests?.[algorithm] ?? ''} FULL_OBJECT` })
   try {
     const { head, begun } = await writeInto(request, name, body.size, async (opened) =>
-      verified(want, await commitWrite(request.env, opened, body.size === 0 && body.decoder === null ? new Uint8Array() : (body.stream ?? new Uint8Array()), { metadata, content_type: options.content_type, size: body.size, etag: body.md5, extra: extraOf, ...(want === undefined ? {} : { want }) }, request.now_ms)))
+      verified(want, await commitWrite(request.env, opened, body.size === 0 && body.decoder === null ? new Uint8Array() : (body.stream ?? new Uint8Array()), { metadata, content_type: options.content_type, size: body.size, etag: body.md5, extra: extraOf, ...(options.seal === undefined ? {} : { seal: options.seal }), ...(want === undefined ? {} : { want }) }, request.now_ms)))
     const value = algorithm === undefined ? undefined : (head?.digests?.[algorithm] ?? body.checksum?.value ?? body.decoder?.checksum ?? undefined)
     return { head, begun, etag: head?.etag ?? body.md5 ?? '', checksum: algorithm === undefined || value === undefined ? null : { algorithm, value } }
   } catch (error) {
