@@ -1,9 +1,9 @@
 /**
  * CPU, rate and latency of object PUT and GET, several stores beside each other in one run: `node bench/object.ts --target NAME=URL,TOKEN,PIDS ...`, where URL is an account's
  * (http://127.0.0.1:8788/object-store/v1/AUTH_x), PIDS are `+`-joined ids of the processes that count (their children count too). Stores take turns round by round, so
- * that a busy machine is busy for all of them. Prints one line per store and scenario, and the machine's load; asserts nothing.
+ * that a busy machine is busy for all of them. Prints one line per store and scenario (the CPU of each of few processes in brackets), and the machine's load; asserts nothing.
  *
- *   --seconds S    per round of small objects (3)     --rounds N (3)     --concurrency 1,16     --large MIB (100; 0: none)
+ *   --seconds S    per round of small objects (3; 0: none)     --rounds N (3)     --concurrency 1,16     --large MIB (100; 0: none)
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
@@ -12,6 +12,8 @@ import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 
 const TICKS_PER_S = 100
+/** More processes than this are shown as one sum. */
+const SHARES_MAX = 3
 const CONTAINER = 'bench'
 
 interface Target {
@@ -24,7 +26,8 @@ interface Target {
 interface Sample {
   operations: number
   seconds: number
-  cpu_ms: number
+  /** Of each of the target's processes, in their order. */
+  cpu_ms: number[]
   latencies: number[]
 }
 
@@ -39,8 +42,8 @@ const rounds = Number(values.rounds ?? 3)
 const large_mib = Number(values.large ?? 100)
 const agent = new http.Agent({ keepAlive: true, maxSockets: 64 })
 
-/** CPU of the processes and their descendants, in ms. */
-function cpuOf(pids: number[]): number {
+/** CPU of each of the processes and its descendants, in ms; a descendant that is named itself counts for itself. */
+function cpuOf(pids: number[]): number[] {
   const stats = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
     try {
       const text = readFileSync(`/proc/${name}/stat`, 'utf8')
@@ -50,12 +53,15 @@ function cpuOf(pids: number[]): number {
       return []
     }
   })
-  const counted = new Set(pids)
-  for (let before = -1; before !== counted.size; ) {
-    before = counted.size
-    for (const { pid, parent } of stats) if (counted.has(parent)) counted.add(pid)
+  const owner = new Map(pids.map((pid) => [pid, pid]))
+  for (let before = -1; before !== owner.size; ) {
+    before = owner.size
+    for (const { pid, parent } of stats) {
+      const its = owner.get(parent)
+      if (its !== undefined && !owner.has(pid)) owner.set(pid, its)
+    }
   }
-  return (stats.filter(({ pid }) => counted.has(pid)).reduce((sum, { ticks }) => sum + ticks, 0) * 1000) / TICKS_PER_S
+  return pids.map((root) => (stats.filter(({ pid }) => owner.get(pid) === root).reduce((sum, { ticks }) => sum + ticks, 0) * 1000) / TICKS_PER_S)
 }
 
 function call({ url, token }: Target, method: string, path: string, body?: Uint8Array): Promise<number> {
@@ -88,17 +94,20 @@ async function measure(target: Target, work: (n: number) => Promise<number>, con
     }
   }
   await Promise.all(Array.from({ length: concurrency }, worker))
-  return { operations: latencies.length, seconds: (performance.now() - started) / 1000, cpu_ms: cpuOf(target.pids) - before, latencies }
+  const after = cpuOf(target.pids)
+  return { operations: latencies.length, seconds: (performance.now() - started) / 1000, cpu_ms: after.map((ms, n) => ms - (before[n] ?? 0)), latencies }
 }
 
-const added = (a: Sample | undefined, b: Sample): Sample => (a === undefined ? b : { operations: a.operations + b.operations, seconds: a.seconds + b.seconds, cpu_ms: a.cpu_ms + b.cpu_ms, latencies: [...a.latencies, ...b.latencies] })
+const added = (a: Sample | undefined, b: Sample): Sample => (a === undefined ? b : { operations: a.operations + b.operations, seconds: a.seconds + b.seconds, cpu_ms: a.cpu_ms.map((ms, n) => ms + (b.cpu_ms[n] ?? 0)), latencies: [...a.latencies, ...b.latencies] })
 
 function show(scenario: string, samples: Map<Target, Sample>, mib: number): void {
   for (const [{ name }, { operations, seconds: took, cpu_ms, latencies }] of samples) {
     const sorted = [...latencies].sort((a, b) => a - b)
     const at = (share: number) => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1)
     const rate = mib === 0 ? '' : `  ${((operations * mib) / took).toFixed(0)} MiB/s`
-    console.log(`${scenario.padEnd(20)} ${name.padEnd(8)} ${(cpu_ms / operations).toFixed(2).padStart(9)} ms CPU  ${(operations / took).toFixed(1).padStart(7)}/s  p50 ${at(0.5)} ms  p99 ${at(0.99)} ms${rate}  (n=${operations})`)
+    const total = cpu_ms.reduce((sum, ms) => sum + ms, 0)
+    const shares = cpu_ms.length > SHARES_MAX ? '' : ` (${cpu_ms.map((ms) => (ms / operations).toFixed(2)).join(' + ')})`
+    console.log(`${scenario.padEnd(20)} ${name.padEnd(8)} ${(total / operations).toFixed(2).padStart(9)} ms CPU${shares}  ${(operations / took).toFixed(1).padStart(7)}/s  p50 ${at(0.5)} ms  p99 ${at(0.99)} ms${rate}  (n=${operations})`)
   }
 }
 
@@ -114,7 +123,7 @@ for (const target of targets) {
   await call(target, 'PUT', `/${CONTAINER}`)
   for (let n = 0; n < 64; n++) await call(target, 'PUT', `/${CONTAINER}/${run}-get-${n}`, small)
 }
-for (const concurrency of (values.concurrency ?? '1,16').split(',').map(Number)) {
+for (const concurrency of seconds === 0 ? [] : (values.concurrency ?? '1,16').split(',').map(Number)) {
   const timed = (_: number, passed: number) => passed >= seconds
   await scenario('PUT 1 KiB', concurrency, 0, (target) => call(target, 'PUT', `/${CONTAINER}/${run}-${serial++}`, small), timed)
   await scenario('GET 1 KiB', concurrency, 0, (target, n) => call(target, 'GET', `/${CONTAINER}/${run}-get-${n % 64}`), timed)

@@ -10,6 +10,7 @@ import type { ObjectDriver } from '../drivers/object/driver.ts'
 import { type Intake, shareIntake } from '../drivers/object/intake.ts'
 import type { Identity } from '../identity.ts'
 import { evidenceNow } from './evidence.ts'
+import { FanBody, Pieces } from './fan.ts'
 import { type DoorPlane, STREAM_IDLE_MS, isUnreachable, lengthOf, queryPart, replicaAnswer } from './plane.ts'
 import type { Presence } from './presence.ts'
 
@@ -45,10 +46,18 @@ export class Hosts {
 
   /** The stub of one host, with what replicas.ts calls. */
   host(id: string) {
-    const ask = async (op: ObjectOp, args: ObjectArgs, body: Body | null = null): Promise<Answer> => await this.#ask(id, op, args, body)
+    const ask = async (op: ObjectOp, args: ObjectArgs): Promise<Answer> => await this.#ask(id, op, args, null)
+    const put = async (args: ObjectArgs, body: Body): Promise<Answer> => {
+      try {
+        return await this.#ask(id, 'object.put', args, body)
+      } finally {
+        // One that fails before it has begun to read must not hold up the others.
+        if (body instanceof FanBody) await body.pieces.return()
+      }
+    }
     return {
       status: async () => ({ connected: await this.#connected(id) }),
-      objectPut: async (args: ObjectArgs, body: Body) => (await ask('object.put', args, body)).value as ObjectHead,
+      objectPut: async (args: ObjectArgs, body: Body) => (await put(args, body)).value as ObjectHead,
       objectHead: async (args: ObjectArgs) => (await ask('object.head', args)).value as ObjectHead,
       objectPost: async (args: ObjectArgs) => (await ask('object.post', args)).value as ObjectHead,
       objectDelete: async (args: ObjectArgs) => (await ask('object.delete', args)).value as { timestamp: string; existed: boolean },
@@ -112,12 +121,12 @@ export class Hosts {
 
   async #send(url: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     const path = `/door/v1/replicas?op=${op}&args=${queryPart(JSON.stringify(args))}`
-    const input = body === null ? null : readable(body)
+    const input = body instanceof FanBody ? body.pieces : body === null ? null : readable(body)
     const response = await this.#open(url, 'POST', path, { authorization: this.#deps.identity.authorization('POST', path), ...lengthOf(args, input) }, input)
     return await replicaAnswer(response, op)
   }
 
-  #open(origin: string, method: string, path: string, headers: http.OutgoingHttpHeaders, body: Readable | null): Promise<http.IncomingMessage> {
+  #open(origin: string, method: string, path: string, headers: http.OutgoingHttpHeaders, body: Readable | Pieces | null): Promise<http.IncomingMessage> {
     return new Promise((resolve, reject) => {
       const { protocol, hostname, port } = new URL(origin)
       const secure = protocol === 'https:'
@@ -131,7 +140,7 @@ export class Hosts {
         reject(error)
       })
       if (body === null) request.end()
-      else pipeline(body, request).catch((error: unknown) => request.destroy(error as Error))
+      else (body instanceof Pieces ? sendPieces(body, request) : pipeline(body, request)).catch((error: unknown) => request.destroy(error as Error))
     })
   }
 
@@ -183,8 +192,17 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 const readable = (body: Body): Readable => Readable.fromWeb(body as unknown as NodeStream)
 
+/** A piece is given back once the socket has taken it. */
+async function sendPieces(pieces: Pieces, request: http.ClientRequest): Promise<void> {
+  for await (const piece of pieces) await new Promise<void>((resolve, reject) => request.write(piece, (error) => (error ? reject(error) : resolve())))
+  if (pieces.isCut) throw new Error('the other door answered before it had the body')
+  request.end()
+}
+
 /** The stream's chunks; whoever stops early cancels it. */
-async function* chunksOf(body: Body): AsyncGenerator<Uint8Array> {
+const chunksOf = (body: Body): AsyncIterable<Uint8Array> => (body instanceof FanBody ? body.pieces : readerOf(body))
+
+async function* readerOf(body: Body): AsyncGenerator<Uint8Array> {
   const reader = body.getReader()
   let done = false
   try {

@@ -79,7 +79,7 @@ export async function startDoor(options: DoorOptions): Promise<Door> {
   const status = (): DoorStatus => ({
     status: 'ok', online: presence.online, seen_at: presence.seen_ms === 0 ? null : new Date(presence.seen_ms).toISOString(), pending: store.pendingCount, refused: store.refusedCount, requests: server.open, rings: Object.fromEntries([...presence.rings].map(([policy, ring]) => [policy, ring.version])),
   })
-  const server: DoorServer = new DoorServer({ plane, presence, containers, peers: new Peers(presence), driver, status, env: envNow, log })
+  const server: DoorServer = new DoorServer({ plane, presence, containers, peers: new Peers(presence), driver, timers, status, env: envNow, log })
   await presence.start()
   const port = await server.listen(options.address, options.port)
   log('door_up', { address: options.address, port, online: presence.online, pending: store.pendingCount })

@@ -125,7 +125,7 @@ export function createDoorPlane(plane: string, identity: Identity): DoorPlane {
 /** Percent-encoded as a URL parser leaves it: what is signed is what arrives. */
 export const queryPart = (text: string): string => encodeURIComponent(text).replace(/'/g, '%27')
 
-export const lengthOf = (args: ObjectArgs, body: Readable | null): OutgoingHttpHeaders => (body === null ? { 'content-length': 0 } : typeof args.size_bytes === 'number' ? { 'content-length': args.size_bytes } : { 'transfer-encoding': 'chunked' })
+export const lengthOf = (args: ObjectArgs, body: unknown): OutgoingHttpHeaders => (body === null ? { 'content-length': 0 } : typeof args.size_bytes === 'number' ? { 'content-length': args.size_bytes } : { 'transfer-encoding': 'chunked' })
 
 /** What a plane or another door answers about one replica. */
 export async function replicaAnswer(response: IncomingMessage, op: ObjectOp): Promise<{ value: unknown; body: IncomingMessage | null }> {

@@ -3,7 +3,8 @@
  * read from the socket only as fast as it is taken.
  */
 import type { IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
+import type { Timers } from '../timers.ts'
+import { fanOf } from './fan.ts'
 
 /** Hop by hop, or said by the door itself. */
 const DROPPED = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'expect', 'cf-connecting-ip'])
@@ -19,9 +20,6 @@ export function headersOf(message: IncomingMessage): Headers {
   return headers
 }
 
-/** Sockets give 64 KiB at a time; each piece costs a write on every device. */
-const PIECE_BYTES = 512 * 1024
-
 export class DoorRequest {
   readonly method: string
   readonly url: string
@@ -30,11 +28,13 @@ export class DoorRequest {
   /** As workerd tells it. */
   readonly cf: { clientIp: string }
   #message: IncomingMessage
+  #timers: Timers
   #held: Buffer | null = null
   #body: ReadableStream<Uint8Array> | null | undefined
 
-  constructor(message: IncomingMessage, origin: string, signal: AbortSignal) {
+  constructor(message: IncomingMessage, origin: string, signal: AbortSignal, timers: Timers) {
     this.#message = message
+    this.#timers = timers
     this.method = message.method ?? 'GET'
     this.url = `${origin}${message.url ?? '/'}`
     this.headers = headersOf(message)
@@ -61,7 +61,7 @@ export class DoorRequest {
         },
       }) as ReadableStream<Uint8Array>
     }
-    if (this.#body === undefined) this.#body = hasBody(this.#message) ? streamOf(this.#message) : null
+    if (this.#body === undefined) this.#body = hasBody(this.#message) ? fanOf(this.#message, this.#timers) : null
     return this.#body
   }
 
@@ -79,27 +79,3 @@ export class DoorRequest {
 }
 
 export const hasBody = ({ headers }: IncomingMessage): boolean => headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined
-
-/** A few chunks of the socket at a time; a client that goes away is an error, never an end. */
-function streamOf(message: IncomingMessage): ReadableStream<Uint8Array> {
-  const iterator = (message as Readable).iterator({ destroyOnReturn: false })
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const parts: Buffer[] = []
-        let held = 0
-        let done = false
-        while (held < PIECE_BYTES && !done) {
-          const next = (await iterator.next()) as IteratorResult<Buffer>
-          done = next.done === true
-          if (next.done !== true) held += parts.push(next.value) > 0 ? next.value.byteLength : 0
-        }
-        if (held > 0) controller.enqueue(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts))
-        if (!done) return
-        if (message.complete) controller.close()
-        else controller.error(new Error('the client went away'))
-      },
-    },
-    { highWaterMark: 0 },
-  ) as ReadableStream<Uint8Array>
-}

@@ -17,6 +17,7 @@ import { object } from '../../workers/object/service.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import { type Log, messageOf } from '../log.ts'
 import { replicaCall } from '../messages.ts'
+import type { Timers } from '../timers.ts'
 import type { Containers } from './containers.ts'
 import { evidenceOf, hasty, withEvidence } from './evidence.ts'
 import { onDisk } from './hosts.ts'
@@ -41,6 +42,7 @@ export interface ServerDeps {
   containers: Containers
   peers: Peers
   driver: ObjectDriver
+  timers: Timers
   status(): unknown
   env(): Env
   log: Log
@@ -109,7 +111,7 @@ export class DoorServer {
     const { env, server } = this.#handlers()
     const aborted = new AbortController()
     response.on('close', () => aborted.abort())
-    const request = new DoorRequest(message, `http://${message.headers.host ?? 'door'}`, aborted.signal)
+    const request = new DoorRequest(message, `http://${message.headers.host ?? 'door'}`, aborted.signal, this.#deps.timers)
     const evidence = evidenceOf(request.method, message.url ?? '/', request.headers)
     const id = `req-${randomUUID()}`
     const handle = () => server.handle(request as unknown as Request, env, below, id, presence.now_ms(), (work) => void work.catch(() => {}))

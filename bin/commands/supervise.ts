@@ -17,7 +17,9 @@ import { seedImage, seedNetworks } from '../lib/seed.ts'
 
 export const ANSWER_TIMEOUT_MS = 60_000
 /** A door makes much that is soon forgotten: with more room for it a request costs a seventh less. */
-export const DOOR_SEMI_SPACE_MIB = 16
+const DOOR_SEMI_SPACE_MIB = 16
+/** Node's own options for an agent; agent/young.ts has use for the second. */
+export const agentFlags = (hasDoor: boolean): string[] => [`--max-semi-space-size=${hasDoor ? DOOR_SEMI_SPACE_MIB : 1}`, '--expose-gc']
 export const REGION_NAME = 'RegionOne'
 
 type Say = (text: string) => void
@@ -132,7 +134,7 @@ function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Sa
 
 function startAgents(home: Home, options: StartOptions, bundles: Bundles, url: string, join_token: string, say: Say, save: () => void): KeptProcess[] {
   const agent = (name: string, args: string[]) =>
-    new KeptProcess({ name, argv: [process.execPath, `--max-semi-space-size=${options.door === null ? 1 : DOOR_SEMI_SPACE_MIB}`, bundles.agent, '--plane', url, ...args], log: join(home.logs, `${name}.log`), cwd: ROOT, env: { SKYHOOK_JOIN_TOKEN: join_token } }, say, save)
+    new KeptProcess({ name, argv: [process.execPath, ...agentFlags(options.door !== null), bundles.agent, '--plane', url, ...args], log: join(home.logs, `${name}.log`), cwd: ROOT, env: { SKYHOOK_JOIN_TOKEN: join_token } }, say, save)
   const agents: KeptProcess[] = []
   const door = options.door === null ? [] : ['--door', `${options.door.address}:${options.door.port}`]
   if (options.hosts.local) agents.push(agent('agent', ['--state', home.host, '--roles', 'compute,volume,gateway,object,image,directory', ...door]))
