@@ -3,6 +3,7 @@ import { migrations } from '../../schema/container/migrations.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import { reconcile } from '../../workers/object/container/reconcile.ts'
 import { type ContainerInfo, type ObjectRow, type VersionRow, storedName } from '../../workers/object/container/rows.ts'
+import { type Page, type PageFormat, pageBody, pageRead } from '../../workers/object/container/pages.ts'
 import type { Bulk } from '../../workers/object/container/ranges.ts'
 import type { PartOf, RemotePart, Totals } from '../../workers/object/container/shards.ts'
 import { ContainerStore } from '../../workers/object/container/store.ts'
@@ -102,6 +103,9 @@ export class ContainerObject extends LazyObject {
   async listText(query: ListQuery, format: Format): Promise<{ info: ContainerInfo; text: string }> {
     const store = this.#live()
     if (!store.shards.active) return store.listText(query, format)
+    const flat = pageRead(query, format)
+    const page = flat === null ? null : await store.shards.page(flat.read, flat.format)
+    if (flat !== null && page !== null) return { info: this.#infoOf(store), text: pageBody(page, flat.format) }
     const { info, entries } = await this.list(query)
     return { info, text: rowsText(format, info, entries) }
   }
@@ -257,6 +261,10 @@ export class ContainerObject extends LazyObject {
 
   readRows(read: Read): ObjectRow[] {
     return this.#live().readRows(read)
+  }
+
+  readPage(read: Read, format: PageFormat): Page | null {
+    return this.#live().readPage(read, format)
   }
 
   readVersions(read: Read): Keyed[] {

@@ -125,6 +125,10 @@ function* listSteps<T extends { name: string }>(query: ListQuery, shown: (row: T
   return entries
 }
 
+/** The one read that answers a query without prefixes to look for; null for any other. */
+export const flatRead = (query: ListQuery): Read | null =>
+  query.delimiter !== '' || query.path !== null ? null : { where: conditions(query, query.prefix, successor(query.prefix), query.marker === '' ? null : { text: query.marker, inclusive: false }), order: query.reverse ? 'DESC' : 'ASC', limit: query.limit }
+
 function conditions(query: ListQuery, prefix: string, above: string | null, cursor: { text: string; inclusive: boolean } | null): Condition[] {
   const where: Condition[] = []
   if (prefix !== '') {

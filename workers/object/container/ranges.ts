@@ -26,13 +26,7 @@ export class RowRanges {
     return this.#rows(`SELECT * FROM objects${clause} ORDER BY name ${order} LIMIT ?`, ...values, limit).map(toObject)
   }
 
-  /** What a listing without details needs. */
-  names({ where, order, limit }: Read): { name: string }[] {
-    const [clause, values] = whereSql(where)
-    return this.#rows(`SELECT name FROM objects${clause} ORDER BY name ${order} LIMIT ?`, ...values, limit) as { name: string }[]
-  }
-
-  /** And with details. */
+  /** What a listing with details needs. */
   shown({ where, order, limit }: Read): ShownFields[] {
     const [clause, values] = whereSql(where)
     const rows = this.#rows(`SELECT name, etag, size, slo_size, content_type, modified_at, slo_etag, extra FROM objects${clause} ORDER BY name ${order} LIMIT ?`, ...values, limit)

@@ -5,8 +5,9 @@
  */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { systemTimers } from '../../../durable-objects/kernel/env.ts'
-import { type Condition, type ListQuery, type Listed, type Read, listNamesFrom } from '../list.ts'
+import { type Condition, type ListQuery, type Listed, type Read, compareNames, listNamesFrom } from '../list.ts'
 import type { Metadata } from '../headers.ts'
+import { type Page, type PageFormat, joinPages } from './pages.ts'
 import type { Bulk } from './ranges.ts'
 import type { ContainerInfo, ObjectRow, Row, Rows, VersionRow } from './rows.ts'
 import { type Keyed, type VersionQuery, listKeyed } from './versions.ts'
@@ -35,6 +36,7 @@ export interface PartOf {
 /** What a part answers: the container's own rows, or another object. */
 export interface Part {
   readRows(read: Read): ObjectRow[] | Promise<ObjectRow[]>
+  readPage(read: Read, format: PageFormat): Page | null | Promise<Page | null>
   readVersions(read: Read): Keyed[] | Promise<Keyed[]>
   lastBatch(low: string, high: string | null, limit: number): { low: string; bulk: Bulk } | null | Promise<{ low: string; bulk: Bulk } | null>
   replaceRange(low: string, high: string | null, bulk: Bulk): Totals | Promise<Totals>
@@ -244,16 +246,38 @@ export class Shards {
     return await this.run(() => listKeyed(query, found, (keyed, shown) => listNamesFrom<Keyed>(keyed, (read) => this.#gather(read, (part, own) => part.readVersions(own)), shown)))
   }
 
+  /** A page's text; null where a part has a row that needs more than its columns. */
+  async page(read: Read, format: PageFormat): Promise<Page | null> {
+    return await this.run(async () => {
+      const pages: Page[] = []
+      let left = read.limit
+      for (const { id, where } of this.#parts(read)) {
+        if (left <= 0) break
+        const page = await this.part(id).readPage({ ...read, where, limit: left }, format)
+        if (page === null) return null
+        pages.push(page)
+        left -= page.count
+      }
+      return joinPages(pages, format)
+    })
+  }
+
   /** Rows of all parts in one order: their ranges do not overlap, so one after another. */
   async #gather<T>(read: Read, from: (part: Part, read: Read) => T[] | Promise<T[]>): Promise<T[]> {
-    const ranges = read.order === 'ASC' ? this.ranges() : this.ranges().reverse()
     const rows: T[] = []
-    for (const { id, low, high } of ranges) {
+    for (const { id, where } of this.#parts(read)) {
       if (rows.length >= read.limit) break
-      const own: Condition[] = [...read.where, ...(low === '' ? [] : [{ op: '>=' as const, text: low }]), ...(high === null ? [] : [{ op: '<' as const, text: high }])]
-      rows.push(...(await from(this.part(id), { ...read, where: own, limit: read.limit - rows.length })))
+      rows.push(...(await from(this.part(id), { ...read, where, limit: read.limit - rows.length })))
     }
     return rows
+  }
+
+  /** Parts that may have rows of a read, in its order, each with what is to be read of it. */
+  #parts({ where, order }: Read): { id: string; where: Condition[] }[] {
+    const ranges = this.ranges().filter(({ low, high }) => where.every(({ op, text }) => (op === '>' || op === '>=' ? high === null || compareNames(text, high) < 0 : compareNames(low, text) <= 0)))
+    return (order === 'ASC' ? ranges : ranges.reverse()).map(({ id, low, high }) => ({
+      id, where: [...where, ...(low === '' ? [] : [{ op: '>=' as const, text: low }]), ...(high === null ? [] : [{ op: '<' as const, text: high }])],
+    }))
   }
 
   /** Every part takes over what the container says of itself. */

@@ -12,9 +12,10 @@ import { swiftOptions } from '../options.ts'
 import { defaultPolicy } from '../policies.ts'
 import { Stamps, ticksOf, formatTicks } from '../timestamp.ts'
 import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type Rows, type VersionRow, objectValues, toInfo, versionKey, versioningOf } from './rows.ts'
+import { RowPages } from './pages.ts'
 import { type Bulk, RowRanges } from './ranges.ts'
 import { type Part, type PartOf, SHARD_THRESHOLD, Shards, type Totals } from './shards.ts'
-import { namesText, rowsText } from './views.ts'
+import { rowsText } from './views.ts'
 import { type ContainerHooks, TOMBSTONE_KEPT_MS, Upkeep } from './upkeep.ts'
 import { type Counted, type Keyed, type VersionQuery, VersionRows } from './versions.ts'
 
@@ -29,8 +30,10 @@ export class ContainerStore implements Part {
   #stamps: Stamps
   #versions: VersionRows
   #ranges: RowRanges
+  #pages: RowPages
   #upkeep: Upkeep
   readonly shards: Shards
+  readonly readPage: RowPages['read'] = (read, format) => this.#pages.read(read, format)
   #reporting: Promise<void> | null = null
 
   constructor(deps: Deps, hooks: ContainerHooks) {
@@ -39,6 +42,7 @@ export class ContainerStore implements Part {
     const rows: Rows = (query, ...bindings) => this.#rows(query, ...bindings)
     this.#versions = new VersionRows(rows)
     this.#ranges = new RowRanges(rows)
+    this.#pages = new RowPages(rows)
     this.#upkeep = new Upkeep(rows, deps, hooks, this, this.#versions)
     this.shards = new Shards(rows, deps, this, (id) => hooks.shard(id), swiftOptions(deps.env).shard_container_threshold ?? SHARD_THRESHOLD, () => this.#toReport())
     deps.alarms.handle('split', async () => {
@@ -164,8 +168,7 @@ export class ContainerStore implements Part {
   /** The body of a listing. */
   listText(query: ListQuery, format: Format): { info: ContainerInfo; text: string } {
     const info = this.#live()
-    if (format === 'plain') return { info, text: namesText(listNames(query, (read) => this.#ranges.names(read))) }
-    return { info, text: rowsText(format, info, listNames(query, (read) => this.#ranges.shown(read))) }
+    return { info, text: this.#pages.body(query, format) ?? rowsText(format, info, listNames(query, (read) => this.#ranges.shown(read))) }
   }
 
   /** Every version, delete markers too. */

@@ -18,6 +18,3 @@ export function rowsText(format: Format, info: ContainerInfo, entries: Listed<Sh
   const rows: ListingRow[] = entries.map((entry) => (isSubdir(entry) ? entry : shownRow(entry, info.account)))
   return listingText(format, { element: 'container', name: info.name, item: 'object' }, rows)
 }
-
-/** Names only. */
-export const namesText = (entries: Listed<{ name: string }>[]): string => (entries.length === 0 ? '' : `${entries.map((entry) => (isSubdir(entry) ? entry.subdir : entry.name)).join('\n')}\n`)
