@@ -19,6 +19,7 @@ export async function answerQuery(replicas: ObjectReplicas, query: ReplicaQuery)
     }
     case 'suffixes': return await replicas.suffixes(query)
     case 'versions': return await replicas.versions(query)
+    case 'device': return await replicas.state(query.device)
     default: throw new Fault('not_implemented', `no such query: ${JSON.stringify(query satisfies never)}`)
   }
 }

@@ -12,6 +12,7 @@ import { type Log, messageOf } from '../log.ts'
 import type { PlaneHttp } from '../plane.ts'
 import type { StateStore } from '../state.ts'
 import type { Timers } from '../timers.ts'
+import { Absent } from './absent.ts'
 import { Auditor } from './auditor.ts'
 import { Pace } from './pace.ts'
 import { type Lan, Peers } from './peers.ts'
@@ -58,7 +59,7 @@ export class ObjectServices {
     this.rings = new Rings(deps.store)
     const peers = new Peers({ host_id, replicas, http, clock, lan: deps.lan ?? null, paced: (bytes) => pushed.take(bytes, limits().replicator_bytes_per_s) })
     this.#replicator = new Replicator({
-      host_id, replicas, rings: this.rings, stopped, log, peer: (id, ring) => peers.to(id, ring, deps.storage_ip ?? null),
+      host_id, replicas, rings: this.rings, stopped, log, absent: new Absent({ now_ms: () => clock.now_ms(), host_lost_s: () => limits().host_lost_s }), peer: (id, ring) => peers.to(id, ring, deps.storage_ip ?? null),
       reclaimBefore: () => ((this.now() / 1_000) - limits().reclaim_age_s).toFixed(5).padStart(16, '0'),
     })
     this.#auditor = new Auditor({ replicas, http, limits, now_ms: () => this.now(), bytes: new Pace(clock, timers), files: new Pace(clock, timers), stopped, log })
@@ -193,7 +194,7 @@ export class ObjectServices {
   #of(device: string): DeviceRecon {
     const found = this.#recon.get(device) ?? {
       device, error: null, quarantined: 0, async_pending: 0, auditor: { passes: 0, finished_ms: 0, took_ms: 0, files: 0, bytes: 0, quarantined: 0, unlisted: 0 },
-      replicator: { passes: 0, finished_ms: 0, took_ms: 0, partitions: 0, pushed: 0, drained: 0, reclaimed: 0, failures: 0 }, updater: { passes: 0, finished_ms: 0, told: 0, failures: 0 },
+      replicator: { passes: 0, finished_ms: 0, took_ms: 0, partitions: 0, pushed: 0, filled: 0, drained: 0, reclaimed: 0, failures: 0 }, updater: { passes: 0, finished_ms: 0, told: 0, failures: 0 },
     }
     this.#recon.set(device, found)
     return found

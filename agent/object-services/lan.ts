@@ -39,12 +39,13 @@ export function createLan(identity: Identity): Lan {
     const request = httpRequest({ host: host.address, port: host.port, method: 'POST', path, headers: { authorization: identity.authorization('POST', path), 'content-type': 'application/octet-stream' } })
     let connected = false
     request.on('socket', (socket) => {
-      socket.setTimeout(socket.connecting ? CONNECT_TIMEOUT_MS : IDLE_TIMEOUT_MS)
-      socket.on('connect', () => {
+      connected = !socket.connecting
+      socket.setTimeout(connected ? IDLE_TIMEOUT_MS : CONNECT_TIMEOUT_MS)
+      if (connected) return
+      socket.once('connect', () => {
         connected = true
         socket.setTimeout(IDLE_TIMEOUT_MS)
       })
-      if (!socket.connecting) connected = true
     })
     request.on('timeout', () => request.destroy(new Error(connected ? 'no byte for too long' : 'no answer')))
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
@@ -54,9 +55,14 @@ export function createLan(identity: Identity): Lan {
     const length = Buffer.alloc(LENGTH_BYTES)
     length.writeUInt32BE(json.length)
     const sent = new Promise<void>((resolve, reject) => pipeline(Readable.from(framed(length, json, body), { objectMode: false }), request, (error) => (error ? reject(error) : resolve())))
-    sent.catch((error: Error) => request.destroy(error))
+    let isAnswered = false
+    // An answer that comes before the body is out says more than the broken pipe.
+    sent.catch((error: Error) => isAnswered || request.destroy(error))
     const response = await answered
+    isAnswered = true
     const text = await textOf(response)
+    // Not wanted any further: the other side reads on until we stop.
+    if (!request.writableFinished) request.destroy()
     if (response.statusCode === 200) return JSON.parse(text)
     // Another host lives at this address: as good as nobody.
     if (response.statusCode === 421) throw unreached(new Fault('unavailable', `${host.address} is not the host it was`))
@@ -113,9 +119,7 @@ export async function serveLan(deps: LanServerDeps, address: string, port: numbe
     void serve(deps, request, response).catch((error: unknown) => {
       const told = wireError(error)
       if (!isFault(error, 'unauthorized')) deps.log('lan_failed', { path: request.url?.split('?')[0], error: messageOf(error) })
-      request.resume()
-      if (!response.headersSent) response.writeHead(isFault(error) ? (error.status ?? FAULT_STATUS[error.kind]) : 500, { 'content-type': 'application/json', connection: 'close' })
-      response.end(JSON.stringify(told))
+      reply(request, response, isFault(error) ? (error.status ?? FAULT_STATUS[error.kind]) : 500, told)
     })
   })
   server.requestTimeout = 0
@@ -139,13 +143,28 @@ async function serve(deps: LanServerDeps, request: IncomingMessage, response: Se
   if (request.method !== 'POST' || !['/objects/v1/query', '/objects/v1/receive'].includes(url.pathname)) throw new Fault('not_found', 'no such path')
   authorize(deps, request)
   if (url.searchParams.get('to') !== deps.host_id) throw new Fault('bad_request', 'this is another host', { status: 421 })
-  const { args, rest } = await takeArgs(request)
-  if (url.searchParams.get('args') !== sha256(args)) throw new Fault('unauthorized', 'the arguments are not those that were signed')
-  const given = JSON.parse(Buffer.from(args).toString()) as unknown
-  const answer = url.pathname.endsWith('query') ? await answerQuery(deps.replicas, given as ReplicaQuery) : { taken: await deps.replicas.receive(given as ReceiveArgs, rest) }
+  const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>
+  try {
+    const { args, rest } = await takeArgs(chunks)
+    if (url.searchParams.get('args') !== sha256(args)) throw new Fault('unauthorized', 'the arguments are not those that were signed')
+    const given = JSON.parse(Buffer.from(args).toString()) as unknown
+    const answer = url.pathname.endsWith('query') ? await answerQuery(deps.replicas, given as ReplicaQuery) : { taken: await deps.replicas.receive(given as ReceiveArgs, rest) }
+    await chunks.return?.()
+    reply(request, response, 200, answer)
+  } finally {
+    await chunks.return?.()
+  }
+}
+
+/** The answer at once. What still comes is read past until the sender stops: a connection closed over unread bytes would take the answer with it, and one kept would be stuck. */
+function reply(request: IncomingMessage, response: ServerResponse, status: number, answer: unknown): void {
+  const text = Buffer.from(JSON.stringify(answer))
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': text.length })
+  if (request.readableEnded || request.destroyed) return void response.end(text)
+  response.write(text)
+  request.once('end', () => response.end())
+  request.once('close', () => response.end())
   request.resume()
-  response.writeHead(200, { 'content-type': 'application/json' })
-  response.end(JSON.stringify(answer))
 }
 
 function authorize({ keyOf, now_ms }: LanServerDeps, request: IncomingMessage): void {
@@ -160,8 +179,7 @@ function authorize({ keyOf, now_ms }: LanServerDeps, request: IncomingMessage): 
 }
 
 /** Splits a body into its arguments and what follows. */
-async function takeArgs(request: IncomingMessage): Promise<{ args: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
-  const chunks = request[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+async function takeArgs(chunks: AsyncIterator<Buffer>): Promise<{ args: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
   let held = Buffer.alloc(0)
   const need = async (length: number): Promise<void> => {
     while (held.length < length) {

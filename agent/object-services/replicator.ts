@@ -2,12 +2,15 @@
  * Brings every replica of a partition to the same state, by pushing what another device lacks: digests of whole partitions first, then suffixes, then versions. A
  * partition that is not ours (a handoff, or one that moved away) goes to all of its primaries and is removed only once each of them has everything. Tombstones are reclaimed
  * when they are old enough and all primaries were found alike in the same pass: a host that was away for longer than that can't bring anything back to life.
+ *
+ * While a primary is out (absent.ts), the others bring what they have to the next handoff in its place; that one drains to it by the rule above once it is back.
  */
 import type { PartitionAt, VersionKind, VersionSet } from '../../schema/agent/replication.ts'
 import { isFault } from '../../schema/values/fault.ts'
 import type { Log } from '../log.ts'
 import { messageOf } from '../log.ts'
 import type { ObjectReplicas } from '../drivers/object/replicas.ts'
+import type { Absent } from './absent.ts'
 import { digestOf, PARTITIONS_PER_QUERY_MAX } from './answer.ts'
 import type { Peer } from './peers.ts'
 import type { HostRing, RingDeviceAt, Rings } from './ring.ts'
@@ -17,6 +20,8 @@ export const SUFFIXES_PER_QUERY_MAX = 128
 export interface ReplicatorPass {
   partitions: number
   pushed: number
+  /** Of these, to handoffs in place of devices that are out. */
+  filled: number
   drained: number
   reclaimed: number
   failures: number
@@ -27,6 +32,7 @@ export interface ReplicatorDeps {
   replicas: ObjectReplicas
   rings: Rings
   peer(host_id: string, ring: HostRing): Peer
+  absent: Absent
   /** Timestamp before which a tombstone has done its work. */
   reclaimBefore(): string
   stopped(): boolean
@@ -42,7 +48,11 @@ interface Job {
   digest: string
   /** Targets that have all we have. */
   confirmed: number
+  /** Targets that are out: as many handoffs must have all we have. */
+  out: number
 }
+
+const keyOf = (device: RingDeviceAt): string => `${device.host_id}/${device.device}`
 
 /** What of `mine` the other device lacks; pure. */
 export function lacking(mine: VersionSet, theirs: VersionSet | undefined, reclaim_before: string): [VersionKind, string][] {
@@ -64,7 +74,7 @@ export class Replicator {
 
   async pass(device: string): Promise<ReplicatorPass> {
     const { replicas, rings, host_id } = this.#deps
-    const result: ReplicatorPass = { partitions: 0, pushed: 0, drained: 0, reclaimed: 0, failures: 0 }
+    const result: ReplicatorPass = { partitions: 0, pushed: 0, filled: 0, drained: 0, reclaimed: 0, failures: 0 }
     const jobs: Job[] = []
     for (const { policy, partition } of await replicas.partitions(device)) {
       const ring = rings.get(policy)
@@ -74,42 +84,88 @@ export class Replicator {
       const at = { device, policy, partition }
       const targets = primaries.filter((one) => one.host_id !== host_id || one.device !== device)
       const suffixes = await replicas.suffixes(at)
-      jobs.push({ at, ring, mine: targets.length < primaries.length, targets, suffixes, digest: digestOf(suffixes), confirmed: 0 })
+      jobs.push({ at, ring, mine: targets.length < primaries.length, targets, suffixes, digest: digestOf(suffixes), confirmed: 0, out: 0 })
       result.partitions++
     }
-    for (const [key, group] of byTarget(jobs)) {
+    const gone = new Set<string>()
+    for (const [target, group] of byTarget(jobs)) {
       if (this.#deps.stopped()) return result
-      try {
-        await this.#sync(group, key, result)
-      } catch (error) {
-        result.failures++
-        this.#deps.log('replication_failed', { device, to: `${key.host_id}/${key.device}`, error: messageOf(error) })
-      }
+      if (await this.#sync(group, target, result, (job) => job.confirmed++)) continue
+      if (!(await this.#isOut(group, target))) continue
+      gone.add(keyOf(target))
+      for (const job of group) job.out++
     }
+    await this.#fill(jobs, gone, result)
     for (const job of jobs) await this.#finish(job, result)
     return result
   }
 
-  async #sync(jobs: Job[], target: RingDeviceAt, result: ReplicatorPass): Promise<void> {
+  async #isOut([first]: Job[], target: RingDeviceAt): Promise<boolean> {
+    if (first === undefined) return false
+    return await this.#deps.absent.isOut(target, first.at.policy, this.#deps.peer(target.host_id, first.ring)).catch(() => false)
+  }
+
+  /** As many handoffs as primaries are out get what we have, the first ones that work. `gone`: devices that need not be asked. */
+  async #fill(jobs: readonly Job[], gone: Set<string>, result: ReplicatorPass): Promise<void> {
+    let open = jobs.filter((job) => job.mine && job.out > 0).map((job) => ({ job, spares: job.ring.handoffs(job.at.partition), left: job.out }))
+    while (open.length > 0) {
+      const groups = new Map<string, { target: RingDeviceAt; some: typeof open }>()
+      for (const one of open) {
+        let next = one.spares.shift()
+        while (next !== undefined && gone.has(keyOf(next))) next = one.spares.shift()
+        if (next === undefined) continue
+        const key = `${one.job.at.policy}/${keyOf(next)}`
+        const group = groups.get(key) ?? { target: next, some: [] }
+        group.some.push(one)
+        groups.set(key, group)
+      }
+      for (const { target, some } of groups.values()) {
+        if (this.#deps.stopped()) return
+        const before = result.pushed
+        const of = new Map(some.map((one) => [one.job, one]))
+        const done = (job: Job): void => {
+          const one = of.get(job)
+          if (one !== undefined) one.left--
+        }
+        if (!(await this.#sync([...of.keys()], target, result, done))) gone.add(keyOf(target))
+        result.filled += result.pushed - before
+      }
+      open = open.filter((one) => one.left > 0 && one.spares.length > 0)
+    }
+  }
+
+  /** Brings one device what it lacks of some partitions of one policy; `done` is called for each that it has all of then. False where the device can't be had. */
+  async #sync(jobs: readonly Job[], target: RingDeviceAt, result: ReplicatorPass, done: (job: Job) => void): Promise<boolean> {
     const [first] = jobs
-    if (first === undefined) return
+    if (first === undefined) return true
+    const failed = (error: unknown, at: { device: string; partition?: number }): boolean => {
+      result.failures++
+      this.#deps.log('replication_failed', { device: at.device, ...(at.partition === undefined ? {} : { partition: at.partition }), to: keyOf(target), error: messageOf(error) })
+      return isFault(error, 'unavailable')
+    }
     const peer = this.#deps.peer(target.host_id, first.ring)
     for (let from = 0; from < jobs.length; from += PARTITIONS_PER_QUERY_MAX) {
       const some = jobs.slice(from, from + PARTITIONS_PER_QUERY_MAX)
-      const digests = await peer.ask('digests', { device: target.device, policy: first.at.policy, partitions: some.map((job) => job.at.partition) })
+      let digests: string[]
+      try {
+        digests = await peer.ask('digests', { device: target.device, policy: first.at.policy, partitions: some.map((job) => job.at.partition) })
+      } catch (error) {
+        failed(error, { device: first.at.device })
+        return false
+      }
+      this.#deps.absent.heard(target.host_id)
       for (const [n, job] of some.entries()) {
-        if (this.#deps.stopped()) return
+        if (this.#deps.stopped()) return true
         try {
           if (digests[n] !== job.digest) result.pushed += await this.#push(job, target, peer)
-          job.confirmed++
+          done(job)
         } catch (error) {
-          result.failures++
-          this.#deps.log('replication_failed', { device: job.at.device, partition: job.at.partition, to: `${target.host_id}/${target.device}`, error: messageOf(error) })
           // A device that is not there has nothing for the other partitions either.
-          if (isFault(error, 'unavailable')) return
+          if (failed(error, job.at)) return false
         }
       }
     }
+    return true
   }
 
   async #push(job: Job, target: RingDeviceAt, peer: Peer): Promise<number> {

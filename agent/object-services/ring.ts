@@ -1,13 +1,10 @@
 /** The rings as this host knows them: who holds a partition, and what of ours is on its way elsewhere. Kept on disk, so that a host without the plane goes on with its work. */
 import type { ObjectServiceLimits, RingForHosts } from '../../schema/agent/replication.ts'
 import { OBJECT_SERVICE_LIMITS } from '../../schema/agent/replication.ts'
+import { handoffs } from '../../schema/agent/handoffs.ts'
 import type { StateStore } from '../state.ts'
 
-export interface RingDeviceAt {
-  id: number
-  host_id: string
-  device: string
-}
+export type RingDeviceAt = RingForHosts['devices'][number]
 
 const NOBODY = 0xffff
 
@@ -29,6 +26,11 @@ export class HostRing {
 
   primaries(partition: number): RingDeviceAt[] {
     return this.#rows.map((row) => this.#byId.get(row[partition] ?? NOBODY)).filter((device) => device !== undefined)
+  }
+
+  /** Who stands in where a primary is away, the first one first. */
+  handoffs(partition: number): RingDeviceAt[] {
+    return handoffs(this.ring.devices, this.primaries(partition), partition)
   }
 
   /** Another device may still hold something of it that its primaries lack. */

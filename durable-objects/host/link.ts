@@ -6,6 +6,7 @@ import type { Command, CommandName, CommandResults } from '../../schema/agent/co
 import { type AgentMessage, FRAME_BYTES_MAX, FRAME_LAST, type ConsoleArgs, type DiskOp, type ObjectOpArgs, type PlaneMessage, STREAM_CREDITS, type StreamRequest, type WireError, decodeFrame, encodeFrame } from '../../schema/agent/protocol.ts'
 import { FAULT_STATUS, Fault, type FaultKind } from '../../schema/values/fault.ts'
 import type { Timers } from '../kernel/env.ts'
+import { cutFrame } from './frames.ts'
 
 /** What the object holds of the socket: workerd's hibernatable WebSocket, or the simulator's. */
 export interface LinkSocket {
@@ -40,6 +41,8 @@ interface Stream {
   headed: boolean
   /** Waiting for the client's next bytes. */
   reading: boolean
+  /** The host has answered before the body was out: it wants no more of it. */
+  answered: boolean
   /** May be silent for as long as it likes, once it has begun: a console. */
   quiet: boolean
   /** Ends the wait for a sign of life. */
@@ -215,7 +218,14 @@ export class Link {
     const { id, stream, head } = this.#open({ op, args } as StreamRequest)
     const reader = body.getReader()
     try {
-      await this.#pump(id, stream, reader)
+      const pumped = this.#pump(id, stream, reader).then(() => true)
+      pumped.catch(() => {})
+      const isOut = await Promise.race([pumped, head.then(() => false)])
+      if (!isOut) {
+        stream.answered = true
+        stream.wake?.()
+        await reader.cancel(new Error('the host wants no more of it')).catch(() => {})
+      }
       return await head
     } catch (error) {
       await reader.cancel(error).catch(() => {})
@@ -312,7 +322,7 @@ export class Link {
       rejectHead = no
     })
     head.catch(() => {})
-    const stream: Stream = { resolveHead, rejectHead, credits: STREAM_CREDITS, wake: null, queue: [], ended: false, error: null, pull: null, next: 0, expected: 0, headed: false, reading: false, quiet: false, calm: () => {} }
+    const stream: Stream = { resolveHead, rejectHead, credits: STREAM_CREDITS, wake: null, queue: [], ended: false, error: null, pull: null, next: 0, expected: 0, headed: false, reading: false, answered: false, quiet: false, calm: () => {} }
     this.#streams.set(id, stream)
     this.#watch(id, stream)
     if (!this.send({ type: 'open', stream: id, ...request })) this.#fail(id, stream, down('it is not connected'))
@@ -332,22 +342,23 @@ export class Link {
         parts.push(value)
         held += value.byteLength
       }
-      while (held >= FRAME_BYTES_MAX || (done && held > 0)) {
+      while (!stream.answered && (held >= FRAME_BYTES_MAX || (done && held > 0))) {
         const { frame, rest } = cutFrame(parts, Math.min(held, FRAME_BYTES_MAX))
         parts = rest
         held -= frame.byteLength
         await this.#sendFrame(id, stream, frame, false)
       }
-      if (done) break
+      if (done || stream.answered) break
     }
     await this.#sendFrame(id, stream, new Uint8Array(0), true)
   }
 
   async #sendFrame(id: number, stream: Stream, payload: Uint8Array, last: boolean): Promise<void> {
-    while (stream.credits <= 0 && stream.error === null) {
+    while (stream.credits <= 0 && stream.error === null && !stream.answered) {
       await new Promise<void>((wake) => (stream.wake = wake))
     }
     if (stream.error !== null) throw stream.error
+    if (stream.answered) return
     stream.credits--
     this.#socket?.send(encodeFrame(id, last ? FRAME_LAST : 0, payload, stream.next++))
   }
@@ -376,19 +387,4 @@ export class Link {
     stream.wake?.()
     stream.pull?.()
   }
-}
-
-function cutFrame(parts: Uint8Array[], size: number): { frame: Uint8Array; rest: Uint8Array[] } {
-  const frame = new Uint8Array(size)
-  let at = 0
-  const rest = [...parts]
-  while (at < size) {
-    const part = rest.shift()
-    if (part === undefined) break
-    const take = Math.min(part.byteLength, size - at)
-    frame.set(part.subarray(0, take), at)
-    at += take
-    if (take < part.byteLength) rest.unshift(part.subarray(take))
-  }
-  return { frame, rest }
 }

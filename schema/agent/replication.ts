@@ -43,12 +43,16 @@ export interface ReplicaQueries {
   /** Hash of each suffix. */
   suffixes: PartitionAt
   versions: PartitionAt & { suffixes: string[] }
+  /** Whether the device works. */
+  device: { device: string; policy: number }
 }
 
 export interface ReplicaAnswers {
   digests: string[]
   suffixes: Record<string, string>
   versions: VersionSet[]
+  /** Why it does not work; null where it does. */
+  device: string | null
 }
 
 export type ReplicaQuery = { [Q in keyof ReplicaQueries]: { what: Q } & ReplicaQueries[Q] }[keyof ReplicaQueries]
@@ -133,10 +137,12 @@ export interface ObjectServiceLimits {
   updater_interval_s: number
   /** How long a tombstone is kept at least. */
   reclaim_age_s: number
+  /** A host that did not answer for so long is lost: what it held is filled up elsewhere. (A device that its own host calls broken is not waited for.) */
+  host_lost_s: number
 }
 
 export const OBJECT_SERVICE_LIMITS: ObjectServiceLimits = {
-  auditor_bytes_per_s: 10_000_000, auditor_files_per_s: 20, auditor_interval_s: 3_600, replicator_bytes_per_s: 50_000_000, replicator_interval_s: 30, updater_interval_s: 15, reclaim_age_s: 7 * 86_400,
+  auditor_bytes_per_s: 10_000_000, auditor_files_per_s: 20, auditor_interval_s: 3_600, replicator_bytes_per_s: 50_000_000, replicator_interval_s: 30, updater_interval_s: 15, reclaim_age_s: 7 * 86_400, host_lost_s: 3_600,
 }
 
 /** Figures of one device. Times are milliseconds since the epoch; 0 is never. */
@@ -146,7 +152,7 @@ export interface DeviceRecon {
   quarantined: number
   async_pending: number
   auditor: { passes: number; finished_ms: number; took_ms: number; files: number; bytes: number; quarantined: number; unlisted: number }
-  replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; drained: number; reclaimed: number; failures: number }
+  replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; filled?: number; drained: number; reclaimed: number; failures: number }
   updater: { passes: number; finished_ms: number; told: number; failures: number }
 }
 

@@ -92,6 +92,28 @@ describe('replicas on real disks', { skip: cannotProbe() }, () => {
     assert.equal((await lab.swift('GET', '/c/o1')).status, 404)
   })
 
+  it('what an unmounted disk held is filled up elsewhere by one run, and drains back when the disk is there again', async () => {
+    const [primary] = lab.lying().filter(({ file }) => file.endsWith('.data'))
+    const lost = lab.hosts[primary?.host ?? 0]
+    const held = lost?.lying().filter(({ file }) => file.endsWith('.data')).length ?? 0
+    assert.ok(held > 0)
+    lost?.unmount()
+    const whole = () => {
+      const copies = new Map<string, number>()
+      for (const { hash, file } of lab.lying()) if (file.endsWith('.data')) copies.set(hash, (copies.get(hash) ?? 0) + 1)
+      return [...copies.values()]
+    }
+    assert.ok(whole().some((count) => count < REPLICAS))
+    for (const told of await lab.run()) assert.equal(told.error, null)
+    assert.deepEqual(whole().filter((count) => count !== REPLICAS), [], 'three good replicas of everything on three disks')
+    const filled = (await lab.ring()).devices.reduce((sum, device) => sum + (device.recon?.replicator.filled ?? 0), 0)
+    assert.ok(filled >= held, `${filled} of ${held} were brought elsewhere`)
+    for (let n = 0; n < 12; n++) assert.equal((await lab.swift('GET', `/c/u${n}`)).text, `unmounted ${n}`)
+    lost?.mount()
+    for (const told of await lab.run()) assert.equal(told.error, null)
+    assert.deepEqual(wrong(lab.lying()), [], 'on the primaries, and no handoff holds anything')
+  })
+
   it('a flipped bit on any replica is found and healed, and reads meanwhile are right', async () => {
     const body = randomBytes(1_500_000)
     await put('bits', body)

@@ -110,6 +110,22 @@ export class ObjectStorm {
     return (await this.placed()).filter(({ set }) => set.data !== null).map(({ host }) => host)
   }
 
+  unmount(host: number): void {
+    this.sim.disks[host]?.unmount(DEVICE)
+  }
+
+  mount(host: number): void {
+    this.sim.disks[host]?.mount(DEVICE)
+  }
+
+  /** Objects with fewer whole replicas on devices that work than the ring wants. */
+  async thin(replicas: number): Promise<string[]> {
+    const placed = await this.placed()
+    const whole = new Map<string, number>()
+    for (const { set } of placed) whole.set(set.hash, (whole.get(set.hash) ?? 0) + (set.data === null ? 0 : 1))
+    return [...whole].filter(([, count]) => count < replicas).map(([hash, count]) => `${hash}: ${count}`)
+  }
+
   flipBit(host: number): boolean {
     return this.sim.disks[host]?.flipBit(DEVICE, (count) => this.sim.world.random.below(count)) ?? false
   }

@@ -1,10 +1,11 @@
 /** Where an object lies: the policy's ring, kept per isolate and asked for a newer version now and then, and the devices of one name. */
 import type { Env } from '../../durable-objects/kernel/env.ts'
+import { handoffs } from '../../schema/agent/handoffs.ts'
 import type { Sealing } from '../../schema/agent/sealing.ts'
 import { sealingOf } from './encryption/keymaster.ts'
 import { swiftFault } from './errors.ts'
 import { type ObjectName, hashOf, objectPath, partitionOf } from './names.ts'
-import { type RingDevice, handoffs } from './ring.ts'
+import type { RingDevice } from './ring.ts'
 import type { RingView } from './ring-store.ts'
 
 /** How long a ring is used before its version is asked for. A ring that is a little old still reads: handoffs and the other replicas answer. */

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { handoffs } from '../../schema/agent/handoffs.ts'
 import { seededRandom } from '../../schema/values/random.ts'
-import { type Assignment, type RebalanceInput, type RingDevice, UNASSIGNED, handoffs, movedAway, rebalance } from './ring.ts'
+import { type Assignment, type RebalanceInput, type RingDevice, UNASSIGNED, movedAway, rebalance } from './ring.ts'
 import { balanceReport, dispersionReport } from './ring-report.ts'
 import { share } from './ring-tree.ts'
 

@@ -279,15 +279,3 @@ export function movedAway(before: Assignment, after: Assignment): Map<number, nu
   }
   return moved
 }
-
-/** Devices beyond the primaries, nearest to what the ring would choose: other hosts and zones first, spread by partition. */
-export function handoffs(devices: RingDevice[], primaries: RingDevice[], partition: number): RingDevice[] {
-  const used = new Set(primaries.map((device) => device.id))
-  const [hosts, zones] = [new Set(primaries.map((device) => device.host_id)), new Set(primaries.map((device) => device.zone))]
-  const turn = (id: number) => Math.imul(id + 1, 0x9e3779b1) ^ Math.imul(partition + 1, 0x85ebca6b)
-  return devices
-    .filter((device) => device.weight > 0 && !used.has(device.id))
-    .map((device) => ({ device, rank: (hosts.has(device.host_id) ? 2 : 0) + (zones.has(device.zone) ? 1 : 0), turn: turn(device.id) >>> 0 }))
-    .sort((a, b) => a.rank - b.rank || a.turn - b.turn)
-    .map(({ device }) => device)
-}

@@ -36,6 +36,8 @@ export interface ObjectReplicas {
   pending(device: string): Promise<PendingUpdate[]>
   settled(device: string, file: string): Promise<void>
   pendingCount(device: string): Promise<number>
+  /** Why a device does not work; null where it does. */
+  state(device: string): Promise<string | null>
   /** Devices that were taken out because they do not work, and why. */
   failures(): Record<string, string>
 }

@@ -25,6 +25,16 @@ export class XfsReplicas implements ObjectReplicas {
     return this.#disk.failures()
   }
 
+  async state(device: string): Promise<string | null> {
+    try {
+      await this.#guard({ device }, async () => {})
+      return null
+    } catch (error) {
+      if (isFault(error, 'unavailable')) return error.message
+      throw error
+    }
+  }
+
   partitions(device: string): Promise<{ policy: number; partition: number }[]> {
     return this.#guard({ device }, async ({ fs, dir }) => {
       const found: { policy: number; partition: number }[] = []

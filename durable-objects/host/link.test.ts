@@ -1,0 +1,98 @@
+/** Bytes to a host over the link: an answer that comes before the body is out ends it, at once and for good. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { decodeFrame, FRAME_BYTES_MAX, STREAM_CREDITS } from '../../schema/agent/protocol.ts'
+import { Link } from './link.ts'
+
+const tick = async (turns = 20) => {
+  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A host that takes frames and says nothing by itself. */
+function lab() {
+  const seen = { open: 0, frames: 0, last: false, resets: 0, timers: new Set<object>() }
+  const timers = {
+    after: () => {
+      const one = {}
+      seen.timers.add(one)
+      return () => void seen.timers.delete(one)
+    },
+  }
+  const link = new Link(timers, () => 0)
+  link.attach({
+    send(data) {
+      if (typeof data !== 'string') {
+        seen.frames++
+        seen.last = decodeFrame(data).last
+        return
+      }
+      const message = JSON.parse(data) as { type: string; stream?: number }
+      if (message.type === 'open') seen.open = message.stream ?? 0
+      if (message.type === 'reset') seen.resets++
+    },
+    close() {},
+  }, true)
+  return { link, seen }
+}
+
+const args = { device: 'd1', policy: 0, partition: 1, hash: 'h', kind: 'data' as const, timestamp: 't', stored: { name: '/a/c/o', timestamp: 't' } }
+
+function endless() {
+  const seen = { pulled: 0, cancelled: false }
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      seen.pulled++
+      controller.enqueue(new Uint8Array(FRAME_BYTES_MAX))
+    },
+    cancel() {
+      seen.cancelled = true
+    },
+  }, { highWaterMark: 0 })
+  return { body, seen }
+}
+
+test('a host that wants no more of a body ends its sender, who waits for credits that will never come', async () => {
+  const { link, seen } = lab()
+  const source = endless()
+  const put = link.put('object.receive', args, source.body)
+  await tick()
+  assert.equal(seen.frames, STREAM_CREDITS, 'no more than was granted')
+  link.receive({ type: 'head', stream: seen.open, ok: true, value: { taken: false } })
+  assert.deepEqual(await put, { taken: false })
+  await tick()
+  assert.deepEqual([source.seen.cancelled, seen.frames, seen.timers.size], [true, STREAM_CREDITS, 0])
+})
+
+test('the same where the sender waits for its client, and where the host refuses', async () => {
+  for (const answer of [{ ok: true as const, value: { taken: false } }, { ok: false as const, error: { kind: 'insufficient_storage', message: 'full' } }]) {
+    const { link, seen } = lab()
+    let cancelled = false
+    const silent = new ReadableStream<Uint8Array>({
+      cancel() {
+        cancelled = true
+      },
+    })
+    const put = link.put('object.receive', args, silent)
+    await tick()
+    link.receive({ type: 'head', stream: seen.open, ...answer })
+    if (answer.ok) assert.deepEqual(await put, { taken: false })
+    else await assert.rejects(put, { kind: 'insufficient_storage' })
+    assert.deepEqual([cancelled, seen.timers.size], [true, 0])
+  }
+})
+
+test('a body that is wanted goes out whole', async () => {
+  const { link, seen } = lab()
+  let left = 3
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (left-- > 0) controller.enqueue(new Uint8Array(FRAME_BYTES_MAX))
+      else controller.close()
+    },
+  })
+  const put = link.put('object.receive', args, body)
+  await tick()
+  assert.deepEqual([seen.frames, seen.last, seen.resets], [4, true, 0])
+  link.receive({ type: 'head', stream: seen.open, ok: true, value: { taken: true } })
+  assert.deepEqual(await put, { taken: true })
+})
