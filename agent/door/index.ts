@@ -114,6 +114,7 @@ function makeEnv(presence: Presence, hosts: Hosts, containers: Containers): Env 
           return ring.version === known ? null : ring
         },
         refresh: async () => 0,
+        mark: async () => null,
       }),
     } as never,
     HOST: { getByName: (id: string) => hosts.host(id) } as never,

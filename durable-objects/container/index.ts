@@ -1,7 +1,7 @@
 /** Container object: one per Swift container. A shell; the logic is in workers/object/container/store.ts. */
 import { migrations } from '../../schema/container/migrations.ts'
 import { Fault } from '../../schema/values/fault.ts'
-import { reconcile } from '../../workers/object/container/reconcile.ts'
+import { type MetOnDisk, reconcile, wrongAmong } from '../../workers/object/container/reconcile.ts'
 import { type ContainerInfo, type ObjectRow, type VersionRow, storedName } from '../../workers/object/container/rows.ts'
 import { type Page, type PageFormat, pageBody, pageRead } from '../../workers/object/container/pages.ts'
 import type { Bulk } from '../../workers/object/container/ranges.ts'
@@ -312,7 +312,7 @@ export class ContainerObject extends LazyObject {
   }
 
   /** Enters what disks have and this listing does not know, by time; answers how many rows were wrong. */
-  async reconcile(found: { kind: 'data' | 'ts'; row: ObjectRow }[]): Promise<number> {
+  async reconcile(found: MetOnDisk[]): Promise<number> {
     const store = this.#live()
     if (!store.shards.active) return reconcile(store, found)
     let wrong = 0
@@ -329,10 +329,22 @@ export class ContainerObject extends LazyObject {
   }
 
   /** What the container asks of the part that has the names. */
-  reconciled(found: { kind: 'data' | 'ts'; row: ObjectRow }[]): { value: number; totals: Totals } {
+  reconciled(found: MetOnDisk[]): { value: number; totals: Totals } {
     const store = this.#live()
     const value = reconcile(store, found)
     return { value, totals: store.totals() }
+  }
+
+  /** What of this the listing does not say: nothing is changed. */
+  async wrongAmong(found: MetOnDisk[]): Promise<MetOnDisk[]> {
+    const store = this.#live()
+    if (!store.shards.active) return wrongAmong(store, found)
+    const wrong: MetOnDisk[] = []
+    for (const one of found) {
+      const owner = await store.shards.run(() => store.shards.ownerOf(one.row.name))
+      wrong.push(...(owner === '' ? wrongAmong(store, [one]) : await this.#shard(owner).wrongAmong([one])))
+    }
+    return wrong
   }
 
   #found(): ContainerStore | null {

@@ -52,6 +52,14 @@ export class RingObject extends SkyObject {
     this.#store.report(host_id, recon, drained)
   }
 
+  mark(text: string): string {
+    return this.#store.mark(text)
+  }
+
+  isMarked(text: string, mark: string): boolean {
+    return this.#store.isMarked(text, mark)
+  }
+
   forHosts(policy: number, known: string): RingForHosts | null {
     return this.#store.forHosts(policy, known)
   }

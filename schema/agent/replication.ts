@@ -77,6 +77,8 @@ export interface ListingUpdate {
   timestamp: string
   /** put, post: the row as the container keeps it. */
   row?: object
+  /** The plane's own mark on all of this: it is told as it was said. Nothing that a door leaves has one. */
+  mark?: string
 }
 
 /** What happened to each of a batch of updates: told, or to be tried again. */

@@ -65,6 +65,9 @@ async function ringOf(env: Env, policy: number, now_ms: number): Promise<Cached>
 /** Devices of a policy's ring. */
 export const ringDevices = async (env: Env, policy: number, now_ms: number): Promise<RingDevice[]> => (await ringOf(env, policy, now_ms)).ring.devices
 
+/** Where a hash belongs. */
+export const ringPartition = async (env: Env, policy: number, hash: string, now_ms: number): Promise<number> => partitionOf(hash, (await ringOf(env, policy, now_ms)).ring.part_power)
+
 /** Forgets the ring, after a device answered that it is not there. */
 export function forgetRing(env: Env, policy: number): void {
   caches.get(env)?.delete(policy)
@@ -82,3 +85,6 @@ export async function locate(env: Env, name: ObjectName, policy: number, now_ms:
   const formers = (moving.get(partition) ?? []).map((id) => byId.get(id)).filter((device) => device !== undefined)
   return { policy, partition, hash, name: objectPath(name), primaries: ordered, formers, sealing: await sealingOf(env, name), handoffs: () => handoffs(ring.devices, primaries, partition) }
 }
+
+/** Handoffs that readers look at, and so those that anything is left with. */
+export const nearHandoffs = (at: Located): RingDevice[] => at.handoffs().slice(0, Math.max(1, at.primaries.length))

@@ -8,7 +8,7 @@ import type { ObjectHead } from '../../schema/agent/protocol.ts'
 import { type Fault, isFault } from '../../schema/values/fault.ts'
 import { swiftFault } from './errors.ts'
 import { containerKey, type ObjectName } from './names.ts'
-import { type Located, locate } from './placement.ts'
+import { type Located, locate, nearHandoffs } from './placement.ts'
 import { argsOf, attempt, avoided, hostOf, quorumOf } from './replica-calls.ts'
 import type { RingDevice } from './ring.ts'
 import { timestampOf } from './timestamp.ts'
@@ -22,7 +22,7 @@ export interface Found {
   at: Located
 }
 
-interface Answer {
+export interface Answer {
   device: RingDevice
   head: ObjectHead | null
   body?: ReadableStream<Uint8Array>
@@ -33,7 +33,7 @@ interface Answer {
   root: string | null
 }
 
-const dataAt = (head: ObjectHead): string => head.data_at ?? head.timestamp
+export const dataAt = (head: ObjectHead): string => head.data_at ?? head.timestamp
 const isNewer = (a: ObjectHead, b: ObjectHead): boolean => dataAt(a) > dataAt(b) || (dataAt(a) === dataAt(b) && a.timestamp > b.timestamp)
 
 /** The newest data, and of that the newest metadata: a POST over old data does not make it new. */
@@ -43,7 +43,7 @@ export const newest = (heads: ObjectHead[]): ObjectHead => heads.reduce((best, h
 const sparesOf = (at: Located, devices: readonly RingDevice[], first: RingDevice, now_ms: number) =>
   devices.filter((device) => device !== first).map((device) => ({ host_id: device.host_id, args: argsOf(at, device, timestampOf(now_ms)) }))
 
-async function ask(env: Env, at: Located, device: RingDevice, withBody: boolean, now_ms: number): Promise<Answer> {
+export async function ask(env: Env, at: Located, device: RingDevice, withBody: boolean, now_ms: number): Promise<Answer> {
   const outcome = await attempt(env, device, now_ms, async () => {
     const args = argsOf(at, device, timestampOf(now_ms))
     return withBody ? await hostOf(env, device).objectGet(args, sparesOf(at, [...at.primaries, ...at.formers], device, now_ms)) : { head: await hostOf(env, device).objectHead(args), body: undefined }
@@ -81,7 +81,7 @@ async function findNewest(env: Env, name: ObjectName, policy: number, withBody: 
   const answers = await enough(order.map((device, n) => ask(env, at, device, withBody && n === 0, now_ms)), at.primaries, quorum, env.SIM?.timers ?? systemTimers)
   const isCertain = answers.length === order.length && answers.every((one) => !one.lost)
   const isKnown = answers.some((one) => one.head !== null || one.gone !== null)
-  if (!isCertain || !isKnown) answers.push(...(await Promise.all(at.handoffs().slice(0, Math.max(1, at.primaries.length)).map((device) => ask(env, at, device, false, now_ms)))))
+  if (!isCertain || !isKnown) answers.push(...(await Promise.all(nearHandoffs(at).map((device) => ask(env, at, device, false, now_ms)))))
   const { best, gone } = judge(answers)
   const root = answers.find((one) => one.root !== null)?.root
   if (best === null && root != null) throw swiftFault(503, `The object is encrypted under the root secret ${root}, which this deployment does not have (OBJECT_KEYS).`)

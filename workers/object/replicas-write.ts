@@ -11,10 +11,11 @@ import { closeUpdate } from './encryption/records.ts'
 import { swiftFault } from './errors.ts'
 import type { Metadata } from './headers.ts'
 import type { ObjectName } from './names.ts'
-import { type Located, forgetRing, locate } from './placement.ts'
+import { type Located, forgetRing, locate, nearHandoffs } from './placement.ts'
 import { argsOf, attempt, avoided, hostOf, isLost, noteDown, type Outcome, quorumOf, streamOf, tombstoneArgs } from './replica-calls.ts'
 import { newest } from './replicas-read.ts'
 import type { RingDevice } from './ring.ts'
+import { markedText } from './mark.ts'
 
 /** Bodies up to this size are held in memory, so that a failed replica can be written elsewhere from the start. */
 export const BUFFER_BYTES_MAX = 1024 * 1024
@@ -182,10 +183,11 @@ export async function postReplicas(env: Env, name: ObjectName, policy: number, t
 /** Leaves word for a container with the hosts that keep the object: they tell it as soon as it can be told. False where no host took it. */
 export async function deferUpdate(env: Env, name: ObjectName, policy: number, plain: ListingUpdate, now_ms: number): Promise<boolean> {
   const at = await locate(env, name, policy, now_ms)
-  const update = await closeUpdate(env, plain)
+  const mark = await env.RING.getByName(String(policy)).mark(markedText(plain)).catch(() => null)
+  const update = await closeUpdate(env, mark === null ? plain : { ...plain, mark })
   const work = (device: RingDevice) => attempt(env, device, now_ms, () => hostOf(env, device).objectDefer({ device: device.device, policy, hash: at.hash, update }))
   const outcomes = await Promise.all(at.primaries.map(work))
   if (outcomes.some((one) => one.ok)) return true
-  for (const device of at.handoffs()) if ((await work(device)).ok) return true
+  for (const device of nearHandoffs(at)) if ((await work(device)).ok) return true
   return false
 }

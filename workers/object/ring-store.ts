@@ -12,6 +12,7 @@ import type { HostRow } from '../agents/hosts/store.ts'
 import { policyAt } from './policies.ts'
 import { type Assignment, PART_POWER_DEFAULT, REPLICAS_DEFAULT, type RingDevice, movedAway, rebalance } from './ring.ts'
 import { type Dispersion, balanceReport, dispersionReport } from './ring-report.ts'
+import { isMarkOf, markOf } from './mark.ts'
 
 export interface RingView {
   version: number
@@ -267,6 +268,22 @@ export class RingStore {
     this.#cached = null
   }
 
+  /** Marks a word that is left with hosts (mark.ts). */
+  mark(text: string): string {
+    return markOf(this.#markKey(), text)
+  }
+
+  isMarked(text: string, mark: string): boolean {
+    return isMarkOf(this.#markKey(), text, mark)
+  }
+
+  #markKey(): string {
+    const known = String(this.#row().mark_key)
+    if (known !== '') return known
+    this.#rows('UPDATE ring SET mark_key = ?', this.#secret())
+    return this.#markKey()
+  }
+
   /** The ring for hosts, or null where they have this revision. */
   forHosts(policy: number, known: string): RingForHosts | null {
     const row = this.#row()
@@ -323,10 +340,13 @@ export class RingStore {
   #row(): Row {
     const [row] = this.#rows('SELECT * FROM ring')
     if (row !== undefined) return row
-    const secret = () => (this.#deps.env.SIM === undefined ? randomBytes(16).toString('hex') : Buffer.from(this.#deps.random.bytes(16)).toString('hex'))
     this.#rows('INSERT INTO ring (id, version, part_power, replicas, min_part_hours, overload, hash_prefix, hash_suffix, moved_h, rebalanced_ms, moved) VALUES (1, 0, ?, ?, ?, ?, ?, ?, NULL, 0, 0)',
-      PART_POWER_DEFAULT, policyAt(this.#deps.env, Number(this.#deps.name))?.replicas ?? REPLICAS_DEFAULT, MIN_PART_HOURS_DEFAULT, OVERLOAD_DEFAULT, secret(), secret())
+      PART_POWER_DEFAULT, policyAt(this.#deps.env, Number(this.#deps.name))?.replicas ?? REPLICAS_DEFAULT, MIN_PART_HOURS_DEFAULT, OVERLOAD_DEFAULT, this.#secret(), this.#secret())
     return this.#row()
+  }
+
+  #secret(): string {
+    return this.#deps.env.SIM === undefined ? randomBytes(16).toString('hex') : Buffer.from(this.#deps.random.bytes(16)).toString('hex')
   }
 
   #rows(query: string, ...bindings: unknown[]): Row[] {

@@ -105,14 +105,14 @@ test('what a host says of listings counts by its time, and a time of the future 
     const now_ms = Date.now()
     const future = `${Math.floor(now_ms / 1000) + 3_600}.00000`
     const update = { account: ACCOUNT, container: 'c', object: 'o' }
-    assert.equal(await applyUpdate(cloud.env, { ...update, op: 'delete', timestamp: future }, now_ms), false)
-    assert.equal(await applyUpdate(cloud.env, { ...update, op: 'put', timestamp: row.at, row: { ...row, at: future } }, now_ms), false)
-    assert.equal(await applyUpdate(cloud.env, { ...update, op: 'delete', timestamp: 'later' }, now_ms), false)
+    assert.equal(await applyUpdate(cloud.env, 'host-0', { ...update, op: 'delete', timestamp: future }, now_ms), false)
+    assert.equal(await applyUpdate(cloud.env, 'host-0', { ...update, op: 'put', timestamp: row.at, row: { ...row, at: future } }, now_ms), false)
+    assert.equal(await applyUpdate(cloud.env, 'host-0', { ...update, op: 'delete', timestamp: 'later' }, now_ms), false)
     const entry = { name: `/${ACCOUNT}/c/o`, policy: 0, kind: 'ts' as const, timestamp: future, posted: null, size_bytes: 0, etag: '', metadata: {} }
-    assert.deepEqual(await checkListings(cloud.env, [entry], now_ms), { changed: 0, orphans: 0 })
+    assert.deepEqual(await checkListings(cloud.env, 'host-0', [entry], now_ms), { changed: 0, orphans: 0 })
     assert.equal((await cloud.swift('GET', '/c')).text, 'o\n')
     assert.equal((await cloud.swift('DELETE', '/c/o')).status, 204)
-    assert.equal(await applyUpdate(cloud.env, { ...update, op: 'put', timestamp: row.at, row }, now_ms), true, 'old news needs not be told again')
+    assert.equal(await applyUpdate(cloud.env, 'host-0', { ...update, op: 'put', timestamp: row.at, row }, now_ms), true, 'old news needs not be told again')
     assert.equal((await cloud.swift('GET', '/c')).text, '')
   })
 })

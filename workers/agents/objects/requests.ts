@@ -29,7 +29,7 @@ export const relayRequest = object({ from: version, to: version })
 
 const name = pipe(string(), maxLength(4_096))
 export const updatesRequest = object({
-  updates: pipe(array(object({ account: name, container: name, object: name, op: picklist(['put', 'post', 'delete']), timestamp, row: optional(looseObject({})) })), maxLength(BATCH_MAX)),
+  updates: pipe(array(object({ account: name, container: name, object: name, op: picklist(['put', 'post', 'delete']), timestamp, row: optional(looseObject({})), mark: optional(pipe(string(), maxLength(128))) })), maxLength(BATCH_MAX)),
 })
 
 export const listingsRequest = object({

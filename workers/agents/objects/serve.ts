@@ -5,9 +5,10 @@
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { HostSync, HostSyncAnswer, ListingAnswer, ListingEntry, ListingUpdate, ReplicaQuery, RingForHosts, VersionAt } from '../../../schema/agent/replication.ts'
 import { Fault } from '../../../schema/values/fault.ts'
-import { forgetRing, ringDevices } from '../../object/placement.ts'
+import { forgetRing, ringDevices, ringPartition } from '../../object/placement.ts'
 import { swiftOptions } from '../../object/options.ts'
 import { policiesOf } from '../../object/policies.ts'
+import { isFuture } from '../../object/timestamp.ts'
 import { applyUpdate, checkListings } from '../../object/updates.ts'
 
 async function isMember(env: Env, policy: number, hostId: string, now_ms: number): Promise<boolean> {
@@ -25,6 +26,15 @@ async function needMember(env: Env, hostId: string, now_ms: number): Promise<voi
 
 async function needPeer(env: Env, policy: number, from: string, to: string, now_ms: number): Promise<void> {
   if (!(await isMember(env, policy, from, now_ms)) || !(await isMember(env, policy, to, now_ms))) throw new Fault('forbidden', 'Both hosts must have a device in this ring.')
+}
+
+/** A host gives what one of its own devices has, to where it belongs, as it is: no version of another place or of the future. */
+async function needVersion(env: Env, [hostId, from]: [string, VersionAt], [peer, to]: [string, VersionAt], now_ms: number): Promise<void> {
+  const devices = await ringDevices(env, from.policy, now_ms)
+  const has = (host: string, device: string) => devices.some((one) => one.host_id === host && one.device === device)
+  const isSame = from.policy === to.policy && from.partition === to.partition && from.hash === to.hash && from.kind === to.kind && from.timestamp === to.timestamp
+  const isPlaced = (await ringPartition(env, from.policy, from.hash, now_ms)) === from.partition
+  if (!has(hostId, from.device) || !has(peer, to.device) || !isSame || !isPlaced || isFuture(from.timestamp.split('_')[0] ?? '', now_ms)) throw new Fault('forbidden', 'This version does not go there.')
 }
 
 export async function hostSync(env: Env, hostId: string, sync: HostSync): Promise<HostSyncAnswer> {
@@ -46,6 +56,7 @@ export async function hostQuery(env: Env, hostId: string, peer: string, query: R
 /** The bytes go from link to link: no body passes this request, so that none is too large. */
 export async function hostRelay(env: Env, hostId: string, peer: string, from: VersionAt, to: VersionAt, now_ms: number): Promise<{ taken: boolean }> {
   await needPeer(env, from.policy, hostId, peer, now_ms)
+  await needVersion(env, [hostId, from], [peer, to], now_ms)
   const { stored, body } = await env.HOST.getByName(hostId).objectRead(from)
   return await env.HOST.getByName(peer).objectReceive({ ...to, stored }, body)
 }
@@ -53,11 +64,11 @@ export async function hostRelay(env: Env, hostId: string, peer: string, from: Ve
 export async function hostUpdates(env: Env, hostId: string, updates: ListingUpdate[], now_ms: number): Promise<ListingAnswer> {
   await needMember(env, hostId, now_ms)
   const done: boolean[] = []
-  for (const update of updates) done.push(await applyUpdate(env, update, now_ms))
+  for (const update of updates) done.push(await applyUpdate(env, hostId, update, now_ms))
   return { done }
 }
 
 export async function hostListings(env: Env, hostId: string, entries: ListingEntry[], now_ms: number): Promise<{ changed: number; orphans: number }> {
   await needMember(env, hostId, now_ms)
-  return await checkListings(env, entries, now_ms)
+  return await checkListings(env, hostId, entries, now_ms)
 }
