@@ -4,7 +4,7 @@ import { Fault } from '../../schema/values/fault.ts'
 import { type MetOnDisk, reconcile, wrongAmong } from '../../workers/object/container/reconcile.ts'
 import { type ContainerInfo, type ObjectRow, type VersionRow, storedName } from '../../workers/object/container/rows.ts'
 import { type Page, type PageFormat, pageBody, pageRead } from '../../workers/object/container/pages.ts'
-import type { Bulk } from '../../workers/object/container/ranges.ts'
+import type { Batch, Bulk, Edge } from '../../workers/object/container/ranges.ts'
 import type { PartOf, RemotePart, Totals } from '../../workers/object/container/shards.ts'
 import { ContainerStore } from '../../workers/object/container/store.ts'
 import type { Keyed, VersionQuery } from '../../workers/object/container/versions.ts'
@@ -271,8 +271,8 @@ export class ContainerObject extends LazyObject {
     return this.#live().readVersions(read)
   }
 
-  lastBatch(low: string, high: string | null, limit: number): { low: string; bulk: Bulk } | null {
-    return this.#live().lastBatch(low, high, limit)
+  edgeBatch(edge: Edge, low: string, high: string | null, limit: number): Batch | null {
+    return this.#live().edgeBatch(edge, low, high, limit)
   }
 
   replaceRange(low: string, high: string | null, bulk: Bulk): Totals {

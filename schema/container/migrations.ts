@@ -56,4 +56,6 @@ CREATE TABLE shards (
 ALTER TABLE container ADD COLUMN part_of TEXT;
 `,
   },
+  // A part whose names go to the part before it, one batch after another, because both have become small.
+  { name: 'container/join-0001', sql: 'ALTER TABLE shards ADD COLUMN joins TEXT' },
 ]

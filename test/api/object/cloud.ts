@@ -122,11 +122,11 @@ export interface ObjectCloud extends TestCloud {
 export const ENCRYPTED = process.env.SKYHOOK_TEST_ENCRYPTED === '1'
 
 /** `drivers`: replicas are written by the real driver. */
-export async function objectCloud(options: { hosts?: number; clock?: Clock; drivers?: boolean } = {}): Promise<ObjectCloud> {
+export async function objectCloud(options: { hosts?: number; hop?: (where: string) => Promise<void>; clock?: Clock; drivers?: boolean } = {}): Promise<ObjectCloud> {
   const count = options.hosts ?? 1
   const hosts: MemoryHosts = { disks: new Map(Array.from({ length: count }, (_, n) => [`host-${n}`, new Map()])), down: new Set(), open: 0, calls: [] }
   const drivers = options.drivers === true || ENCRYPTED ? driverHosts(hosts.disks.keys()) : new Map<string, DriverHost>()
-  const cloud = await mintedCloud({ ...(options.clock === undefined ? {} : { clock: options.clock }), classes: { HOST: (drivers.size > 0 ? driverHostClass(hosts, drivers) : hostClass(hosts)) as never } })
+  const cloud = await mintedCloud({ ...(options.hop === undefined ? {} : { hop: options.hop }), ...(options.clock === undefined ? {} : { clock: options.clock }), classes: { HOST: (drivers.size > 0 ? driverHostClass(hosts, drivers) : hostClass(hosts)) as never } })
   if (ENCRYPTED) alwaysEncrypted(cloud.env, Buffer.alloc(32, 7).toString('base64url'))
   const region = cloud.cluster.instance('REGION', 'region')
   for (const id of hosts.disks.keys()) {

@@ -1,4 +1,4 @@
-/** A listing in several objects: split while it is written to, exact and in order whatever is asked, through crashes at any step; counts hold; empty, it goes as one. */
+/** A listing in several objects: split while it is written to, joined when it shrinks, exact and in order whatever is asked, through crashes at any step; counts hold; empty, it goes as one. */
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { ACCOUNT, type ObjectCloud, objectCloud } from './cloud.ts'
@@ -7,8 +7,8 @@ const THRESHOLD = 50
 let cloud: ObjectCloud
 afterEach(() => cloud.close())
 
-async function start(): Promise<void> {
-  cloud = await objectCloud()
+async function start(hop: (where: string) => Promise<void> = async () => {}): Promise<void> {
+  cloud = await objectCloud({ hop })
   cloud.env.OPTIONS = JSON.stringify({ swift: { shard_container_threshold: THRESHOLD } })
   await cloud.swift('PUT', '/c')
 }
@@ -177,4 +177,105 @@ test('what disks have and the listing lost is entered in the part whose name it 
   checkParts(model)
   for (const row of rows) assert.equal((await root().word(row.name)).at, row.at)
   assert.equal((await root().word('never'))?.at ?? null, null)
+})
+
+// ---------------------------------------------------------------- joining
+
+/** As a write does it, without its bytes. */
+const enter = (name: string, at: string) => root().putObject({ name, at, modified_at: at, size: 3, etag: 'e', content_type: 'a/b', delete_at: null, slo_etag: null, slo_size: null, version: '', extra: null })
+const stamp = (n: number): string => `${1_700_000_000 + n}.00000`
+const shardRows = (): unknown[] => root().deps.storage.sql.exec('SELECT id FROM shards').toArray()
+
+async function joined(): Promise<void> {
+  for (let n = 0; n < 1_000; n++) {
+    if (shardRows().length === 0) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  assert.fail(`the parts are not joined: ${JSON.stringify(root().deps.storage.sql.exec('SELECT * FROM shards').toArray())}`)
+}
+
+test('parts that have become small are joined while they are read and written, and in the end the container is one again', async () => {
+  await start()
+  const model = new Set<string>()
+  for (let n = 0; n < 300; n++) {
+    const name = `n${String((n * 7919) % 1000).padStart(3, '0')}`
+    assert.ok(await enter(name, stamp(n)))
+    model.add(name)
+  }
+  await settled()
+  const most = parts().length
+  assert.ok(most >= 6, `${most} parts`)
+  let fewer = false
+  let gone = ''
+  for (const [n, name] of [...model].entries()) {
+    if (n % 40 === 0) continue
+    assert.ok(await root().deleteObject(name, stamp(1_000 + n)))
+    model.delete(name)
+    gone = name
+    if (n % 10 !== 1) continue
+    assert.deepEqual(await names(), sorted(model))
+    fewer ||= parts().length > 0 && parts().length < most
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  assert.ok(fewer, 'some were joined on the way')
+  await joined()
+  assert.deepEqual(held(''), sorted(model))
+  assert.deepEqual(await names(), sorted(model))
+  assert.deepEqual(await names('?reverse=true'), sorted(model).reverse())
+  const { headers } = await cloud.swift('HEAD', '/c')
+  assert.deepEqual([headers.get('x-container-object-count'), headers.get('x-container-bytes-used')], [String(model.size), String(model.size * 3)])
+  assert.equal(await enter([...model][1] ?? '', stamp(0)), false, 'times came along')
+  assert.equal(await enter(gone, stamp(999)), false, 'and tombstones')
+  for (let n = 0; n < 120; n++) {
+    await enter(`z${n}`, stamp(2_000 + n))
+    model.add(`z${n}`)
+  }
+  await settled()
+  checkParts(model)
+  assert.deepEqual(await names(), sorted(model))
+})
+
+test('a join that is killed at any of its steps loses and doubles nothing', async () => {
+  let left = Number.POSITIVE_INFINITY
+  let [killed, steps] = [0, 0]
+  await start(async (where) => {
+    const call = /^!?CONTAINER\/([^.]+)\.(edgeBatch|replaceRange|dropFrom|abandon)( answered)?$/.exec(where)
+    if (call === null || !isJoining()) return
+    steps++
+    if (left-- !== 0) return
+    killed++
+    cloud.cluster.crash('CONTAINER', KEY)
+    if (killed % 2 === 0) cloud.cluster.crash('CONTAINER', call[1] ?? '')
+    throw new Error('killed')
+  })
+  const isJoining = (): boolean => root().deps.storage.sql.exec('SELECT id FROM shards WHERE joins IS NOT NULL').toArray().length > 0
+  let at = 0
+  for (let step = 0; step < 200; step++) {
+    const model = new Set<string>()
+    for (let n = 0; n < 130; n++) {
+      await enter(`o${String(n).padStart(3, '0')}`, stamp(++at))
+      model.add(`o${String(n).padStart(3, '0')}`)
+    }
+    await settled()
+    left = step
+    steps = 0
+    for (const [n, name] of [...model].entries()) {
+      if (n % 11 === 0) continue
+      await root().deleteObject(name, stamp(++at))
+      model.delete(name)
+    }
+    const before = killed
+    for (let n = 0; n < 300 && shardRows().length > 0 && killed === before; n++) await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.deepEqual(await names(), sorted(model), `step ${step}`)
+    left = Number.POSITIVE_INFINITY
+    await joined()
+    assert.deepEqual(held(''), sorted(model), `step ${step}`)
+    assert.equal((await cloud.swift('HEAD', '/c')).headers.get('x-container-object-count'), String(model.size), `step ${step}`)
+    for (const name of model) await root().deleteObject(name, stamp(++at))
+    if (killed === before) {
+      assert.ok(step >= 12, `a join has more than ${step} steps`)
+      return
+    }
+  }
+  assert.fail(`there is no end of steps: ${steps}`)
 })

@@ -1,18 +1,22 @@
 /**
  * A container with very many objects keeps its listing in several objects, each with a range of names; the container itself stays the door to all of them, so that callers
  * need not know. When one part has too many, its upper half moves to a new one, a batch of names at a time: while a batch moves, requests of this container wait (some
- * milliseconds), so each name is in exactly one part for everybody. Runs in the Container object; a move goes on where it was after a crash, for each of its steps can be repeated.
+ * milliseconds), so each name is in exactly one part for everybody. Where a part and the one before it have become small, its names go there in the same way, and the last part
+ * that is left is the container itself again. Runs in the Container object; a move goes on where it was after a crash, for each of its steps can be repeated.
  */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { systemTimers } from '../../../durable-objects/kernel/env.ts'
 import { type Condition, type ListQuery, type Listed, type Read, compareNames, listNamesFrom } from '../list.ts'
 import type { Metadata } from '../headers.ts'
 import { type Page, type PageFormat, joinPages } from './pages.ts'
-import type { Bulk } from './ranges.ts'
+import { type Batch, type Bulk, type Edge, NOTHING } from './ranges.ts'
 import type { ContainerInfo, ObjectRow, Row, Rows, VersionRow } from './rows.ts'
 import { type Keyed, type VersionQuery, listKeyed } from './versions.ts'
 
 export const SHARD_THRESHOLD = 1_000_000
+/** Of the threshold: a part below the first is joined with its neighbour where both together stay below the second, so that what was just split is not joined again. */
+export const JOIN_BELOW = 0.1
+export const JOINED_MAX = 0.75
 /** Names that move together. */
 export const SHARD_BATCH = 1_000
 /** Batches of one alarm; between two others have their turn. */
@@ -38,7 +42,7 @@ export interface Part {
   readRows(read: Read): ObjectRow[] | Promise<ObjectRow[]>
   readPage(read: Read, format: PageFormat): Page | null | Promise<Page | null>
   readVersions(read: Read): Keyed[] | Promise<Keyed[]>
-  lastBatch(low: string, high: string | null, limit: number): { low: string; bulk: Bulk } | null | Promise<{ low: string; bulk: Bulk } | null>
+  edgeBatch(edge: Edge, low: string, high: string | null, limit: number): Batch | null | Promise<Batch | null>
   replaceRange(low: string, high: string | null, bulk: Bulk): Totals | Promise<Totals>
   dropFrom(high: string): Totals | Promise<Totals>
   holdsAny(): boolean | Promise<boolean>
@@ -57,6 +61,20 @@ interface ShardRow {
   object_count: number
   source: string | null
   goal: number | null
+  /** The part before it, which takes its names. */
+  joins: string | null
+}
+
+/** Two neighbours that had better be one, the smallest such; null where there are none. Pure. */
+export function joinable<P extends { object_count: number }>(parts: readonly P[], threshold: number): { left: P; right: P } | null {
+  let found: { left: P; right: P } | null = null
+  const sum = (pair: { left: P; right: P }) => pair.left.object_count + pair.right.object_count
+  for (const [n, right] of parts.entries()) {
+    const left = parts[n - 1]
+    if (left === undefined || Math.min(left.object_count, right.object_count) > threshold * JOIN_BELOW || sum({ left, right }) > threshold * JOINED_MAX) continue
+    if (found === null || sum({ left, right }) < sum(found)) found = { left, right }
+  }
+  return found
 }
 
 export class Shards {
@@ -83,7 +101,7 @@ export class Shards {
     this.#changed = changed
     this.#active = rows('SELECT id FROM shards LIMIT 1').length > 0
     // A move that was cut off goes on.
-    if (this.#active && rows('SELECT id FROM shards WHERE source IS NOT NULL').length > 0) this.#again(1)
+    if (this.#active && rows('SELECT id FROM shards WHERE source IS NOT NULL OR joins IS NOT NULL').length > 0) this.#again(1)
     else this.watch()
   }
 
@@ -156,11 +174,12 @@ export class Shards {
     this.watch()
   }
 
-  /** Sees to it that a part that is too large is split. */
+  /** Sees to it that a part that is too large is split, and one that is too small joined. */
   watch(): void {
     if (this.#awaited) return
-    const [row] = this.#active ? this.#rows('SELECT MAX(object_count) AS most FROM shards') : this.#rows('SELECT object_count AS most FROM container WHERE part_of IS NULL')
+    const [row] = this.#active ? this.#rows('SELECT MAX(object_count) AS most, MIN(object_count) AS least FROM shards') : this.#rows('SELECT object_count AS most FROM container WHERE part_of IS NULL')
     if (Number(row?.most ?? 0) > this.#threshold) this.#again(1)
+    else if (row?.least != null && Number(row.least) <= this.#threshold * JOIN_BELOW && joinable(this.#list(), this.#threshold) !== null) this.#again(1)
   }
 
   #again(delay_ms: number): void {
@@ -168,14 +187,15 @@ export class Shards {
     this.#deps.alarms.at('split', this.#deps.clock.now_ms() + delay_ms)
   }
 
-  /** The alarm's work: a move that was begun goes on, else the largest part that is too large is split. */
+  /** The alarm's work: a move that was begun goes on, else the largest part that is too large is split, else two small ones are joined. */
   async split(info: ContainerInfo): Promise<void> {
-    let moving = this.#list().find((one) => one.source !== null) ?? (await this.#plan(info))
-    // A batch that a crash cut off may have left names below what the new part owns.
-    if (moving !== null) await this.part(moving.id).replaceRange('', moving.low, { objects: [], versions: [], tombstones: [] })
+    let moving = this.#list().find((one) => one.source !== null || one.joins !== null) ?? (await this.#plan(info)) ?? this.#planJoin()
+    // A batch that a crash cut off may have left names below what the part owns.
+    if (moving !== null) await this.part(moving.id).replaceRange('', moving.low, NOTHING)
     for (let batch = 0; batch < SHARD_BATCHES && moving !== null; batch++) {
       try {
-        moving = await this.#alone(() => this.#move(moving as ShardRow))
+        const one: ShardRow = moving
+        moving = await this.#alone(() => (one.joins === null ? this.#move(one) : this.#join(one, one.joins)))
       } catch (error) {
         this.#deps.log('container.split_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
         this.#again(SHARD_RETRY_MS)
@@ -218,7 +238,7 @@ export class Shards {
     const high = target.low ?? ranges[at + 1]?.low ?? null
     // What a crash left behind of the last batch.
     if (target.low !== null) this.#settle(source, await from.dropFrom(target.low))
-    const batch = await from.lastBatch(low, high, Math.max(1, Math.min(SHARD_BATCH, Math.floor(this.#threshold / 2))))
+    const batch = await from.edgeBatch('last', low, high, Math.max(1, Math.min(SHARD_BATCH, Math.floor(this.#threshold / 2))))
     if (batch !== null && batch.low > low) {
       const totals = await to.replaceRange(batch.low, high, batch.bulk)
       this.#rows('UPDATE shards SET low = ? WHERE id = ?', batch.low, target.id)
@@ -229,6 +249,46 @@ export class Shards {
     }
     this.#rows('UPDATE shards SET source = NULL, goal = NULL WHERE id = ?', target.id)
     this.#deps.log('container.split', { container: this.#deps.name, parts: this.ranges().length })
+    return null
+  }
+
+  #planJoin(): ShardRow | null {
+    const pair = joinable(this.#list(), this.#threshold)
+    if (pair === null) return null
+    this.#rows('UPDATE shards SET joins = ? WHERE id = ?', pair.left.id, pair.right.id)
+    return this.#row(pair.right.id)
+  }
+
+  /** One batch from the bottom of a part's range to the top of the one before it; null when the part is gone. */
+  async #join(part: ShardRow, left: string): Promise<ShardRow | null> {
+    const [from, to] = [this.#open(part.id), this.part(left)]
+    if (part.low !== null) {
+      const ranges = this.ranges()
+      const high = ranges[ranges.findIndex((one) => one.id === part.id) + 1]?.low ?? null
+      // What a crash left behind of the last batch.
+      this.#settle(left, await to.dropFrom(part.low))
+      const batch = await from.edgeBatch('first', part.low, high, Math.max(1, Math.min(SHARD_BATCH, Math.floor(this.#threshold / 2))))
+      const next = batch?.next ?? null
+      const totals = await to.replaceRange(part.low, next ?? high, batch?.bulk ?? NOTHING)
+      this.#rows('UPDATE shards SET low = ? WHERE id = ?', next, part.id)
+      // Each name was in both for a moment: the counts of both become right at once.
+      const left_over = next === null ? null : await from.replaceRange('', next, NOTHING)
+      this.#settle(left, totals)
+      if (left_over !== null) {
+        this.#settle(part.id, left_over)
+        return this.#row(part.id)
+      }
+    }
+    await from.dropFrom('')
+    await from.abandon()
+    this.#deps.storage.transactionSync(() => {
+      this.#rows('DELETE FROM shards WHERE id = ?', part.id)
+      this.#rows('UPDATE container SET object_count = (SELECT SUM(object_count) FROM shards), bytes_used = (SELECT SUM(bytes_used) FROM shards), seq = seq + 1')
+      if (this.ranges().length === 1) this.#rows("DELETE FROM shards WHERE id = ''")
+    })
+    this.#active = this.ranges().length > 0
+    this.#changed()
+    this.#deps.log('container.joined', { container: this.#deps.name, parts: this.ranges().length })
     return null
   }
 
@@ -299,4 +359,4 @@ export class Shards {
   }
 }
 
-const toShard = (row: Row): ShardRow => ({ id: String(row.id), low: row.low === null ? null : String(row.low), object_count: Number(row.object_count), source: row.source === null ? null : String(row.source), goal: row.goal === null ? null : Number(row.goal) })
+const toShard = (row: Row): ShardRow => ({ id: String(row.id), low: row.low === null ? null : String(row.low), object_count: Number(row.object_count), source: row.source === null ? null : String(row.source), goal: row.goal === null ? null : Number(row.goal), joins: row.joins === null ? null : String(row.joins) })

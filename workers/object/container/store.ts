@@ -13,7 +13,7 @@ import { defaultPolicy } from '../policies.ts'
 import { Stamps, ticksOf, formatTicks } from '../timestamp.ts'
 import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type Rows, type VersionRow, objectValues, toInfo, versionKey, versioningOf } from './rows.ts'
 import { RowPages } from './pages.ts'
-import { type Bulk, RowRanges } from './ranges.ts'
+import { type Batch, type Bulk, type Edge, RowRanges } from './ranges.ts'
 import { type Part, type PartOf, SHARD_THRESHOLD, Shards, type Totals } from './shards.ts'
 import { rowsText } from './views.ts'
 import { type ContainerHooks, TOMBSTONE_KEPT_MS, Upkeep } from './upkeep.ts'
@@ -117,8 +117,8 @@ export class ContainerStore implements Part {
     return this.#versions.read(read)
   }
 
-  lastBatch(low: string, high: string | null, limit: number): { low: string; bulk: Bulk } | null {
-    return this.#ranges.last(low, high, limit)
+  edgeBatch(edge: Edge, low: string, high: string | null, limit: number): Batch | null {
+    return this.#ranges.edge(edge, low, high, limit)
   }
 
   replaceRange(low: string, high: string | null, bulk: Bulk): Totals {
@@ -341,7 +341,8 @@ export class ContainerStore implements Part {
 
   #toReport(): void {
     this.#lease()
-    queueMicrotask(() => void this.#report())
+    // Whatever becomes of it, the alarm comes again.
+    queueMicrotask(() => void this.#report().catch(() => {}))
   }
 
   /** A time that a door gave while it could not ask: what is written after it must be newer. */
