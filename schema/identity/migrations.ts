@@ -206,4 +206,26 @@ CREATE INDEX groups_domain_id ON groups (domain_id, id);
 CREATE INDEX groups_name_id ON groups (name, id);
 `,
   },
+  {
+    name: 'identity/oauth1-1',
+    sql: `
+ALTER TABLE consumers ADD COLUMN sealed TEXT;
+-- The change log remembered secrets of consumers. A new object makes its log after this.
+CREATE TABLE IF NOT EXISTS _changes (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, request_id TEXT NOT NULL, user_id TEXT NOT NULL,
+  kind TEXT NOT NULL, resource_id TEXT NOT NULL, action TEXT NOT NULL, before TEXT, after TEXT);
+UPDATE _changes SET before = json_remove(before, '$.secret'), after = json_remove(after, '$.secret') WHERE kind = 'consumer';
+CREATE TABLE oauth_request_tokens (
+  id TEXT PRIMARY KEY, secret TEXT NOT NULL, sealed TEXT, consumer_id TEXT NOT NULL, project_id TEXT NOT NULL, verifier TEXT, user_id TEXT, role_ids TEXT, expires_ms INTEGER NOT NULL
+);
+CREATE INDEX oauth_request_tokens_consumer ON oauth_request_tokens (consumer_id);
+CREATE TABLE oauth_access_tokens (
+  id TEXT PRIMARY KEY, secret TEXT NOT NULL, sealed TEXT, consumer_id TEXT NOT NULL, project_id TEXT NOT NULL, user_id TEXT NOT NULL, role_ids TEXT NOT NULL, expires_ms INTEGER NOT NULL
+);
+CREATE INDEX oauth_access_tokens_consumer ON oauth_access_tokens (consumer_id);
+CREATE INDEX oauth_access_tokens_user ON oauth_access_tokens (user_id);
+CREATE TABLE oauth_nonces (digest TEXT PRIMARY KEY, expires_ms INTEGER NOT NULL);
+CREATE INDEX oauth_nonces_expires ON oauth_nonces (expires_ms);
+`,
+  },
 ]

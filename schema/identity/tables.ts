@@ -117,7 +117,19 @@ export const limits = sqliteTable('limits', {
   resource_limit: integer('resource_limit').notNull(), description: text('description'),
 }, (t) => [index('limits_project').on(t.project_id)])
 
-export const consumers = sqliteTable('consumers', { id: text('id').primaryKey(), description: text('description'), secret: text('secret').notNull(), extra: json<Extra>('extra').notNull() })
+/** OAuth1: who may ask for delegations. Secrets are under the key that `sealed` names. */
+export const consumers = sqliteTable('consumers', { id: text('id').primaryKey(), description: text('description'), secret: text('secret').notNull(), sealed: text('sealed'), extra: json<Extra>('extra').notNull() })
+/** What a consumer asks for; user, roles and verifier once somebody authorized it. */
+export const oauthRequestTokens = sqliteTable('oauth_request_tokens', {
+  id: text('id').primaryKey(), secret: text('secret').notNull(), sealed: text('sealed'), consumer_id: text('consumer_id').notNull(), project_id: text('project_id').notNull(), verifier: text('verifier'), user_id: text('user_id'), role_ids: json<string[]>('role_ids'),
+  expires_ms: integer('expires_ms').notNull(),
+}, (t) => [index('oauth_request_tokens_consumer').on(t.consumer_id)])
+export const oauthAccessTokens = sqliteTable('oauth_access_tokens', {
+  id: text('id').primaryKey(), secret: text('secret').notNull(), sealed: text('sealed'), consumer_id: text('consumer_id').notNull(), project_id: text('project_id').notNull(), user_id: text('user_id').notNull(), role_ids: json<string[]>('role_ids').notNull(),
+  expires_ms: integer('expires_ms').notNull(),
+}, (t) => [index('oauth_access_tokens_consumer').on(t.consumer_id), index('oauth_access_tokens_user').on(t.user_id)])
+/** A signed request is taken once. */
+export const oauthNonces = sqliteTable('oauth_nonces', { digest: text('digest').primaryKey(), expires_ms: integer('expires_ms').notNull() }, (t) => [index('oauth_nonces_expires').on(t.expires_ms)])
 
 /** The newest step whose passcode was used, per credential: a passcode is good once. */
 export const totpUsed = sqliteTable('totp_used', { credential_id: text('credential_id').primaryKey(), step: integer('step').notNull() })

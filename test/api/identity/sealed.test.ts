@@ -79,3 +79,65 @@ test('passwords of directories and secrets at identity providers: plain, then se
   assert.equal(object().federation().websso.finish(sealed.sealed, sealed.login.state).nonce, sealed.login.nonce, 'a login begun before')
   cloud.close()
 })
+
+test('secrets of OAuth1 consumers: plain without a key, then sealed; the change log never has them', async () => {
+  const cloud = identityCloud()
+  const token = await cloud.admin()
+  const { consumer } = (await cloud.call('POST', `${V3}/OS-OAUTH1/consumers`, { token, json: { consumer: { description: 'a program' } } })).body
+  const kept = () => {
+    const { sql } = cloud.cluster.instance('IDENTITY', 'identity').deps.storage
+    return [JSON.stringify(sql.exec('SELECT * FROM consumers').toArray()), JSON.stringify(sql.exec('SELECT * FROM _changes').toArray())].map((text) => text.includes(consumer.secret))
+  }
+  assert.deepEqual(kept(), [true, false])
+  cloud.env.IDENTITY_KEYS = key(1)
+  cloud.cluster.crash('IDENTITY', 'identity')
+  assert.deepEqual(kept(), [false, false])
+  cloud.close()
+})
+
+test('answers kept for an Idempotency-Key: nothing of them, of the key or of the request can be read; they are given again, also after a rotation, and refused without the key that sealed them', async () => {
+  const cloud = identityCloud({ vars: { IDENTITY_KEYS: key(1) } })
+  const ann = await cloud.tenant('ann')
+  const [consumer, appCred] = [['OS-OAUTH1/consumers', { consumer: { description: 'x' } }], [`users/${ann.user_id}/application_credentials`, { application_credential: { name: 'ac', description: 'word-of-the-request' } }]] as const
+  const admin = await cloud.admin()
+  const post = (path: string, json: unknown, idempotencyKey: string, token = admin) => cloud.call('POST', `${V3}/${path}`, { token, json, headers: { 'idempotency-key': idempotencyKey } })
+  const first = await post(...consumer, 'key-of-a-client-1')
+  const second = await post(...appCred, 'key-of-a-client-2', ann.token)
+  const again = await post('auth/tokens', { auth: { identity: { methods: ['token'], token: { id: ann.token } } } }, 'key-of-a-client-3', ann.token)
+  assert.deepEqual([first.status, second.status, again.status], [201, 201, 201])
+  const rows = () => [['IDENTITY', 'identity'], ['PROJECT', ann.project_id], ['PROJECT', 'admin']].map(([kind = '', name = '']) => {
+    const { sql } = cloud.cluster.instance(kind, name).deps.storage
+    return JSON.stringify(sql.exec('SELECT * FROM _idempotency').toArray())
+  }).join()
+  const secrets = [first.body.consumer.secret, second.body.application_credential.secret, again.headers.get('x-subject-token'), 'key-of-a-client', ann.user_id, 'word-of-the-request']
+  for (const secret of secrets) assert.ok(typeof secret === 'string' && secret.length > 10 && !rows().includes(secret), String(secret))
+  const replayed = async (keys: string) => {
+    cloud.env.IDENTITY_KEYS = keys
+    cloud.cluster.crash('PROJECT', ann.project_id)
+    const answer = await post(...appCred, 'key-of-a-client-2', ann.token)
+    return [answer.status, answer.body.application_credential?.secret === second.body.application_credential.secret, answer.headers.get('idempotency-replayed')]
+  }
+  assert.deepEqual(await replayed(key(1)), [201, true, 'true'])
+  assert.deepEqual(await replayed(`${key(2)},${key(1)}`), [201, true, 'true'])
+  assert.deepEqual(await replayed(key(2)), [409, false, null], 'carried out once: never again')
+  assert.equal((await post(appCred[0], { application_credential: { name: 'another' } }, 'key-of-a-client-2', ann.token)).status, 409)
+  cloud.close()
+})
+
+test('answers that an older release kept readable are sealed at boot, and given again', async () => {
+  const cloud = identityCloud({ vars: { IDENTITY_KEYS: key(1) } })
+  const ann = await cloud.tenant('ann')
+  const post = () => cloud.call('POST', '/network/v2.0/networks', { token: ann.token, json: { network: { name: 'n' } }, headers: { 'idempotency-key': 'older' } })
+  const made = await post()
+  const object = () => cloud.cluster.instance('PROJECT', ann.project_id).deps.storage.sql
+  const plain = object().exec('SELECT * FROM _idempotency').toArray()[0]
+  // As it was written before: key and fingerprint as they are, the answer as JSON.
+  const body = new TextEncoder().encode(`POST /network/v2.0/networks\n\n${JSON.stringify({ network: { name: 'n' } })}`)
+  const fingerprint = Buffer.from(await crypto.subtle.digest('SHA-256', body)).toString('hex')
+  object().exec('UPDATE _idempotency SET key = ?, fingerprint = ?, reply = ? WHERE key = ?', `neutron:${ann.user_id}:older`, fingerprint, JSON.stringify({ status: 201, headers: [], body: made.text }), plain.key)
+  cloud.cluster.crash('PROJECT', ann.project_id)
+  const answer = await post()
+  assert.deepEqual([answer.status, answer.text, answer.headers.get('idempotency-replayed')], [201, made.text, 'true'])
+  assert.ok(!JSON.stringify(object().exec('SELECT * FROM _idempotency').toArray()).includes(made.body.network.id))
+  cloud.close()
+})

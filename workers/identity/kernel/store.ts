@@ -28,6 +28,8 @@ export interface TableSpec<T extends IdTable> {
   /** 'service': in messages and in the change log. */
   kind: string
   table: T
+  /** Columns that the change log does not keep. */
+  secrets?: readonly string[]
   /** How upstream words that it is not there, where it differs. */
   missing?(id: string): Fault
   /** Runs in the transaction before a row is written; throws what is wrong with it. */
@@ -67,7 +69,7 @@ export class TableStore<T extends IdTable> extends Store {
         const row = { id: this.realm.deps.ids.hex(), ...values } as RowOf<T> & { id: string }
         this.spec.check?.(this, row, null)
         tx.db.insert(table as never).values(row as never).run()
-        tx.change(kind, row.id, 'create', null, row)
+        tx.change(kind, row.id, 'create', null, this.#logged(row))
         return this.get(row.id)
       })
       this.spec.changed?.(this, made)
@@ -82,7 +84,7 @@ export class TableStore<T extends IdTable> extends Store {
       const row = merged(before, values)
       this.spec.check?.(this, row, before)
       tx.db.update(table as never).set(row as never).where(eq(table.id, id)).run()
-      tx.change(kind, id, 'update', before, row)
+      tx.change(kind, id, 'update', this.#logged(before), this.#logged(row))
       const after = this.get(id)
       this.spec.changed?.(this, [after])
       return after
@@ -95,9 +97,13 @@ export class TableStore<T extends IdTable> extends Store {
       const row = this.get(id)
       this.spec.remove?.(this, row, tx)
       tx.db.delete(table as never).where(eq(table.id, id)).run()
-      tx.change(kind, id, 'delete', row, null)
+      tx.change(kind, id, 'delete', this.#logged(row), null)
       this.spec.changed?.(this, [])
     })
+  }
+
+  #logged(row: RowOf<T>): Record<string, unknown> {
+    return Object.fromEntries(Object.entries(row).filter(([name]) => !this.spec.secrets?.includes(name)))
   }
 }
 

@@ -1,7 +1,7 @@
 /** Brings every secret under the key of today: at boot, after the operator gave a first key or a new one. Runs in the Identity object. */
 import { and, eq, isNotNull, isNull, ne, or } from 'drizzle-orm'
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
-import { credentials, domainConfig, federationOidc, signingKeys, webssoSecrets } from '../../../schema/identity/tables.ts'
+import { consumers, credentials, domainConfig, federationOidc, signingKeys, webssoSecrets } from '../../../schema/identity/tables.ts'
 import { SENSITIVE_OPTIONS } from '../domain-config/options.ts'
 import { configRow } from '../domain-config/store.ts'
 import { WEBSSO_SECRET_ROW } from '../federation/login/websso-store.ts'
@@ -9,6 +9,7 @@ import { oidcSecretRow } from '../federation/protocols/store.ts'
 import type { Vault } from './vault.ts'
 
 export const credentialRow = (id: string): string => `credentials/${id}`
+export const consumerRow = (id: string): string => `consumers/${id}`
 export const signingKeyRow = (kid: string): string => `signing_keys/${kid}`
 
 export function reseal({ db, storage, log }: Deps, vault: Vault): void {
@@ -43,10 +44,15 @@ function outside(db: Deps['db'], vault: Vault, current: string): number {
     const kept = anew(client_secret ?? '', sealed, oidcSecretRow(idp_id, protocol_id))
     db.update(federationOidc).set({ client_secret: kept.text, sealed: kept.sealed }).where(and(eq(federationOidc.idp_id, idp_id), eq(federationOidc.protocol_id, protocol_id))).run()
   }
+  const programs = db.select().from(consumers).where(or(isNull(consumers.sealed), ne(consumers.sealed, current))).all()
+  for (const { id, secret, sealed } of programs) {
+    const kept = anew(secret, sealed, consumerRow(id))
+    db.update(consumers).set({ secret: kept.text, sealed: kept.sealed }).where(eq(consumers.id, id)).run()
+  }
   const seals = db.select().from(webssoSecrets).where(or(isNull(webssoSecrets.sealed), ne(webssoSecrets.sealed, current))).all()
   for (const { secret, sealed } of seals) {
     const kept = anew(secret, sealed, WEBSSO_SECRET_ROW)
     db.update(webssoSecrets).set({ secret: kept.text, sealed: kept.sealed }).where(eq(webssoSecrets.secret, secret)).run()
   }
-  return options.length + clients.length + seals.length
+  return options.length + clients.length + programs.length + seals.length
 }
