@@ -87,11 +87,11 @@ export class Containers {
     const ask = async (where: Pick<Call, 'on' | 'account' | 'container'>) => {
       if (this.#known(keyOf(where)) === null) await this.#call({ ...where, method: 'info', args: [] })
     }
-    await Promise.all([ask({ on: 'container', account, container }), ask({ on: 'account', account, container: null })])
+    await Promise.all([ask({ on: 'container', account, container }), ask({ on: 'account', account, container: null }), this.keys(account, container, null)])
   }
 
   /** None where there are none, or where they were not asked for before the plane went away: then what is encrypted can't be read here. */
-  async keys(account: string, container: string, object: string): Promise<readonly SealingKey[]> {
+  async keys(account: string, container: string, object: string | null): Promise<readonly SealingKey[]> {
     const { plane, presence } = this.#deps
     const { roots } = presence
     if (roots.length === 0) return []

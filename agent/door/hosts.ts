@@ -13,6 +13,7 @@ import { evidenceNow } from './evidence.ts'
 import { FanBody, Pieces } from './fan.ts'
 import { type DoorPlane, STREAM_IDLE_MS, isUnreachable, lengthOf, queryPart, replicaAnswer } from './plane.ts'
 import type { Presence } from './presence.ts'
+import { split } from './sealing.ts'
 
 /** A door that did not answer is not called for this long. */
 export const PEER_AVOIDED_MS = 10_000
@@ -120,9 +121,10 @@ export class Hosts {
   }
 
   async #send(url: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
-    const path = `/door/v1/replicas?op=${op}&args=${queryPart(JSON.stringify(args))}`
+    const sealed = split(args)
+    const path = `/door/v1/replicas?op=${op}&args=${queryPart(JSON.stringify(sealed.args))}${sealed.query}`
     const input = body instanceof FanBody ? body.pieces : body === null ? null : readable(body)
-    const response = await this.#open(url, 'POST', path, { authorization: this.#deps.identity.authorization('POST', path), ...lengthOf(args, input) }, input)
+    const response = await this.#open(url, 'POST', path, { authorization: this.#deps.identity.authorization('POST', path), ...sealed.headers, ...lengthOf(args, input) }, input)
     return await replicaAnswer(response, op)
   }
 

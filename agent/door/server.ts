@@ -25,6 +25,7 @@ import { type DoorPlane, isUnreachable } from './plane.ts'
 import type { Peers } from './peers.ts'
 import type { Presence } from './presence.ts'
 import { DoorRequest, hasBody, headersOf } from './request.ts'
+import { SEALING_HEADER, join } from './sealing.ts'
 
 export const HEADERS_BYTES_MAX = 128 * 1024
 const HEADERS_TIMEOUT_MS = 60_000
@@ -176,7 +177,8 @@ export class DoorServer {
   async #replica(message: IncomingMessage, response: ServerResponse, url: string, query: URLSearchParams): Promise<void> {
     try {
       this.#deps.peers.check('POST', url, message.headers.authorization ?? '')
-      const { op, args } = replicaCall(query.get('op'), JSON.parse(query.get('args') ?? '{}'))
+      const { op, args: given } = replicaCall(query.get('op'), JSON.parse(query.get('args') ?? '{}'))
+      const args = join(given, query.get('sealing'), message.headers[SEALING_HEADER])
       const { value, body } = await onDisk(this.#deps.driver, op, args, op === 'object.put' ? message : null)
       if (body === null) return sendJson(response, 200, value)
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'x-skyhook-head': encodeURIComponent(JSON.stringify(value)) })

@@ -129,13 +129,17 @@ function serve(env: Env): http.Server {
   })
 }
 
-export async function site(count: number): Promise<Site> {
+/** Every test of doors once more, with all that is written encrypted. */
+export const ENCRYPTED = process.env.SKYHOOK_TEST_ENCRYPTED === '1'
+
+export async function site(count: number, options: { encrypted?: boolean } = {}): Promise<Site> {
   const hosts: SiteHost[] = Array.from({ length: count }, () => {
     const key = generateKeyPairSync('ed25519').privateKey
     const id = randomUUID()
     return { id, identity: Object.assign(createIdentity(id, key, systemClock), { public_key: publicKeyOf(key) }), driver: createFakeObjectDriver({ devices: ['d1'] }), away: false }
   })
-  const cloud = await mintedCloud({ classes: { HOST: driverHosts(hosts) as never } })
+  const vars: Record<string, string> = options.encrypted === true || ENCRYPTED ? { OPTIONS: JSON.stringify({ swift: { encryption: true } }), OBJECT_KEYS: Buffer.alloc(32, 7).toString('base64url') } : {}
+  const cloud = await mintedCloud({ classes: { HOST: driverHosts(hosts) as never }, vars })
   const region = cloud.cluster.instance('REGION', 'region')
   hosts.forEach(({ id, identity }, n) => {
     const facts = { roles: ['object'], object_devices: [{ name: 'd1', total_bytes: 100 * 1024 ** 3, free_bytes: 1 }] }

@@ -84,7 +84,7 @@ async function findNewest(env: Env, name: ObjectName, policy: number, withBody: 
   if (!isCertain || !isKnown) answers.push(...(await Promise.all(nearHandoffs(at).map((device) => ask(env, at, device, false, now_ms)))))
   const { best, gone } = judge(answers)
   const root = answers.find((one) => one.root !== null)?.root
-  if (best === null && root != null) throw swiftFault(503, `The object is encrypted under the root secret ${root}, which this deployment does not have (OBJECT_KEYS).`)
+  if (best === null && root != null) throw swiftFault(503, `The object is encrypted under the root secret ${root}, whose keys are not here: the deployment does not have it (OBJECT_KEYS), or this is a door that did not ask its plane for them in time.`)
   const body = answers.find((one) => one.body !== undefined)
   const drop = () => void body?.body?.cancel().catch(() => {})
   if (!isCertain) {

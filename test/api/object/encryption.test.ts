@@ -83,7 +83,7 @@ test('a root secret that is gone is said by its name; nothing is lost, and its r
   encrypt(cloud.env, true, 3)
   const answer = await cloud.swift('GET', '/c/old')
   assert.equal(answer.status, 503)
-  assert.match(answer.text, /root secret [0-9a-f]{16}, which this deployment does not have/)
+  assert.match(answer.text, /root secret [0-9a-f]{16}, whose keys are not here: the deployment does not have it/)
   assert.equal((await cloud.swift('HEAD', '/c/old')).status, 503)
   assert.equal((await cloud.swift('GET', '/c/plain')).text, 'for everybody to see')
   for (const { driver } of cloud.drivers.values()) assert.equal(await driver.replicas.quarantined('d1'), 0)
