@@ -1,8 +1,8 @@
 /**
  * How long a page of 10,000 names takes out of a container of many: shipped mode, rows seeded straight into the Container object's database while the cloud is stopped, pages
- * from random markers. `node bench/object-listing.ts [objects=1000000] [pages=100]`
+ * from random markers, with the plane's CPU for each. `node bench/object-listing.ts [objects=1000000] [pages=100]`
  */
-import { readdirSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -11,6 +11,15 @@ import { shipped } from '../test/support/shipped.ts'
 const PAGE = 10_000
 const [objects = 1_000_000, pages = 100] = process.argv.slice(2).map(Number)
 const nameAt = (n: number): string => `folder/${String(n).padStart(9, '0')}.dat`
+
+const TICK_MS = 10
+
+/** CPU of the plane so far, in ms. */
+function cpuNow(): number {
+  const text = readFileSync(`/proc/${cloud.state().processes.workerd}/stat`, 'utf8')
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS
+}
 
 const cloud = await shipped('sim:1', { SKYHOOK_OPTIONS: JSON.stringify({ swift: { shard_container_threshold: 1e12 } }) })
 try {
@@ -24,7 +33,9 @@ try {
   const { token: fresh } = await login().catch(login)
   for (const format of ['plain', 'json'] as const) {
     const took: number[] = []
+    let before = 0
     for (let n = 0; n < pages + 3; n++) {
+      if (n === 3) before = cpuNow()
       const marker = nameAt(Math.floor((((n * 7919) % 997) / 997) * Math.max(1, objects - PAGE)))
       const began = performance.now()
       const answer = await fetch(`${cloud.url}${root}/bench?format=${format}&limit=${PAGE}&marker=${encodeURIComponent(marker)}`, { headers: { 'x-auth-token': fresh } })
@@ -38,7 +49,7 @@ try {
     }
     took.sort((a, b) => a - b)
     const at = (share: number) => (took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? 0).toFixed(1)
-    console.log(JSON.stringify({ objects, page: PAGE, format, pages, p50_ms: Number(at(0.5)), p90_ms: Number(at(0.9)), p99_ms: Number(at(0.99)), min_ms: Number(at(0)), load: loadavg()[0]?.toFixed(1) }))
+    console.log(JSON.stringify({ objects, page: PAGE, format, pages, p50_ms: Number(at(0.5)), p90_ms: Number(at(0.9)), p99_ms: Number(at(0.99)), min_ms: Number(at(0)), cpu_ms: Number(((cpuNow() - before) / pages).toFixed(1)), load: loadavg()[0]?.toFixed(1) }))
   }
 } finally {
   cloud.remove()

@@ -18,13 +18,13 @@ export interface Page {
 const CHUNK_ROWS = 1_000
 
 /** '2014-01-02T03:04:05.678900' of '1388631845.67890', as listingTime has it. */
-const TIME = "replace(datetime(CAST(substr(modified_at, 1, 10) AS INTEGER), 'unixepoch'), ' ', 'T') || substr(modified_at, 11, 6) || '0'"
-const SLO = "CASE WHEN slo_etag IS NULL THEN '' ELSE ',\"slo_etag\":' || json_quote('\"' || slo_etag || '\"') END"
-const LINES: Record<PageFormat, { columns: string; line: string; between: string }> = {
-  plain: { columns: 'name, NULL AS extra', line: 'name', between: '\n' },
+const TIME = "replace(datetime(CAST(substr(modified_at, 1, 10) AS INTEGER), 'unixepoch'), ' ', 'T'), substr(modified_at, 11, 6), '0'"
+const SLO = "CASE WHEN slo_etag IS NOT NULL THEN ',\"slo_etag\":' || json_quote('\"' || slo_etag || '\"') END"
+const LINES: Record<PageFormat, { line: string; more: string; between: string }> = {
+  plain: { line: 'name', more: '0', between: '\n' },
   json: {
-    columns: 'name, etag, size, slo_size, content_type, modified_at, slo_etag, extra', between: ',',
-    line: `'{"name":' || json_quote(name) || ',"hash":' || json_quote(etag) || ',"bytes":' || COALESCE(slo_size, size) || ',"content_type":' || json_quote(content_type) || ',"last_modified":"' || ${TIME} || '"' || ${SLO} || '}'`,
+    line: `concat('{"name":', json_quote(name), ',"hash":', json_quote(etag), ',"bytes":', COALESCE(slo_size, size), ',"content_type":', json_quote(content_type), ',"last_modified":"', ${TIME}, '"', ${SLO}, '}')`,
+    more: 'COUNT(extra)', between: ',',
   },
 }
 
@@ -62,11 +62,11 @@ export class RowPages {
   }
 
   #chunk({ where, order, limit }: Read, format: PageFormat): Page | null {
-    const { columns, line, between } = LINES[format]
+    const { line, more, between } = LINES[format]
     const [clause, values] = whereSql(where)
     try {
       const [row] = this.#rows(
-        `SELECT COUNT(*) AS count, COUNT(extra) AS more, ${order === 'ASC' ? 'MAX' : 'MIN'}(name) AS last, group_concat(${line}, ?) AS text FROM (SELECT ${columns} FROM objects${clause} ORDER BY name ${order} LIMIT ?)`,
+        `SELECT COUNT(*) AS count, ${more} AS more, ${order === 'ASC' ? 'MAX' : 'MIN'}(name) AS last, group_concat(${line}, ?) AS text FROM (SELECT * FROM objects${clause} ORDER BY name ${order} LIMIT ?)`,
         between, ...values, limit)
       if (row === undefined || Number(row.more) > 0) return null
       return { text: String(row.text ?? ''), count: Number(row.count), last: String(row.last ?? '') }
