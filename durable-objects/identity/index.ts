@@ -20,6 +20,7 @@ import { reseal } from '../../workers/identity/secrets/reseal.ts'
 import { Vault } from '../../workers/identity/secrets/vault.ts'
 import { Login } from '../../workers/identity/tokens/login.ts'
 import { accountTasks } from '../../workers/object/account/tasks.ts'
+import { standNear } from '../../workers/identity/tokens/near.ts'
 import { type Form, Validations } from '../../workers/identity/tokens/validations.ts'
 import { SERVICES } from '../../workers/services.ts'
 import { callOn } from '../kernel/calls.ts'
@@ -42,6 +43,7 @@ export class IdentityObject extends SkyObject {
     reseal(deps, vault)
     this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options, vault), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)), attempts: new Attempts(deps.clock, options), vault, pages: new Pages(deps) }
     this.#validations = new Validations(this.#realm)
+    standNear(env, { validations: this.#validations, admits: (caller) => !this.isRevoked(caller) && caller.expires_ms > deps.clock.now_ms() })
     seed(deps, SERVICES.flatMap(({ type, name, endpoint }) => (endpoint === null ? [] : [{ type, name: CATALOG_NAMES[type] ?? name, endpoint }])))
   }
 

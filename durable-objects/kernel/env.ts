@@ -39,6 +39,8 @@ export interface Env {
   OBJECT_KEYS?: string
   /** Only in a door: a container's keys, as the plane tells them to a request that may use the object. */
   DOOR_KEYS?: (account: string, container: string, name: { account: string; container: string; object: string }) => Promise<readonly SealingKey[]>
+  /** Only where one process holds Worker and objects: its name for itself; see workers/identity/tokens/near.ts. */
+  NEAR?: string
   /** JSON overrides of limits: security compliance, scheduler... */
   OPTIONS?: string
   /** Only in the simulator: its clock, randomness and log. */

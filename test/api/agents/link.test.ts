@@ -1,7 +1,8 @@
 /** The plane's end of the host link: one connection counts, whatever an older one still delivers. Joining, and what hosts may ask for. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { CONSOLE_PATH } from '../../../durable-objects/host/consoles.ts'
+import { systemCaller } from '../../../schema/values/caller.ts'
+import { CONSOLE_CALLER, CONSOLE_PATH } from '../../../durable-objects/host/consoles.ts'
 import type { HostObject } from '../../../durable-objects/host/index.ts'
 import type { HostFacts } from '../../../schema/agent/observed.ts'
 import { PROTOCOL_VERSION } from '../../../schema/agent/protocol.ts'
@@ -123,7 +124,7 @@ test('an agent from before consoles is never sent one: it would take it for a br
   const socket = new Socket()
   object.accept(socket as never)
   await object.webSocketMessage(socket, JSON.stringify({ type: 'hello', protocol_version: 1, facts: FACTS, desired_version: 0 }))
-  const answer = await (object as unknown as { fetch(request: Request): Promise<Response> }).fetch(new Request(`http://host${CONSOLE_PATH}?server_id=s&kind=vnc&incarnation=1`))
+  const answer = await (object as unknown as { fetch(request: Request): Promise<Response> }).fetch(new Request(`http://host${CONSOLE_PATH}?server_id=s&kind=vnc&incarnation=1`, { headers: { [CONSOLE_CALLER]: encodeURIComponent(JSON.stringify(systemCaller('test'))) } }))
   assert.equal(answer.status, 501)
   assert.match(await answer.text(), /upgrade it/)
   assert.equal(socket.sent.some((message) => message.type === 'open'), false)

@@ -48,7 +48,8 @@ export function authBody({ user, user_id, password, token, project, project_id, 
 
 export function identityCloud(options: Partial<ClusterOptions> & { clock?: Clock; identity?: Record<string, unknown> } = {}): IdentityCloud {
   const { identity, ...rest } = options
-  const vars = { BOOTSTRAP_ADMIN_PASSWORD: ADMIN_PASSWORD, OPTIONS: JSON.stringify({ identity: { scrypt: { ln: 4, r: 8, p: 1 }, ...identity } }), ...options.vars }
+  // As on one machine: Worker and objects are in one process, which knows itself by a name.
+  const vars = { NEAR: crypto.randomUUID(), BOOTSTRAP_ADMIN_PASSWORD: ADMIN_PASSWORD, OPTIONS: JSON.stringify({ identity: { scrypt: { ln: 4, r: 8, p: 1 }, ...identity } }), ...options.vars }
   const cluster = new Cluster({ ...rest, vars, classes: { ...CLASSES, ...options.classes } })
   const env = cluster.env as unknown as Env
   const cloud: IdentityCloud = {

@@ -10,6 +10,7 @@ import { flag, listView, loginOf, realmOf, rootUrl } from '../kernel/http.ts'
 import type { Receipt } from '../mfa/receipts.ts'
 import { projectView } from '../projects/views.ts'
 import { authenticateAndIssue, subjectOf } from './authenticate.ts'
+import { nearText } from './near.ts'
 import { AUTH_BODY_BYTES_MAX, authRequest } from './requests.ts'
 import { receiptView, tokenView } from './views.ts'
 
@@ -32,7 +33,9 @@ async function subject(ctx: Context, rule: string): Promise<Caller> {
 async function validated(ctx: Context, rule: string, catalog: boolean): Promise<string> {
   const claims = await subject(ctx, rule)
   ctx.judged()
-  return await ctx.env.IDENTITY.getByName(IDENTITY_NAME).validateToken(ctx.caller, claims, flag(ctx.url.searchParams, 'allow_expired'), { origin: ctx.origin, catalog })
+  const form = { origin: ctx.origin, catalog }
+  const allowExpired = flag(ctx.url.searchParams, 'allow_expired')
+  return (allowExpired ? null : nearText(ctx.env, ctx.caller, claims, form)) ?? (await ctx.env.IDENTITY.getByName(IDENTITY_NAME).validateToken(ctx.caller, claims, allowExpired, form))
 }
 
 export const tokenRoutes: Route[] = [

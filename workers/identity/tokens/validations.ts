@@ -22,6 +22,9 @@ interface Kept {
   until_ms: number
 }
 
+/** A token's own audit id names it and no other; the claims are verified. */
+const keyOf = (claims: Caller, form: Form): string => `${claims.audit_ids[0] ?? ''} ${form.catalog} ${form.origin}`
+
 export class Validations {
   #realm: Realm
   #kept = new Map<string, Kept>()
@@ -35,10 +38,9 @@ export class Validations {
     const { deps, options, revoker } = this.#realm
     const now = deps.clock.now_ms()
     if (claims.expires_ms + (allowExpired ? options.allow_expired_window_ms : 0) <= now || revoker.matching(claims).length > 0) throw new Fault('not_found', 'Could not find token.')
-    // A token's own audit id names it and no other; the claims are verified.
-    const key = `${claims.audit_ids[0] ?? ''} ${form.catalog} ${form.origin}`
-    const known = this.#kept.get(key)
-    if (known !== undefined && known.commits === deps.commits && known.until_ms > now) return known.text
+    const key = keyOf(claims, form)
+    const known = this.#known(key, now)
+    if (known !== null) return known
     const text = JSON.stringify(tokenView(new Issuer(this.#realm).reread(claims, allowExpired), form))
     if (claims.audit_ids.length > 0) {
       this.#kept.delete(key)
@@ -46,5 +48,16 @@ export class Validations {
       this.#kept.set(key, { text, commits: deps.commits, until_ms: now + KEPT_MS })
     }
     return text
+  }
+
+  /** What was rendered a moment ago and still holds: a revocation or any other change since would be a commit. Reads memory alone. */
+  atHand(claims: Caller, form: Form): string | null {
+    const now = this.#realm.deps.clock.now_ms()
+    return claims.expires_ms <= now ? null : this.#known(keyOf(claims, form), now)
+  }
+
+  #known(key: string, now: number): string | null {
+    const known = this.#kept.get(key)
+    return known !== undefined && known.commits === this.#realm.deps.commits && known.until_ms > now ? known.text : null
   }
 }

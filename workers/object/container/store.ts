@@ -4,15 +4,15 @@
  */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { Fault } from '../../../schema/values/fault.ts'
-import { swiftFault } from '../errors.ts'
-import { type Metadata, isTrue, mergeMeta } from '../headers.ts'
+import type { Metadata } from '../headers.ts'
 import { type ListQuery, type Listed, type Read, listNames } from '../list.ts'
 import type { Format } from '../listing.ts'
 import { swiftOptions } from '../options.ts'
 import { defaultPolicy } from '../policies.ts'
 import { Stamps, ticksOf, formatTicks } from '../timestamp.ts'
-import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type Rows, type VersionRow, objectValues, toInfo, versionKey, versioningOf } from './rows.ts'
+import { mergedMetadata } from './metadata.ts'
 import { RowPages } from './pages.ts'
+import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type Rows, type VersionRow, objectValues, toInfo, versionKey, versioningOf } from './rows.ts'
 import { type Batch, type Bulk, type Edge, RowRanges } from './ranges.ts'
 import { type Part, type PartOf, SHARD_THRESHOLD, Shards, type Totals } from './shards.ts'
 import { rowsText } from './views.ts'
@@ -64,7 +64,7 @@ export class ContainerStore implements Part {
   async put(account: string, name: string, policy: number | null, changes: Metadata): Promise<{ created: boolean; info: ContainerInfo }> {
     const before = this.info()
     if (before !== null && policy !== null && policy !== before.policy) throw new Fault('conflict', 'The storage policy of a container cannot be changed.')
-    const metadata = JSON.stringify(merged(before?.metadata ?? {}, changes))
+    const metadata = JSON.stringify(mergedMetadata(before?.metadata ?? {}, changes))
     if (this.shards.active) await this.shards.post(changes)
     const at = this.#next()
     this.#deps.storage.transactionSync(() => {
@@ -84,10 +84,10 @@ export class ContainerStore implements Part {
   }
 
   async post(changes: Metadata): Promise<void> {
-    merged(this.#live().metadata, changes)
+    mergedMetadata(this.#live().metadata, changes)
     if (this.shards.active) await this.shards.post(changes)
     const info = this.#live()
-    this.#rows('UPDATE container SET metadata = ?, last_at = ?', JSON.stringify(merged(info.metadata, changes)), this.#next())
+    this.#rows('UPDATE container SET metadata = ?, last_at = ?', JSON.stringify(mergedMetadata(info.metadata, changes)), this.#next())
     this.#upkeep.syncSoon()
   }
 
@@ -387,15 +387,4 @@ export class ContainerStore implements Part {
   #rows(query: string, ...bindings: unknown[]): Row[] {
     return this.#deps.storage.sql.exec(query, ...(bindings as never[])).toArray() as Row[]
   }
-}
-
-/** Once set, versioning is never unset: it is on, or suspended. */
-function merged(before: Metadata, changes: Metadata): Metadata {
-  const { 'x-versions-enabled': wanted, ...rest } = changes
-  const after = mergeMeta(before, rest, 'container')
-  if (wanted !== undefined && wanted !== '') after['x-versions-enabled'] = isTrue(wanted) ? 'True' : 'False'
-  if (after['x-versions-enabled'] === undefined) return after
-  if (after['x-versions-location'] !== undefined || after['x-history-location'] !== undefined) throw swiftFault(400, 'Object versioning and versioned writes exclude each other.')
-  if (after['x-container-sync-to'] !== undefined) throw swiftFault(400, 'A container that is synced to another one cannot be versioned.')
-  return after
 }
