@@ -118,7 +118,7 @@ export const limits = sqliteTable('limits', {
 }, (t) => [index('limits_project').on(t.project_id)])
 
 /** OAuth1: who may ask for delegations. Secrets are under the key that `sealed` names. */
-export const consumers = sqliteTable('consumers', { id: text('id').primaryKey(), description: text('description'), secret: text('secret').notNull(), sealed: text('sealed'), extra: json<Extra>('extra').notNull() })
+export const consumers = sqliteTable('consumers', { id: text('id').primaryKey(), description: text('description'), secret: text('secret').notNull(), extra: json<Extra>('extra').notNull(), sealed: text('sealed') })
 /** What a consumer asks for; user, roles and verifier once somebody authorized it. */
 export const oauthRequestTokens = sqliteTable('oauth_request_tokens', {
   id: text('id').primaryKey(), secret: text('secret').notNull(), sealed: text('sealed'), consumer_id: text('consumer_id').notNull(), project_id: text('project_id').notNull(), verifier: text('verifier'), user_id: text('user_id'), role_ids: json<string[]>('role_ids'),
