@@ -134,8 +134,9 @@ async function startObjects(roles: readonly HostRole[], drivers: Drivers, { iden
   if (!roles.includes('object') || driver === undefined) return null
   const { host_id } = identity
   const services = new ObjectServices({ driver, host_id, http, store, clock: systemClock, timers: systemTimers, random: systemRandom, log, lan: createLan(identity), storage_ip: storageIp() })
-  const keyOf = (id: string) => services.rings.get(0)?.host(id)?.public_key ?? null
-  const lan = await serveLan({ host_id, replicas: driver.replicas, keyOf, now_ms: () => services.now(), log }, storageIp(), Number(process.env.SKYHOOK_OBJECT_PORT ?? 0)).catch((error: unknown) => {
+  const keyOf = (id: string) => services.rings.keyOf(id)
+  const mayRead = (id: string, { policy, partition }: { policy: number; partition: number }) => services.rings.get(policy)?.primaries(partition).some((one) => one.host_id === id) === true
+  const lan = await serveLan({ host_id, replicas: driver.replicas, keyOf, mayRead, now_ms: () => services.now(), log }, storageIp(), Number(process.env.SKYHOOK_OBJECT_PORT ?? 0)).catch((error: unknown) => {
     log('lan_not_served', { error: messageOf(error) })
     return null
   })

@@ -219,6 +219,8 @@ async function perform(driver: ObjectDriver, request: Exclude<ObjectRequest, { o
     case 'object.head': return await driver.head(request.args)
     case 'object.post': return await driver.post(request.args)
     case 'object.delete': return await driver.delete(request.args)
+    case 'object.fragments': return await driver.fragments(request.args)
+    case 'object.commit': return await driver.commit(request.args)
     case 'object.query': return await answerQuery(driver.replicas, request.args)
     case 'object.receive': return { taken: await driver.replicas.receive(request.args, incoming()) }
     case 'object.defer': {

@@ -4,7 +4,7 @@ import https from 'node:https'
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeStream } from 'node:stream/web'
 import { pipeline } from 'node:stream/promises'
-import type { ObjectArgs, ObjectHead, ObjectOpArgs, ObjectOp } from '../../schema/agent/protocol.ts'
+import type { FragmentsFound, ObjectArgs, ObjectHead, ObjectOpArgs, ObjectOp } from '../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import { type Intake, shareIntake } from '../drivers/object/intake.ts'
@@ -61,6 +61,8 @@ export class Hosts {
       objectPut: async (args: ObjectArgs, body: Body) => (await put(args, body)).value as ObjectHead,
       objectHead: async (args: ObjectArgs) => (await ask('object.head', args)).value as ObjectHead,
       objectPost: async (args: ObjectArgs) => (await ask('object.post', args)).value as ObjectHead,
+      objectFragments: async (args: ObjectArgs) => (await ask('object.fragments', args)).value as FragmentsFound,
+      objectCommit: async (args: ObjectArgs) => (await ask('object.commit', args)).value as { timestamp: string },
       objectDelete: async (args: ObjectArgs) => (await ask('object.delete', args)).value as { timestamp: string; existed: boolean },
       /** Word for a listing is kept on this host's own disks; others keep their own. */
       objectDefer: async ({ update, ...at }: ObjectOpArgs['object.defer']) => {
@@ -76,7 +78,7 @@ export class Hosts {
 
   #ask(id: string, op: ObjectOp, args: ObjectArgs, body: Body | null): Promise<Answer> {
     const { identity, driver, presence } = this.#deps
-    if (id === identity.host_id) return onDisk(driver, op, args, body === null ? null : chunksOf(body), op === 'object.put' ? this.#intake(args) : undefined)
+    if (id === identity.host_id) return onDisk(driver, op, args, body === null ? null : chunksOf(body), op === 'object.put' && args.fragment === undefined ? this.#intake(args) : undefined)
     const url = presence.host(id)?.door_url ?? null
     if (url !== null && !this.#isAway(id)) return this.#onPeer(id, url, op, args, body)
     return this.#throughPlane(id, op, args, body)
@@ -178,6 +180,10 @@ export async function onDisk(driver: ObjectDriver, op: ObjectOp, args: ObjectArg
       return { value: await driver.post(args), body: null }
     case 'object.delete':
       return { value: await driver.delete(args), body: null }
+    case 'object.fragments':
+      return { value: await driver.fragments(args), body: null }
+    case 'object.commit':
+      return { value: await driver.commit(args), body: null }
     case 'object.get': {
       const { head, body: bytes } = await driver.get(args)
       return { value: head, body: bytes }

@@ -20,6 +20,7 @@ export async function answerQuery(replicas: ObjectReplicas, query: ReplicaQuery)
     case 'suffixes': return await replicas.suffixes(query)
     case 'versions': return await replicas.versions(query)
     case 'device': return await replicas.state(query.device)
+    case 'commit': return { committed: await replicas.commit(query) }
     default: throw new Fault('not_implemented', `no such query: ${JSON.stringify(query satisfies never)}`)
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The consistency services of a host's object disks: replicator, updater and auditor, each once per device at a time, at bounded rates, again and again; and all of them at once
+ * The consistency services of a host's object disks: replicator, reconstructor, updater and auditor, each once per device at a time, at bounded rates, again and again; and all of them at once
  * where the operator asks. What they did is kept as figures, told to the plane with each pass and on request.
  */
 import { type DeviceRecon, type HostSyncAnswer, OBJECT_SERVICE_LIMITS, type ObjectRecon, type ObjectServiceLimits, type ObjectServiceName } from '../../schema/agent/replication.ts'
@@ -17,7 +17,8 @@ import { Auditor } from './auditor.ts'
 import { Pace } from './pace.ts'
 import { type Lan, Peers } from './peers.ts'
 import { Replicator } from './replicator.ts'
-import { Rings } from './ring.ts'
+import { Reconstructor } from './reconstructor.ts'
+import { type HostRing, Rings } from './ring.ts'
 import { Updater } from './updater.ts'
 
 export interface ObjectServicesDeps {
@@ -34,7 +35,7 @@ export interface ObjectServicesDeps {
   storage_ip?: string | null
 }
 
-const ORDER: readonly ObjectServiceName[] = ['updater', 'replicator', 'auditor']
+const ORDER: readonly ObjectServiceName[] = ['updater', 'replicator', 'reconstructor', 'auditor']
 
 export class ObjectServices {
   readonly rings: Rings
@@ -43,9 +44,10 @@ export class ObjectServices {
   #stopped = true
   #cancels = new Map<ObjectServiceName, () => void>()
   #lanes = new Lanes()
-  #recon = new Map<string, DeviceRecon>()
+  #recon = new Map<string, Required<DeviceRecon>>()
   #drained: [number, number, number][] = []
   #replicator: Replicator
+  #reconstructor: Reconstructor
   #auditor: Auditor
   #updater: Updater
 
@@ -58,10 +60,12 @@ export class ObjectServices {
     const pushed = new Pace(clock, timers)
     this.rings = new Rings(deps.store)
     const peers = new Peers({ host_id, replicas, http, clock, lan: deps.lan ?? null, paced: (bytes) => pushed.take(bytes, limits().replicator_bytes_per_s) })
-    this.#replicator = new Replicator({
-      host_id, replicas, rings: this.rings, stopped, log, absent: new Absent({ now_ms: () => clock.now_ms(), host_lost_s: () => limits().host_lost_s }), peer: (id, ring) => peers.to(id, ring, deps.storage_ip ?? null),
+    const shared = {
+      host_id, replicas, rings: this.rings, stopped, log, peer: (id: string, ring: HostRing) => peers.to(id, ring, deps.storage_ip ?? null),
       reclaimBefore: () => ((this.now() / 1_000) - limits().reclaim_age_s).toFixed(5).padStart(16, '0'),
-    })
+    }
+    this.#replicator = new Replicator({ ...shared, absent: new Absent({ now_ms: () => clock.now_ms(), host_lost_s: () => limits().host_lost_s }) })
+    this.#reconstructor = new Reconstructor({ ...shared, paced: (bytes) => pushed.take(bytes, limits().replicator_bytes_per_s) })
     this.#auditor = new Auditor({ replicas, http, limits, now_ms: () => this.now(), bytes: new Pace(clock, timers), files: new Pace(clock, timers), stopped, log })
     this.#updater = new Updater({ replicas, http, stopped, log })
   }
@@ -125,13 +129,13 @@ export class ObjectServices {
 
   #interval_ms(name: ObjectServiceName): number {
     const limits: ObjectServiceLimits = this.rings.limits ?? OBJECT_SERVICE_LIMITS
-    return { auditor: limits.auditor_interval_s, replicator: limits.replicator_interval_s, updater: limits.updater_interval_s }[name] * 1_000
+    return { auditor: limits.auditor_interval_s, replicator: limits.replicator_interval_s, reconstructor: limits.reconstructor_interval_s, updater: limits.updater_interval_s }[name] * 1_000
   }
 
   #schedule(name: ObjectServiceName, delay_ms: number): void {
     if (this.#stopped) return
     this.#cancels.set(name, this.#deps.timers.after(delay_ms, () => {
-      const work = name === 'replicator' ? this.#sync().then(() => this.#round(name)) : this.#round(name)
+      const work = name === 'replicator' || name === 'reconstructor' ? this.#sync().then(() => this.#round(name)) : this.#round(name)
       void work.catch((error: unknown) => this.#deps.log('object_service_failed', { service: name, error: messageOf(error) })).finally(() => this.#schedule(name, this.#interval_ms(name)))
     }))
   }
@@ -187,14 +191,19 @@ export class ObjectServices {
       const { partitions, ...sums } = await this.#replicator.pass(device)
       done(recon.replicator, sums)
       recon.replicator.partitions = partitions
+    } else if (name === 'reconstructor') {
+      const { partitions, ...sums } = await this.#reconstructor.pass(device)
+      done(recon.reconstructor, sums)
+      recon.reconstructor.partitions = partitions
     } else if (name === 'auditor') done(recon.auditor, await this.#auditor.pass(device, hurry))
     else done(recon.updater, await this.#updater.pass(device))
   }
 
-  #of(device: string): DeviceRecon {
+  #of(device: string): Required<DeviceRecon> {
     const found = this.#recon.get(device) ?? {
       device, error: null, quarantined: 0, async_pending: 0, auditor: { passes: 0, finished_ms: 0, took_ms: 0, files: 0, bytes: 0, quarantined: 0, unlisted: 0 },
       replicator: { passes: 0, finished_ms: 0, took_ms: 0, partitions: 0, pushed: 0, filled: 0, drained: 0, reclaimed: 0, failures: 0 }, updater: { passes: 0, finished_ms: 0, told: 0, failures: 0 },
+      reconstructor: { passes: 0, finished_ms: 0, took_ms: 0, partitions: 0, rebuilt: 0, pushed: 0, drained: 0, reclaimed: 0, failures: 0 },
     }
     this.#recon.set(device, found)
     return found

@@ -29,7 +29,7 @@ before(async () => {
       return true
     },
   }
-  server = await serveLan({ host_id: HOST, replicas: replicas as ObjectReplicas, keyOf: (id) => (id === HOST ? publicKeyOf(privateKey) : null), now_ms: () => Date.now(), log: () => {} }, '127.0.0.1', 0)
+  server = await serveLan({ host_id: HOST, replicas: replicas as ObjectReplicas, keyOf: (id) => (id === HOST ? publicKeyOf(privateKey) : null), mayRead: () => true, now_ms: () => Date.now(), log: () => {} }, '127.0.0.1', 0)
 })
 after(() => server.close())
 

@@ -4,15 +4,16 @@
  * in those arguments. Never on a public address.
  */
 import { createHash, createPublicKey, verify } from 'node:crypto'
-import { createServer, type IncomingMessage, request as httpRequest, type Server, type ServerResponse } from 'node:http'
+import { type ClientRequest, createServer, type IncomingMessage, request as httpRequest, type Server, type ServerResponse } from 'node:http'
 import { pipeline, Readable } from 'node:stream'
 import { FAULT_STATUS, Fault, type FaultKind, isFault } from '../../schema/values/fault.ts'
-import type { ReceiveArgs, ReplicaAnswers, ReplicaQueries, ReplicaQuery } from '../../schema/agent/replication.ts'
+import type { PartitionAt, ReceiveArgs, ReplicaAnswers, ReplicaQueries, ReplicaQuery, VersionAt } from '../../schema/agent/replication.ts'
 import type { ObjectReplicas } from '../drivers/object/replicas.ts'
 import type { Identity } from '../identity.ts'
 import { type Log, messageOf } from '../log.ts'
 import { wireError } from '../messages.ts'
 import { answerQuery } from './answer.ts'
+import { framed, unframed } from './framed.ts'
 import { type Lan, type LanHost, unreached } from './peers.ts'
 
 export const CONNECT_TIMEOUT_MS = 3_000
@@ -33,7 +34,7 @@ const pathOf = (op: string, to: string, args: Uint8Array): string => `/objects/v
 // ---------------------------------------------------------------- client
 
 export function createLan(identity: Identity): Lan {
-  const call = async (host: LanHost, op: string, args: unknown, body: AsyncIterable<Uint8Array>): Promise<unknown> => {
+  const open = async (host: LanHost, op: string, args: unknown, body: AsyncIterable<Uint8Array>): Promise<{ request: ClientRequest; response: IncomingMessage }> => {
     const json = Buffer.from(JSON.stringify(args))
     const path = pathOf(op, host.id, json)
     const request = httpRequest({ host: host.address, port: host.port, method: 'POST', path, headers: { authorization: identity.authorization('POST', path), 'content-type': 'application/octet-stream' } })
@@ -54,30 +55,37 @@ export function createLan(identity: Identity): Lan {
     })
     const length = Buffer.alloc(LENGTH_BYTES)
     length.writeUInt32BE(json.length)
-    const sent = new Promise<void>((resolve, reject) => pipeline(Readable.from(framed(length, json, body), { objectMode: false }), request, (error) => (error ? reject(error) : resolve())))
+    const gone = new Promise<void>((resolve, reject) => pipeline(Readable.from(sent(length, json, body), { objectMode: false }), request, (error) => (error ? reject(error) : resolve())))
     let isAnswered = false
     // An answer that comes before the body is out says more than the broken pipe.
-    sent.catch((error: Error) => isAnswered || request.destroy(error))
+    gone.catch((error: Error) => isAnswered || request.destroy(error))
     const response = await answered
     isAnswered = true
+    if (response.statusCode === 200) return { request, response }
     const text = await textOf(response)
-    // Not wanted any further: the other side reads on until we stop.
     if (!request.writableFinished) request.destroy()
-    if (response.statusCode === 200) return JSON.parse(text)
     // Another host lives at this address: as good as nobody.
     if (response.statusCode === 421) throw unreached(new Fault('unavailable', `${host.address} is not the host it was`))
     const told = parseError(text)
     throw new Fault(told.kind in FAULT_STATUS ? (told.kind as FaultKind) : 'unavailable', told.message, { details: told.details })
   }
+  const call = async (host: LanHost, op: string, args: unknown, body: AsyncIterable<Uint8Array>): Promise<unknown> => {
+    const { request, response } = await open(host, op, args, body)
+    const text = await textOf(response)
+    // Not wanted any further: the other side reads on until we stop.
+    if (!request.writableFinished) request.destroy()
+    return JSON.parse(text)
+  }
   return {
     ask: async <Q extends keyof ReplicaQueries>(host: LanHost, what: Q, args: ReplicaQueries[Q]) => (await call(host, 'query', { what, ...args }, nothing())) as ReplicaAnswers[Q],
     send: async (host, args, body) => ((await call(host, 'receive', args, args.kind === 'data' ? body : nothing())) as { taken: boolean }).taken,
+    read: async (host, from) => await unframed((await open(host, 'read', from, nothing())).response),
   }
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-async function* framed(length: Uint8Array, json: Uint8Array, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* sent(length: Uint8Array, json: Uint8Array, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield length
   yield json
   yield* body
@@ -104,6 +112,8 @@ export interface LanServerDeps {
   replicas: ObjectReplicas
   /** Public half (base64url, 32 bytes) of a host of the ring; null for any other. */
   keyOf(host_id: string): string | null
+  /** The host has fragments of this partition to see to. */
+  mayRead(host_id: string, at: PartitionAt): boolean
   now_ms(): number
   log: Log
 }
@@ -140,14 +150,15 @@ export async function serveLan(deps: LanServerDeps, address: string, port: numbe
 
 async function serve(deps: LanServerDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://lan')
-  if (request.method !== 'POST' || !['/objects/v1/query', '/objects/v1/receive'].includes(url.pathname)) throw new Fault('not_found', 'no such path')
-  authorize(deps, request)
+  if (request.method !== 'POST' || !['/objects/v1/query', '/objects/v1/receive', '/objects/v1/read'].includes(url.pathname)) throw new Fault('not_found', 'no such path')
+  const from = authorize(deps, request)
   if (url.searchParams.get('to') !== deps.host_id) throw new Fault('bad_request', 'this is another host', { status: 421 })
   const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>
   try {
     const { args, rest } = await takeArgs(chunks)
     if (url.searchParams.get('args') !== sha256(args)) throw new Fault('unauthorized', 'the arguments are not those that were signed')
     const given = JSON.parse(Buffer.from(args).toString()) as unknown
+    if (url.pathname.endsWith('read')) return await give(deps, from, given as VersionAt, response)
     const answer = url.pathname.endsWith('query') ? await answerQuery(deps.replicas, given as ReplicaQuery) : { taken: await deps.replicas.receive(given as ReceiveArgs, rest) }
     await chunks.return?.()
     reply(request, response, 200, answer)
@@ -167,7 +178,16 @@ function reply(request: IncomingMessage, response: ServerResponse, status: numbe
   request.resume()
 }
 
-function authorize({ keyOf, now_ms }: LanServerDeps, request: IncomingMessage): void {
+/** A fragment, for a host that computes another one of the same object. */
+async function give({ replicas, mayRead }: LanServerDeps, host_id: string, at: VersionAt, response: ServerResponse): Promise<void> {
+  if (at.kind !== 'data' || at.fragment === undefined || !mayRead(host_id, at)) throw new Fault('forbidden', 'only fragments are given, and to hosts of the same partition')
+  const { stored, body } = await replicas.read(at)
+  response.writeHead(200, { 'content-type': 'application/octet-stream' })
+  await new Promise<void>((resolve) => pipeline(Readable.from(framed(stored, body), { objectMode: false }), response, () => resolve()))
+}
+
+/** The host that signed. */
+function authorize({ keyOf, now_ms }: LanServerDeps, request: IncomingMessage): string {
   const match = /^Skyhook-Host ([0-9a-f-]{36}):(\d{1,16}):([A-Za-z0-9_-]{86})$/.exec(request.headers.authorization ?? '')
   const refused = new Fault('unauthorized', 'the signature was refused')
   if (match === null) throw refused
@@ -176,6 +196,7 @@ function authorize({ keyOf, now_ms }: LanServerDeps, request: IncomingMessage): 
   if (key === null || Math.abs(Number(time) - now_ms()) > SIGNATURE_SKEW_MS) throw refused
   const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key }, format: 'jwk' })
   if (!verify(null, Buffer.from(`POST\n${request.url}\n${time}`), publicKey, Buffer.from(signature, 'base64url'))) throw refused
+  return host
 }
 
 /** Splits a body into its arguments and what follows. */

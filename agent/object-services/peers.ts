@@ -2,12 +2,13 @@
  * How this host reaches another one's replicas: straight over the storage network where both have an address on it, else through the plane, which asks the other host over
  * its link. An address that did not answer is left alone for a while.
  */
-import type { ReceiveArgs, ReplicaAnswers, ReplicaQueries, VersionAt } from '../../schema/agent/replication.ts'
+import type { ReceiveArgs, ReplicaAnswers, ReplicaQueries, StoredVersion, VersionAt } from '../../schema/agent/replication.ts'
 import { type Fault, isFault } from '../../schema/values/fault.ts'
 import type { Clock } from '../../schema/values/time.ts'
 import type { ObjectReplicas } from '../drivers/object/replicas.ts'
 import type { PlaneHttp } from '../plane.ts'
 import { answerQuery, type Ask } from './answer.ts'
+import { unframed } from './framed.ts'
 import type { HostRing } from './ring.ts'
 
 export const LAN_AVOIDED_MS = 5 * 60_000
@@ -16,12 +17,21 @@ export interface Peer {
   ask: Ask
   /** Brings one of our versions there; false where it has one as new. */
   push(from: VersionAt, to: VersionAt): Promise<boolean>
+  /** A fragment that lies there. The reader must end or destroy the body. */
+  read(from: VersionAt): Promise<Whole>
+}
+
+/** A version with all that is stored with it. */
+export interface Whole {
+  stored: StoredVersion
+  body: AsyncIterable<Uint8Array>
 }
 
 /** A host on the same network. Throws LAN_GONE-coded errors where it cannot be reached at all. */
 export interface Lan {
   ask<Q extends keyof ReplicaQueries>(host: LanHost, what: Q, args: ReplicaQueries[Q]): Promise<ReplicaAnswers[Q]>
   send(host: LanHost, args: ReceiveArgs, body: AsyncIterable<Uint8Array>): Promise<boolean>
+  read(host: LanHost, from: VersionAt): Promise<Whole>
 }
 
 export interface LanHost {
@@ -68,7 +78,7 @@ export class Peers {
         return await second()
       }
     }
-    return { ask: (what, args) => or(() => direct.ask(what, args), () => plane.ask(what, args)), push: (from, to) => or(() => direct.push(from, to), () => plane.push(from, to)) }
+    return { ask: (what, args) => or(() => direct.ask(what, args), () => plane.ask(what, args)), push: (from, to) => or(() => direct.push(from, to), () => plane.push(from, to)), read: (from) => or(() => direct.read(from), () => plane.read(from)) }
   }
 
   #self(): Peer {
@@ -79,6 +89,7 @@ export class Peers {
         const { stored, body } = await replicas.read(from)
         return await this.#closing(body, () => replicas.receive({ ...to, stored }, this.#measured(body)))
       },
+      read: (from) => replicas.read(from),
     }
   }
 
@@ -89,6 +100,7 @@ export class Peers {
         const { stored, body } = await this.#deps.replicas.read(from)
         return await this.#closing(body, () => lan.send(host, { ...to, stored }, this.#measured(body)))
       },
+      read: (from) => lan.read(host, from),
     }
   }
 
@@ -102,6 +114,10 @@ export class Peers {
         await body[Symbol.asyncIterator]().return?.()
         await paced(stored.size_bytes ?? 0)
         return ((await http.call(`/agents/v1/objects/peers/${host_id}/relay`, { from, to })) as { taken: boolean }).taken
+      },
+      read: async ({ device, policy, partition, hash, timestamp, fragment = -1 }) => {
+        const query = new URLSearchParams({ device, policy: String(policy), partition: String(partition), hash, timestamp, fragment: String(fragment) })
+        return await unframed((await http.get(`/agents/v1/objects/peers/${host_id}/fragment?${query}`)).body)
       },
     }
   }

@@ -80,7 +80,8 @@ export class Replicator {
       const ring = rings.get(policy)
       const primaries = ring?.primaries(partition) ?? []
       // Without a ring nothing is known of where it belongs: it stays.
-      if (ring === undefined || primaries.length === 0) continue
+      // Fragments are the reconstructor's.
+      if (ring === undefined || primaries.length === 0 || ring.ring.erasure != null) continue
       const at = { device, policy, partition }
       const targets = primaries.filter((one) => one.host_id !== host_id || one.device !== device)
       const suffixes = await replicas.suffixes(at)

@@ -33,6 +33,12 @@ export class HostRing {
     return handoffs(this.ring.devices, this.primaries(partition), partition)
   }
 
+  /** By the number of the replica: of erasure-coded policies the fragment's. Null where the ring has no device for it. */
+  slots(partition: number): (RingDeviceAt | null)[] {
+    const count = this.ring.erasure == null ? this.#rows.length : this.ring.erasure.data + this.ring.erasure.parity
+    return Array.from({ length: count }, (_, index) => this.#byId.get(this.#rows[index]?.[partition] ?? NOBODY) ?? null)
+  }
+
   /** Another device may still hold something of it that its primaries lack. */
   isMoving(partition: number): boolean {
     return this.#moving.has(partition)
@@ -63,6 +69,15 @@ export class Rings {
 
   get(policy: number): HostRing | undefined {
     return this.#rings.get(policy)
+  }
+
+  /** Public half of a host's key, where it is in any ring. */
+  keyOf(host_id: string): string | null {
+    for (const ring of this.#rings.values()) {
+      const key = ring.host(host_id)?.public_key
+      if (key !== undefined) return key
+    }
+    return null
   }
 
   /** Policy -> revision known here. */

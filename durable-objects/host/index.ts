@@ -5,7 +5,7 @@
 import type { CommandArgs, CommandName, CommandResults } from '../../schema/agent/commands.ts'
 import type { DesiredItem } from '../../schema/agent/desired.ts'
 import type { HostFacts, ObservedItem } from '../../schema/agent/observed.ts'
-import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, type ObjectOpArgs, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_SEALING } from '../../schema/agent/protocol.ts'
+import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, type FragmentsFound, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, type ObjectOpArgs, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_FRAGMENTS, PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_SEALING } from '../../schema/agent/protocol.ts'
 import type { StoredVersion } from '../../schema/agent/replication.ts'
 import { migrations } from '../../schema/host/migrations.ts'
 import type { Caller } from '../../schema/values/caller.ts'
@@ -90,6 +90,7 @@ export class HostObject extends SkyObject {
 
   async objectPut(args: ObjectArgs, body: ReadableStream<Uint8Array>): Promise<ObjectHead> {
     this.#checkSealing(args.sealing?.seal === true)
+    if (args.fragment !== undefined) this.#needFragments()
     return (await this.#link.put('object.put', args, body)) as ObjectHead
   }
 
@@ -99,6 +100,23 @@ export class HostObject extends SkyObject {
     const { head, body } = await this.#link.get('object.get', args, spares.length === 0 ? undefined : (sent) => resume(this.deps.env, opened.head, args, spares, sent))
     opened.head = head as ObjectHead
     return { head: opened.head, body }
+  }
+
+  /** What there is of an erasure-coded object here. */
+  async objectFragments(args: ObjectArgs): Promise<FragmentsFound> {
+    this.#needFragments()
+    return (await this.#link.ask('object.fragments', args)) as FragmentsFound
+  }
+
+  /** The fragments of this write count from now on. */
+  async objectCommit(args: ObjectArgs): Promise<{ timestamp: string }> {
+    this.#needFragments()
+    return (await this.#link.ask('object.commit', args)) as { timestamp: string }
+  }
+
+  /** An older agent would take a fragment for a whole object. */
+  #needFragments(): void {
+    if (this.#link.connected && this.#protocol < PROTOCOL_VERSION_FRAGMENTS) throw new Fault('unavailable', 'The agent of this host is too old for erasure-coded objects: upgrade it.')
   }
 
   async objectHead(args: ObjectArgs): Promise<ObjectHead> {

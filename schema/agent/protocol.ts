@@ -25,16 +25,19 @@ import type { Command } from './commands.ts'
 import type { DesiredItem } from './desired.ts'
 import type { HostFacts, ObservedItem } from './observed.ts'
 import type { DigestName } from '../values/digests.ts'
+import type { ErasureScheme } from '../values/erasure.ts'
 import type { ListingUpdate, ReceiveArgs, ReplicaQuery, VersionAt } from './replication.ts'
 import type { Sealing } from './sealing.ts'
 
-export const PROTOCOL_VERSION = 3
+export const PROTOCOL_VERSION = 4
 /** Oldest agent or plane this build talks to. */
 export const PROTOCOL_VERSION_MIN = 1
 /** From this version on an agent knows consoles; an older one takes `open` of a console for a broken message. */
 export const PROTOCOL_VERSION_CONSOLES = 2
 /** From this version on an agent encrypts; an older one would store plainly what is to be sealed. */
 export const PROTOCOL_VERSION_SEALING = 3
+/** From this version on an agent knows fragments of erasure-coded objects. */
+export const PROTOCOL_VERSION_FRAGMENTS = 4
 export const FRAME_BYTES_MAX = 256 * 1024
 export const FRAME_HEADER_BYTES = 9
 export const FRAME_LAST = 1
@@ -77,8 +80,10 @@ export interface WireError {
 /** A host's clock may be ahead of the plane's by this much; a time beyond would make an object, or its absence, that no later write could replace. */
 export const HOST_CLOCK_SKEW_MS = 5 * 60_000
 
-/** What each operation on replicas takes. `query`, `read` and `receive` are between hosts; `defer` keeps word for a container that could not be told. */
+/** What each operation on replicas takes. `fragments` and `commit` are of erasure-coded policies: what there is of an object, and that a write was acknowledged. `query`, `read` and `receive` are between hosts; `defer` keeps word for a container that could not be told. */
 export interface ObjectOpArgs {
+  'object.fragments': ObjectArgs
+  'object.commit': ObjectArgs
   'object.put': ObjectArgs
   'object.get': ObjectArgs
   'object.head': ObjectArgs
@@ -90,7 +95,7 @@ export interface ObjectOpArgs {
   'object.defer': { device: string; policy: number; hash: string; update: ListingUpdate }
 }
 /** What is done to one replica for a client. */
-export type ObjectOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete'
+export type ObjectOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete' | 'object.fragments' | 'object.commit'
 /** And between hosts. */
 export type DiskOp = keyof ObjectOpArgs
 export type ObjectRequest = { [O in DiskOp]: { op: O; args: ObjectOpArgs[O] } }[DiskOp]
@@ -131,6 +136,45 @@ export interface ObjectArgs {
   range?: [number, number] | null
   /** put, get, head, post: the object's keys, for this request only. */
   sealing?: Sealing
+  /** put: the body is one fragment of the object and ends with what is known of the object only then (`FragmentFooter`). get: this fragment of `at`, its own bytes. */
+  fragment?: FragmentArgs
+}
+
+export interface FragmentArgs {
+  index: number
+  /** put. */
+  scheme?: ErasureScheme
+  /** get: the timestamp of the write that it is of. */
+  at?: string
+}
+
+/** The object that a fragment is of. */
+export type ObjectFacts = Pick<ObjectHead, 'size_bytes' | 'etag' | 'sha512' | 'digests' | 'inspection'>
+
+/** Kept with each fragment. */
+export interface FragmentFacts {
+  index: number
+  scheme: ErasureScheme
+  object: ObjectFacts
+}
+
+/** The last bytes of the body that a fragment is written with: JSON of ObjectFacts, filled up with spaces. */
+export const FRAGMENT_FOOTER_BYTES = 4096
+
+/** One fragment as a device has it; `head` is the object's, with what was posted over it there. */
+export interface FragmentFound {
+  at: string
+  index: number
+  /** Its write was acknowledged, as far as this device knows. */
+  durable: boolean
+  scheme: ErasureScheme
+  head: ObjectHead
+}
+
+export interface FragmentsFound {
+  fragments: FragmentFound[]
+  /** Timestamp of a tombstone. */
+  gone: string | null
 }
 
 export interface ObjectWants {

@@ -2,7 +2,8 @@
  * What object hosts say to each other about replicas, over the LAN or through the plane: digests of whole partitions first, then suffix hashes, then versions, then the
  * versions that are missing. A host only ever pushes; what it is sent it may refuse, and anything said twice changes nothing.
  */
-import type { ObjectHead } from './protocol.ts'
+import type { ErasureScheme } from '../values/erasure.ts'
+import type { FragmentFacts, ObjectHead } from './protocol.ts'
 import type { SealedText, SealedVersion } from './sealing.ts'
 
 /** What is stored with a version, as it is. A tombstone has only the first two. */
@@ -19,6 +20,8 @@ export interface StoredVersion {
   blocks?: string
   /** Where the version is encrypted: its body (what `blocks` are sums of) and, in here, all of the above but name, time and size. */
   sealed?: SealedVersion
+  /** Where the body is a fragment: size_bytes, etag and blocks are its own, these are the object's. */
+  fragment?: FragmentFacts
 }
 
 export type VersionKind = 'data' | 'meta' | 'ts'
@@ -35,6 +38,14 @@ export interface VersionSet {
   data: string | null
   meta: string | null
   ts: string | null
+  /** Fragments that lie there, also those that no write was acknowledged with yet. */
+  fragments?: FragmentAt[]
+}
+
+export interface FragmentAt {
+  timestamp: string
+  index: number
+  durable: boolean
 }
 
 export interface ReplicaQueries {
@@ -45,6 +56,8 @@ export interface ReplicaQueries {
   versions: PartitionAt & { suffixes: string[] }
   /** Whether the device works. */
   device: { device: string; policy: number }
+  /** This write was acknowledged: its fragments there count from now on. Answers whether there were any. */
+  commit: PartitionAt & { hash: string; timestamp: string }
 }
 
 export interface ReplicaAnswers {
@@ -53,6 +66,7 @@ export interface ReplicaAnswers {
   versions: VersionSet[]
   /** Why it does not work; null where it does. */
   device: string | null
+  commit: { committed: boolean }
 }
 
 export type ReplicaQuery = { [Q in keyof ReplicaQueries]: { what: Q } & ReplicaQueries[Q] }[keyof ReplicaQueries]
@@ -62,6 +76,8 @@ export interface VersionAt extends PartitionAt {
   hash: string
   kind: VersionKind
   timestamp: string
+  /** Which fragment, where `data` is one. */
+  fragment?: number
 }
 
 export interface ReceiveArgs extends VersionAt {
@@ -107,6 +123,8 @@ export interface RingForHosts {
   /** Changes with the version, and with the addresses. */
   revision: string
   part_power: number
+  /** Fragments instead of copies: the replica's number is the fragment's. Absent from a plane of an earlier release. */
+  erasure?: ErasureScheme | null
   devices: { id: number; host_id: string; device: string; region: number; zone: string; weight: number }[]
   /** One base64 of 16-bit little-endian device ids for each replica, by partition; 65535 is nobody. */
   assignment: string[]
@@ -136,6 +154,7 @@ export interface ObjectServiceLimits {
   auditor_interval_s: number
   replicator_bytes_per_s: number
   replicator_interval_s: number
+  reconstructor_interval_s: number
   updater_interval_s: number
   /** How long a tombstone is kept at least. */
   reclaim_age_s: number
@@ -144,7 +163,7 @@ export interface ObjectServiceLimits {
 }
 
 export const OBJECT_SERVICE_LIMITS: ObjectServiceLimits = {
-  auditor_bytes_per_s: 10_000_000, auditor_files_per_s: 20, auditor_interval_s: 3_600, replicator_bytes_per_s: 50_000_000, replicator_interval_s: 30, updater_interval_s: 15, reclaim_age_s: 7 * 86_400, host_lost_s: 3_600,
+  auditor_bytes_per_s: 10_000_000, auditor_files_per_s: 20, auditor_interval_s: 3_600, replicator_bytes_per_s: 50_000_000, replicator_interval_s: 30, reconstructor_interval_s: 30, updater_interval_s: 15, reclaim_age_s: 7 * 86_400, host_lost_s: 3_600,
 }
 
 /** Figures of one device. Times are milliseconds since the epoch; 0 is never. */
@@ -156,6 +175,8 @@ export interface DeviceRecon {
   auditor: { passes: number; finished_ms: number; took_ms: number; files: number; bytes: number; quarantined: number; unlisted: number }
   replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; filled?: number; drained: number; reclaimed: number; failures: number }
   updater: { passes: number; finished_ms: number; told: number; failures: number }
+  /** Of devices in rings of erasure-coded policies. Absent from hosts of an earlier release. */
+  reconstructor?: { passes: number; finished_ms: number; took_ms: number; partitions: number; rebuilt: number; pushed: number; drained: number; reclaimed: number; failures: number }
 }
 
 export interface ObjectRecon {
@@ -163,4 +184,4 @@ export interface ObjectRecon {
   devices: DeviceRecon[]
 }
 
-export type ObjectServiceName = 'auditor' | 'replicator' | 'updater'
+export type ObjectServiceName = 'auditor' | 'replicator' | 'reconstructor' | 'updater'

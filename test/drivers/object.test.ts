@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { at, bodyOf, md5, objectConformance, textOf } from '../../agent/drivers/object/conformance.ts'
+import { fragmentConformance } from '../../agent/drivers/object/fragment-conformance.ts'
 import { replicaConformance } from '../../agent/drivers/object/replica-conformance.ts'
 import type { ObjectDriver } from '../../agent/drivers/object/driver.ts'
 import { createNodeFs } from '../../agent/drivers/object/xfs/fs.ts'
@@ -43,6 +44,7 @@ for (const [name, fs, extra] of [['xfs, on a plain folder', undefined, {}], ['xf
     }
   }
   objectConformance(name, make)
+  fragmentConformance(name, make)
   replicaConformance(name, make)
 }
 
@@ -205,6 +207,7 @@ if (noLoop === false) {
     }
   }
   objectConformance('xfs, on XFS', make)
+  fragmentConformance('xfs, on XFS', make)
   replicaConformance('xfs, on XFS', make)
 }
 

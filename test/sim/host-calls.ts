@@ -2,7 +2,7 @@
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import type { HostSync, ListingEntry, ListingUpdate, ReplicaQuery, VersionAt } from '../../schema/agent/replication.ts'
 import { Fault } from '../../schema/values/fault.ts'
-import { hostListings, hostQuery, hostRelay, hostSync, hostUpdates } from '../../workers/agents/objects/serve.ts'
+import { hostFragment, hostListings, hostQuery, hostRelay, hostSync, hostUpdates } from '../../workers/agents/objects/serve.ts'
 
 export async function serveHost(env: Env, hostId: string, path: string, body: unknown, now_ms: number): Promise<unknown> {
   const peer = /^\/agents\/v1\/objects\/peers\/([^/]+)\/(query|relay)$/.exec(path)
@@ -15,4 +15,13 @@ export async function serveHost(env: Env, hostId: string, path: string, body: un
     case '/agents/v1/objects/listings': return await hostListings(env, hostId, given.entries, now_ms)
     default: throw new Fault('not_found', `no path ${path}`)
   }
+}
+
+/** A fragment of a peer, as a body. */
+export async function serveFragment(env: Env, hostId: string, url: URL, now_ms: number): Promise<AsyncIterable<Uint8Array> | null> {
+  const peer = /^\/agents\/v1\/objects\/peers\/([^/]+)\/fragment$/.exec(url.pathname)?.[1]
+  if (peer === undefined) return null
+  const text = (name: string): string => url.searchParams.get(name) ?? ''
+  const at = { device: text('device'), policy: Number(text('policy')), partition: Number(text('partition')), hash: text('hash'), timestamp: text('timestamp'), fragment: Number(text('fragment')) }
+  return (await hostFragment(env, hostId, peer, at, now_ms)).body as unknown as AsyncIterable<Uint8Array>
 }

@@ -16,14 +16,14 @@ type Placed = { host: string; partition: number; set: VersionSet }
 export class ObjectStorm {
   readonly sim: SimCloud
 
-  private constructor(sim: SimCloud) {
+  protected constructor(sim: SimCloud) {
     this.sim = sim
   }
 
   /** `away`: hosts (by number) that have joined and are not started. */
-  static async start(seed: number, hosts: number, options: { away?: number[]; limits?: Partial<ObjectServiceLimits> } = {}): Promise<ObjectStorm> {
-    const sim = await SimCloud.start(seed, hosts, { object_services: true, vars: { OPTIONS: JSON.stringify({ swift: { object_services: options.limits ?? {} } }) }, ...(options.away === undefined ? {} : { away: options.away }) })
-    const storm = new ObjectStorm(sim)
+  static async start(seed: number, hosts: number, options: { away?: number[]; limits?: Partial<ObjectServiceLimits>; policies?: object[] } = {}): Promise<ObjectStorm> {
+    const sim = await SimCloud.start(seed, hosts, { object_services: true, vars: { OPTIONS: JSON.stringify({ swift: { object_services: options.limits ?? {}, ...(options.policies === undefined ? {} : { storage_policies: options.policies }) } }) }, ...(options.away === undefined ? {} : { away: options.away }) })
+    const storm = new this(sim)
     await storm.call('PUT', '')
     return storm
   }
@@ -58,7 +58,7 @@ export class ObjectStorm {
   /** Every service once on every host that is connected; first all that is reachable is given time to connect. */
   async pass(): Promise<void> {
     await this.sim.run(40_000, () => this.sim.hosts.every((host, n) => host.agent === null || host.agent.up || this.sim.net.cut.has(this.sim.hostIds[n] ?? '')))
-    for (const host of this.sim.hosts) if (host.agent?.up) await this.sim.finish(Promise.resolve(host.objects?.run(['updater', 'replicator', 'auditor'])))
+    for (const host of this.sim.hosts) if (host.agent?.up) await this.sim.finish(Promise.resolve(host.objects?.run(['updater', 'replicator', 'reconstructor', 'auditor'])))
   }
 
   async recon(): Promise<ObjectRecon[]> {
@@ -75,7 +75,7 @@ export class ObjectStorm {
       if (replicas === undefined) continue
       for (const { policy, partition } of await replicas.partitions(DEVICE).catch(() => [])) {
         const at = { device: DEVICE, policy, partition }
-        for (const set of await replicas.versions({ ...at, suffixes: Object.keys(await replicas.suffixes(at)) })) found.push({ host: this.sim.hostIds[n] ?? '', partition, set })
+        for (const set of await replicas.versions({ ...at, suffixes: [...new Set([...Object.keys(await replicas.suffixes(at)), ...Object.keys((await replicas.fragments(at)).pending)])] })) found.push({ host: this.sim.hostIds[n] ?? '', partition, set })
       }
     }
     return found

@@ -11,7 +11,7 @@ import { Readable } from 'node:stream'
 import type { Cluster } from '../support/platform/cluster.ts'
 import { resetError } from '../support/platform/storage.ts'
 import { type Answer, type TestCloud, mintedCloud } from '../support/cloud.ts'
-import { serveHost } from './host-calls.ts'
+import { serveFragment, serveHost } from './host-calls.ts'
 import { NO_LINK_FAULTS, SimNet } from './link.ts'
 import { EPOCH_MS, World } from './world.ts'
 
@@ -174,6 +174,8 @@ export class SimCloud {
         await this.world.sleep(5)
         if (this.net.cut.has(hostId)) throw new Error('no route')
         const url = new URL(path, 'http://plane')
+        const fragment = await serveFragment(env, hostId, url, this.world.clock.now_ms())
+        if (fragment !== null) return { size_bytes: null, body: fragment }
         const image = /^\/agents\/v1\/images\/([^/]+)\/file$/.exec(url.pathname)
         if (image !== null) {
           const { body, size_bytes } = await imageBytes(env, url.searchParams.get('owner') ?? '', image[1] ?? '')

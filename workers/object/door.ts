@@ -178,12 +178,12 @@ export async function doorReplica(env: Env, request: SwiftRequest, op: ObjectOp,
   // A version's bytes lie under a name of their own; the right is the object's.
   const version = /^\0versions\0(.+)$/s.exec(container)?.[1]
   const known = version === undefined ? { container, object } : { container: version, object: object.split('\0')[1] ?? '' }
-  const isRead = op === 'object.get' || op === 'object.head'
+  const isRead = op === 'object.get' || op === 'object.head' || op === 'object.fragments'
   if (!isRead) checkTimes(given.timestamp, now_ms)
   await need(request, isRead ? 'any' : 'write', account, known.container, known.object)
   const at = await locate(env, { account, container, object }, given.policy, now_ms)
   // Its keys are known here: a door's word is not taken for them.
-  const sealing = op === 'object.delete' ? undefined : isRead ? at.sealing : sealingFor(at.sealing, given.sealing?.seal)
+  const sealing = op === 'object.delete' || op === 'object.commit' ? undefined : isRead ? at.sealing : sealingFor(at.sealing, given.sealing?.seal)
   const args: ObjectArgs = { ...given, sealing }
   const isThere = (device: RingDevice) => device.host_id === hostId && device.device === args.device
   if (at.hash !== args.hash || at.partition !== args.partition || !(at.primaries.some(isThere) || at.formers.some(isThere) || at.handoffs().some(isThere))) throw refused('the ring has the object elsewhere')
@@ -198,6 +198,10 @@ export async function doorReplica(env: Env, request: SwiftRequest, op: ObjectOp,
       return json(await host.objectPost(args))
     case 'object.delete':
       return json(await host.objectDelete(args))
+    case 'object.fragments':
+      return json(await host.objectFragments(args))
+    case 'object.commit':
+      return json(await host.objectCommit(args))
     case 'object.get': {
       const { head, body: bytes } = await host.objectGet(args)
       return new Response(bytes as BodyInit, { headers: { 'content-type': 'application/octet-stream', 'x-skyhook-head': encodeURIComponent(JSON.stringify(head)) } })

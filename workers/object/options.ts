@@ -12,6 +12,13 @@ export interface PolicyOption {
   deprecated?: boolean
   /** Of a ring that is yet to be made. */
   replicas?: number
+  /** What is stored of an object: whole copies, or fragments of it. Never changed for a policy that has objects. */
+  policy_type?: 'replication' | 'erasure_coding'
+  /** erasure_coding: fragments that an object is cut into, and fragments beside them: so many may be lost. */
+  ec_num_data_fragments?: number
+  ec_num_parity_fragments?: number
+  /** Bytes that are encoded at a time (1 MiB). */
+  ec_object_segment_size?: number
 }
 
 export interface RateLimits {

@@ -29,6 +29,8 @@ export interface Located {
   hash: string
   name: string
   primaries: RingDevice[]
+  /** The primaries by the number of their replica: of erasure-coded policies the fragment's. Null where the ring has too few devices. */
+  slots: (RingDevice | null)[]
   /** Devices that the partition is moving away from, and may not have left yet. */
   formers: RingDevice[]
   handoffs(): RingDevice[]
@@ -68,6 +70,12 @@ export const ringDevices = async (env: Env, policy: number, now_ms: number): Pro
 /** Where a hash belongs. */
 export const ringPartition = async (env: Env, policy: number, hash: string, now_ms: number): Promise<number> => partitionOf(hash, (await ringOf(env, policy, now_ms)).ring.part_power)
 
+/** Devices of a partition, and those that it is moving away from. */
+export async function holdersOf(env: Env, policy: number, partition: number, now_ms: number): Promise<RingDevice[]> {
+  const { ring, byId, moving } = await ringOf(env, policy, now_ms)
+  return [...ring.assignment.map((row) => row[partition] ?? -1), ...(moving.get(partition) ?? [])].map((id) => byId.get(id)).filter((device) => device !== undefined)
+}
+
 /** Forgets the ring, after a device answered that it is not there. */
 export function forgetRing(env: Env, policy: number): void {
   caches.get(env)?.delete(policy)
@@ -78,12 +86,13 @@ export async function locate(env: Env, name: ObjectName, policy: number, now_ms:
   if (ring.assignment.length === 0) throw swiftFault(503)
   const hash = hashOf(name, ring.hash_prefix, ring.hash_suffix)
   const partition = partitionOf(hash, ring.part_power)
-  const primaries = ring.assignment.map((row) => byId.get(row[partition] ?? -1)).filter((device): device is RingDevice => device !== undefined)
+  const slots = ring.assignment.map((row) => byId.get(row[partition] ?? -1) ?? null)
+  const primaries = slots.filter((device) => device !== null)
   // Replicas start at different places, so that one host does not answer all reads first.
   const turn = Number.parseInt(hash.slice(-2), 16) % Math.max(1, primaries.length)
   const ordered = [...primaries.slice(turn), ...primaries.slice(0, turn)]
   const formers = (moving.get(partition) ?? []).map((id) => byId.get(id)).filter((device) => device !== undefined)
-  return { policy, partition, hash, name: objectPath(name), primaries: ordered, formers, sealing: await sealingOf(env, name), handoffs: () => handoffs(ring.devices, primaries, partition) }
+  return { policy, partition, hash, name: objectPath(name), primaries: ordered, slots, formers, sealing: await sealingOf(env, name), handoffs: () => handoffs(ring.devices, primaries, partition) }
 }
 
 /** Handoffs that readers look at, and so those that anything is left with. */

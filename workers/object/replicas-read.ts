@@ -5,6 +5,7 @@
  */
 import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
 import type { ObjectHead } from '../../schema/agent/protocol.ts'
+import type { ErasureScheme } from '../../schema/values/erasure.ts'
 import { type Fault, isFault } from '../../schema/values/fault.ts'
 import { swiftFault } from './errors.ts'
 import { containerKey, type ObjectName } from './names.ts'
@@ -20,6 +21,17 @@ export interface Found {
   /** Devices that have these bytes, the best first. */
   devices: RingDevice[]
   at: Located
+  /** Of an erasure-coded object: what its bytes are put together from. */
+  fragments?: Holders
+}
+
+/** Fragments of one write. */
+export interface Holders {
+  scheme: ErasureScheme
+  /** Timestamp of the write. */
+  at: string
+  /** Number -> devices that have it. */
+  devices: Map<number, RingDevice[]>
 }
 
 export interface Answer {
@@ -117,7 +129,7 @@ export interface Word {
 }
 
 /** What the container knows of an object; null where it can't be asked: then what the disks say must do. */
-async function wordOf(env: Env, name: ObjectName): Promise<Word | null> {
+export async function wordOf(env: Env, name: ObjectName): Promise<Word | null> {
   // A version's bytes lie under a name of their own and never change: any replica is the right one.
   if (name.container.startsWith('\0')) return null
   try {
@@ -130,7 +142,7 @@ async function wordOf(env: Env, name: ObjectName): Promise<Word | null> {
 }
 
 /** The container has acknowledged something that none of those who answered has. */
-function isBehind(best: ObjectHead | null, gone: string, word: Word): boolean {
+export function isBehind(best: ObjectHead | null, gone: string, word: Word): boolean {
   if (word.at === null) return false
   if (gone > word.at) return false
   if (best === null || dataAt(best) < word.at) return true
@@ -175,6 +187,8 @@ export interface Copies {
   extra: number
   /** Primaries that could not be asked. */
   unreachable: number
+  /** Copies without which nothing can be read; a quorum where it is not said. */
+  needed?: number
 }
 
 export async function copiesOf(env: Env, at: Located, timestamp: string, now_ms: number): Promise<Copies> {

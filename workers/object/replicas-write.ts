@@ -12,6 +12,7 @@ import { swiftFault } from './errors.ts'
 import type { Metadata } from './headers.ts'
 import type { ObjectName } from './names.ts'
 import { type Located, forgetRing, locate, nearHandoffs } from './placement.ts'
+import { schemeOf } from './policies.ts'
 import { argsOf, attempt, avoided, hostOf, isLost, noteDown, type Outcome, quorumOf, streamOf, tombstoneArgs } from './replica-calls.ts'
 import { newest } from './replicas-read.ts'
 import type { RingDevice } from './ring.ts'
@@ -33,7 +34,7 @@ export interface PutOptions {
   seal?: boolean
 }
 
-async function readAll(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+export async function readAll(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   return new Uint8Array(await new Response(body as never).arrayBuffer())
 }
 
@@ -51,7 +52,7 @@ export async function putReplicas(env: Env, name: ObjectName, policy: number, bo
 }
 
 /** Each primary, or in its place the next handoff that answers. Primaries that were passed over are tried after all where no other took it. */
-async function eachOrHandoff<T>(env: Env, at: Located, spares: RingDevice[], now_ms: number, work: (device: RingDevice) => Promise<T>): Promise<Outcome<T>[]> {
+export async function eachOrHandoff<T>(env: Env, at: Located, spares: RingDevice[], now_ms: number, work: (device: RingDevice) => Promise<T>): Promise<Outcome<T>[]> {
   const rest = [...spares]
   const passed: RingDevice[] = []
   const outcomes = await Promise.all(at.primaries.map(async (primary) => {
@@ -78,7 +79,7 @@ function putBuffered(env: Env, at: Located, spares: RingDevice[], bytes: Uint8Ar
 }
 
 /** A stream can be written once only, so hosts are asked beforehand whether they are there. */
-async function choose(env: Env, primaries: RingDevice[], spares: RingDevice[], now_ms: number): Promise<RingDevice[]> {
+export async function choose(env: Env, primaries: RingDevice[], spares: RingDevice[], now_ms: number): Promise<RingDevice[]> {
   const rest = [...spares]
   const isUp = async (device: RingDevice): Promise<boolean> => {
     if (avoided(env, device.host_id, now_ms)) return false
@@ -115,9 +116,8 @@ async function putStreams(env: Env, at: Located, devices: RingDevice[], body: Re
 }
 
 /** All outcomes, but not later than a moment after a quorum succeeded: one slow disk must not hold the client. */
-async function quorumFirst<T>(works: Promise<Outcome<T>>[], timers: Timers): Promise<Outcome<T>[]> {
+export async function quorumFirst<T>(works: Promise<Outcome<T>>[], timers: Timers, quorum = quorumOf(works.length)): Promise<Outcome<T>[]> {
   const outcomes: Outcome<T>[] = []
-  const quorum = quorumOf(works.length)
   await new Promise<void>((resolve) => {
     let cancel: (() => void) | null = null
     for (const work of works) {
@@ -134,11 +134,11 @@ async function quorumFirst<T>(works: Promise<Outcome<T>>[], timers: Timers): Pro
 }
 
 /** What the outcomes of a write mean. */
-async function settle<T>(env: Env, at: Located, outcomes: Outcome<T>[], streamed = false): Promise<T> {
+export async function settle<T>(env: Env, at: Located, outcomes: Outcome<T>[], streamed = false, quorum = quorumOf(at.primaries.length)): Promise<T> {
   const good = outcomes.filter((one) => one.ok)
   const errors = outcomes.filter((one) => !one.ok).map((one) => one.error)
   const [first] = good
-  if (first !== undefined && good.length >= quorumOf(at.primaries.length)) return first.value
+  if (first !== undefined && good.length >= quorum) return first.value
   const newer = errors.find((error) => isFault(error, 'conflict'))
   if (newer !== undefined) throw newer
   for (const kind of ['unprocessable', 'client_closed', 'bad_request', 'too_large', 'not_found'] as const) {
@@ -152,11 +152,15 @@ async function settle<T>(env: Env, at: Located, outcomes: Outcome<T>[], streamed
   throw swiftFault(503)
 }
 
+/** Devices that must take a tombstone or a POST: so many that what is left can't be put together to what was before. */
+const changeQuorum = (env: Env, { policy, primaries }: Located): number => Math.max(quorumOf(primaries.length), (schemeOf(env, policy)?.parity ?? 0) + 1)
+
 /** Writes tombstones. `existed`: some device had the object. */
 export async function deleteReplicas(env: Env, name: ObjectName, policy: number, timestamp: string, now_ms: number): Promise<{ existed: boolean }> {
   const at = await locate(env, name, policy, now_ms)
+  const quorum = changeQuorum(env, at)
   const outcomes = await eachOrHandoff(env, at, at.handoffs(), now_ms, (device) => hostOf(env, device).objectDelete(tombstoneArgs(at, device, timestamp)))
-  await settle(env, at, outcomes)
+  await settle(env, at, outcomes, false, quorum)
   return { existed: outcomes.some((one) => one.ok && one.value.existed) }
 }
 
@@ -165,7 +169,7 @@ export async function postReplicas(env: Env, name: ObjectName, policy: number, t
   const located = await locate(env, name, policy, now_ms)
   const at: Located = { ...located, sealing: sealingFor(located.sealing, undefined) }
   const work = (device: RingDevice) => attempt(env, device, now_ms, () => hostOf(env, device).objectPost(argsOf(at, device, timestamp, { metadata })))
-  const quorum = quorumOf(at.primaries.length)
+  const quorum = changeQuorum(env, at)
   const asked = [...at.primaries, ...at.formers]
   const outcomes = await Promise.all(asked.map(work))
   const taken = () => outcomes.filter((one) => one.ok)
@@ -177,7 +181,7 @@ export async function postReplicas(env: Env, name: ObjectName, policy: number, t
   if (fresh().length < asked.length) outcomes.push(...(await Promise.all(at.handoffs().slice(0, at.primaries.length).map(work))))
   if (fresh().length >= quorum && fresh().some(({ device }) => asked.includes(device))) return newest(fresh().map(({ value }) => value))
   if (taken().length > 0) throw swiftFault(503)
-  return await settle(env, at, outcomes)
+  return await settle(env, at, outcomes, false, quorum)
 }
 
 /** Leaves word for a container with the hosts that keep the object: they tell it as soon as it can be told. False where no host took it. */

@@ -9,7 +9,7 @@ import { onRegion } from '../../durable-objects/kernel/sessions.ts'
 import type { ObjectRecon, RingForHosts } from '../../schema/agent/replication.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import type { HostRow } from '../agents/hosts/store.ts'
-import { policyAt } from './policies.ts'
+import { replicasOf, schemeOf } from './policies.ts'
 import { type Assignment, PART_POWER_DEFAULT, REPLICAS_DEFAULT, type RingDevice, movedAway, rebalance } from './ring.ts'
 import { type Dispersion, balanceReport, dispersionReport } from './ring-report.ts'
 import { isMarkOf, markOf } from './mark.ts'
@@ -179,6 +179,8 @@ export class RingStore {
 
   configure(change: RingConfig): number {
     const row = { ...this.#row(), ...change }
+    const scheme = schemeOf(this.#deps.env, Number(this.#deps.name))
+    if (change.replicas !== undefined && scheme !== null && change.replicas !== scheme.data + scheme.parity) throw new Fault('conflict', `This policy keeps ${scheme.data} + ${scheme.parity} fragments of each object: its ring has as many replicas.`)
     this.#rows('UPDATE ring SET replicas = ?, min_part_hours = ?, overload = ?', row.replicas, row.min_part_hours, row.overload)
     return this.rebalance()
   }
@@ -291,7 +293,7 @@ export class RingStore {
     if (revision === known) return null
     const view = this.current(-1) ?? this.#load()
     return {
-      policy, version: view.version, revision, part_power: view.part_power, devices: view.devices, limits: {},
+      policy, version: view.version, revision, erasure: schemeOf(this.#deps.env, policy), part_power: view.part_power, devices: view.devices, limits: {},
       assignment: view.assignment.map((parts) => Buffer.from(parts.buffer, parts.byteOffset, parts.byteLength).toString('base64')),
       moving: view.moving.flatMap(({ device, partitions }) => [...partitions].map((partition): [number, number] => [device, partition])),
       hosts: this.#rows('SELECT * FROM addresses ORDER BY host_id').map((one) => ({ id: String(one.host_id), storage_ip: one.storage_ip === null ? null : String(one.storage_ip), object_port: one.object_port === null ? null : Number(one.object_port), public_key: String(one.public_key) })),
@@ -341,7 +343,7 @@ export class RingStore {
     const [row] = this.#rows('SELECT * FROM ring')
     if (row !== undefined) return row
     this.#rows('INSERT INTO ring (id, version, part_power, replicas, min_part_hours, overload, hash_prefix, hash_suffix, moved_h, rebalanced_ms, moved) VALUES (1, 0, ?, ?, ?, ?, ?, ?, NULL, 0, 0)',
-      PART_POWER_DEFAULT, policyAt(this.#deps.env, Number(this.#deps.name))?.replicas ?? REPLICAS_DEFAULT, MIN_PART_HOURS_DEFAULT, OVERLOAD_DEFAULT, this.#secret(), this.#secret())
+      PART_POWER_DEFAULT, replicasOf(this.#deps.env, Number(this.#deps.name)) ?? REPLICAS_DEFAULT, MIN_PART_HOURS_DEFAULT, OVERLOAD_DEFAULT, this.#secret(), this.#secret())
     return this.#row()
   }
 

@@ -97,13 +97,13 @@ export async function verifyObjects(env: Env, accounts: readonly string[], max: 
 
 async function checkObject(env: Env, name: ObjectName, row: ObjectRow, policy: number, now_ms: number, report: ObjectsReport): Promise<void> {
   const at = await locate(env, storedName(name, row.version), policy, now_ms)
-  const { copies, missing, extra, unreachable } = await copiesOf(env, at, row.at, now_ms)
+  const { copies, missing, extra, unreachable, needed } = await copiesOf(env, at, row.at, now_ms)
   const wanted = at.primaries.length
   if (copies < wanted || missing > 0) report.degraded++
   if (extra > 0) report.misplaced++
   const resource = `object ${name.account}/${name.container}/${name.object}${row.version === '' ? '' : ` version ${row.version}`}`
   if ((missing > 0 || extra > 0 || copies < wanted) && report.details.length < DETAILS_MAX) report.details.push({ resource, copies, wanted, missing, extra, unreachable })
   // A device that cannot be asked may have it: that is no loss yet. Nor is what the replicator has not got to.
-  if (copies + unreachable >= quorumOf(wanted) || (copies > 0 && now_ms - msOf(row.at) < REPAIR_WINDOW_MS)) return
+  if (copies + unreachable >= (needed ?? quorumOf(wanted)) || (copies > 0 && now_ms - msOf(row.at) < REPAIR_WINDOW_MS)) return
   report.violations.push({ invariant: 'object-readable', project_id: name.account.replace(/^AUTH_/, ''), resource, message: copies === 0 ? 'no disk has it' : `only ${copies} of ${wanted} disks have it` })
 }

@@ -1,6 +1,6 @@
 /** Object replicas on the disks of one host, laid out as Swift does: device/objects[-policy]/partition/suffix/hash/timestamp.data */
 import type { Intake } from './intake.ts'
-import type { ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
+import type { FragmentsFound, ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
 import type { ObjectReplicas } from './replicas.ts'
 
 export interface ObjectDriver {
@@ -17,6 +17,10 @@ export interface ObjectDriver {
   get(args: ObjectArgs): Promise<{ head: ObjectHead; body: AsyncIterable<Uint8Array> }>
   /** Replaces user metadata, keeping the data file. */
   post(args: ObjectArgs): Promise<ObjectHead>
+  /** Every fragment that there is of an object, whether its write was acknowledged or not. */
+  fragments(args: ObjectArgs): Promise<FragmentsFound>
+  /** The write of this time was acknowledged: its fragments here count from now on, and what they replace goes. None here: Fault not_found. */
+  commit(args: ObjectArgs): Promise<{ timestamp: string }>
   /** Writes a tombstone. An older timestamp than what is there: Fault conflict. */
   delete(args: ObjectArgs): Promise<{ timestamp: string; existed: boolean }>
 }

@@ -3,6 +3,7 @@ import { it } from 'node:test'
 import type { ObjectArgs } from '../../../schema/agent/protocol.ts'
 import { systemRandom } from '../../../schema/values/random.ts'
 import { at, bodyOf, md5, objectConformance } from './conformance.ts'
+import { fragmentConformance } from './fragment-conformance.ts'
 import { replicaConformance } from './replica-conformance.ts'
 import { createFakeObjectDisk, createFakeObjectDriver } from './fake.ts'
 
@@ -22,6 +23,7 @@ for (const [name, options, extra] of [['fake', {}, {}], ['fake, attributes as on
   }
   objectConformance(name, make)
   replicaConformance(name, make)
+  fragmentConformance(name, make)
 }
 
 const args: ObjectArgs = { device: 'd1', policy: 0, partition: 1, hash: md5('x'), name: '/a/c/o', timestamp: at(1) }

@@ -41,8 +41,8 @@ export class FakeObjectDisk {
   }
 
   /** One bit of one object's data turns; false where the device has none. */
-  flipBit(name: string, choose: (count: number) => number): boolean {
-    return this.fs.flipBit(`${DEVICES_DIR}/${name}/objects`, '.data', choose)
+  flipBit(name: string, choose: (count: number) => number, policy = 0): boolean {
+    return this.fs.flipBit(`${DEVICES_DIR}/${name}/objects${policy === 0 ? '' : `-${policy}`}`, '.data', choose)
   }
 
   mount(name: string): void {
@@ -50,7 +50,7 @@ export class FakeObjectDisk {
   }
 }
 
-export type ObjectStep = 'put' | 'head' | 'get' | 'post' | 'delete'
+export type ObjectStep = 'put' | 'head' | 'get' | 'post' | 'delete' | 'fragments' | 'commit'
 
 /** Scripted trouble, called around each operation; what it throws is what the caller sees. A throw from `after` is a lost answer. May wait. */
 export type ObjectFaults = (when: 'before' | 'after', step: ObjectStep, args: ObjectArgs) => void | Promise<void>
@@ -88,6 +88,8 @@ export function createFakeObjectDriver({ disk = new FakeObjectDisk(), faults = (
     head: (args) => around('head', args, () => inner.head(args)),
     get: (args) => around('get', args, () => inner.get(args)),
     post: (args) => around('post', args, () => inner.post(args)),
+    fragments: (args) => around('fragments', args, () => inner.fragments(args)),
+    commit: (args) => around('commit', args, () => inner.commit(args)),
     delete: (args) => around('delete', args, () => inner.delete(args)),
   }
 }

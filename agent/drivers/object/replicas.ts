@@ -1,5 +1,5 @@
 /** What the consistency services need of a host's disks beside the driver: versions as they lie there, hashes over them, and a place for what is damaged. */
-import type { ListingEntry, ListingUpdate, PartitionAt, ReceiveArgs, StoredVersion, VersionAt, VersionSet } from '../../../schema/agent/replication.ts'
+import type { FragmentAt, ListingEntry, ListingUpdate, PartitionAt, ReceiveArgs, StoredVersion, VersionAt, VersionSet } from '../../../schema/agent/replication.ts'
 
 export interface Audited {
   /** Bytes read. */
@@ -28,6 +28,12 @@ export interface ObjectReplicas {
   drop(at: PartitionAt, seen: VersionSet): Promise<void>
   /** Removes tombstones older than this that lie alone; answers how many. */
   reclaim(at: PartitionAt, before: string): Promise<number>
+  /** Which fragments lie in a partition, and suffix -> the oldest one there that no acknowledgement is known of. */
+  fragments(at: PartitionAt): Promise<{ numbers: number[]; pending: Record<string, string> }>
+  /** The fragments of this write count from now on; false where there are none. */
+  commit(at: PartitionAt & { hash: string; timestamp: string }): Promise<boolean>
+  /** Removes one fragment of an object. */
+  dropFragment(at: PartitionAt & { hash: string }, fragment: Pick<FragmentAt, 'timestamp' | 'index'>): Promise<void>
   /** Reads every byte of an object's versions; what is damaged goes to `quarantined`. */
   audit(at: PartitionAt, hash: string, paced: (bytes: number) => Promise<void>): Promise<Audited>
   quarantined(device: string): Promise<number>

@@ -25,4 +25,4 @@ export const replicaArgs = object({
 
 export const ringVersions = record(pipe(string(), regex(/^\d{1,5}$/)), number())
 
-export const replicaOp = picklist(['object.put', 'object.get', 'object.head', 'object.post', 'object.delete'])
+export const replicaOp = picklist(['object.put', 'object.get', 'object.head', 'object.post', 'object.delete', 'object.fragments', 'object.commit'])

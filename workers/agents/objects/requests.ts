@@ -1,12 +1,12 @@
 /** Bodies that hosts with object disks send: shapes of what becomes part of paths and rows; the rest is checked where it is used. */
-import { array, boolean, integer, literal, looseObject, maxLength, minValue, nullable, number, object, optional, picklist, pipe, record, regex, string, tuple, union } from 'valibot'
+import { array, boolean, integer, literal, looseObject, maxLength, minValue, nullable, number, object, optional, picklist, pipe, record, regex, string, transform, tuple, union } from 'valibot'
 
 const count = pipe(number(), integer(), minValue(0))
 const device = pipe(string(), regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/))
 const hash = pipe(string(), regex(/^[0-9a-f]{32}$/))
 const timestamp = pipe(string(), regex(/^\d{10}\.\d{5}(_[0-9a-f]{16})?$/))
 const at = { device, policy: count, partition: count }
-const version = object({ ...at, hash, kind: picklist(['data', 'meta', 'ts']), timestamp })
+const version = object({ ...at, hash, kind: picklist(['data', 'meta', 'ts']), timestamp, fragment: optional(count) })
 
 const BATCH_MAX = 1_000
 
@@ -22,10 +22,15 @@ export const queryRequest = object({
     object({ what: literal('suffixes'), ...at }),
     object({ what: literal('device'), device, policy: count }),
     object({ what: literal('versions'), ...at, suffixes: pipe(array(pipe(string(), regex(/^[0-9a-f]{3}$/))), maxLength(4_096)) }),
+    object({ what: literal('commit'), ...at, hash, timestamp }),
   ]),
 })
 
 export const relayRequest = object({ from: version, to: version })
+
+const digits = pipe(string(), regex(/^\d{1,9}$/), transform(Number))
+/** Of a URL. */
+export const fragmentQuery = object({ device, policy: digits, partition: digits, hash, timestamp, fragment: digits })
 
 const name = pipe(string(), maxLength(4_096))
 export const updatesRequest = object({
@@ -37,7 +42,7 @@ export const listingsRequest = object({
 })
 
 /** Of an administrator. */
-export const runRequest = object({ services: optional(array(picklist(['auditor', 'replicator', 'updater']))), host: optional(string()), device: optional(device) })
+export const runRequest = object({ services: optional(array(picklist(['auditor', 'replicator', 'reconstructor', 'updater']))), host: optional(string()), device: optional(device) })
 const weight = pipe(number(), minValue(0))
 export const deviceUpdate = object({ weight: optional(nullable(weight)), drained: optional(boolean()), removed: optional(boolean()), force: optional(boolean()) })
 export const ringUpdate = object({ replicas: optional(pipe(number(), minValue(1))), min_part_hours: optional(pipe(number(), minValue(0))), overload: optional(pipe(number(), minValue(0))) })

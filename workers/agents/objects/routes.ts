@@ -1,9 +1,17 @@
 /** Paths of hosts with object disks, each request signed by the host. */
+import { safeParse } from 'valibot'
 import type { HostSync, ListingEntry, ListingUpdate } from '../../../schema/agent/replication.ts'
+import { Fault } from '../../../schema/values/fault.ts'
 import { route } from '../../http/route.ts'
 import { signingHost } from '../signature.ts'
-import { listingsRequest, queryRequest, relayRequest, syncRequest, updatesRequest } from './requests.ts'
-import { hostListings, hostQuery, hostRelay, hostSync, hostUpdates } from './serve.ts'
+import { fragmentQuery, listingsRequest, queryRequest, relayRequest, syncRequest, updatesRequest } from './requests.ts'
+import { hostFragment, hostListings, hostQuery, hostRelay, hostSync, hostUpdates } from './serve.ts'
+
+function fragmentOf(query: URLSearchParams) {
+  const parsed = safeParse(fragmentQuery, Object.fromEntries(query))
+  if (!parsed.success) throw new Fault('bad_request', 'A fragment is named by device, policy, partition, hash, timestamp and its number.')
+  return parsed.output
+}
 
 export const routes = [
   route({
@@ -17,6 +25,10 @@ export const routes = [
   route({
     method: 'POST', path: '/v1/objects/peers/:id/relay', policy: 'public', body: relayRequest,
     handle: async ({ env, request, params, body, now_ms }) => await hostRelay(env, await signingHost(env, request, now_ms), params.id ?? '', body.from, body.to, now_ms),
+  }),
+  route({
+    method: 'GET', path: '/v1/objects/peers/:id/fragment', policy: 'public',
+    handle: async ({ env, request, params, query, now_ms }) => await hostFragment(env, await signingHost(env, request, now_ms), params.id ?? '', fragmentOf(query), now_ms),
   }),
   route({
     method: 'POST', path: '/v1/objects/updates', policy: 'public', body: updatesRequest,

@@ -5,9 +5,10 @@
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { HostSync, HostSyncAnswer, ListingAnswer, ListingEntry, ListingUpdate, ReplicaQuery, RingForHosts, VersionAt } from '../../../schema/agent/replication.ts'
 import { Fault } from '../../../schema/values/fault.ts'
-import { forgetRing, ringDevices, ringPartition } from '../../object/placement.ts'
+import { bodyOf, fixed } from '../../object/object/read.ts'
+import { forgetRing, holdersOf, ringDevices, ringPartition } from '../../object/placement.ts'
 import { swiftOptions } from '../../object/options.ts'
-import { policiesOf } from '../../object/policies.ts'
+import { policiesOf, schemeOf } from '../../object/policies.ts'
 import { isFuture } from '../../object/timestamp.ts'
 import { applyUpdate, checkListings } from '../../object/updates.ts'
 
@@ -60,6 +61,21 @@ export async function hostRelay(env: Env, hostId: string, peer: string, from: Ve
   const { stored, body } = await env.HOST.getByName(hostId).objectRead(from)
   return await env.HOST.getByName(peer).objectReceive({ ...to, stored }, body)
 }
+
+/** A fragment of a peer, for a host that computes another one of the same object: both must hold that partition. */
+export async function hostFragment(env: Env, hostId: string, peer: string, at: Omit<VersionAt, 'kind'>, now_ms: number): Promise<Response> {
+  const holders = await holdersOf(env, at.policy, at.partition, now_ms)
+  if (schemeOf(env, at.policy) === null || !holders.some((device) => device.host_id === hostId) || !holders.some((device) => device.host_id === peer)) throw new Fault('forbidden', 'Both hosts must hold fragments of this partition.')
+  const { stored, body } = await env.HOST.getByName(peer).objectRead({ ...at, kind: 'data' })
+  const json = new TextEncoder().encode(JSON.stringify(stored))
+  const head = new Uint8Array(LENGTH_BYTES + json.byteLength)
+  new DataView(head.buffer).setUint32(0, json.byteLength)
+  head.set(json, LENGTH_BYTES)
+  const length = head.byteLength + (stored.size_bytes ?? 0)
+  const whole = fixed(bodyOf({ length, parts: [async () => head, async () => body] }), length)
+  return new Response(whole as BodyInit, { headers: { 'content-type': 'application/octet-stream' } })
+}
+const LENGTH_BYTES = 4
 
 export async function hostUpdates(env: Env, hostId: string, updates: ListingUpdate[], now_ms: number): Promise<ListingAnswer> {
   await needMember(env, hostId, now_ms)

@@ -9,6 +9,7 @@ import type { ObjectDriver } from '../driver.ts'
 import { MemoryFs } from '../memory-fs.ts'
 import type { ObjectFs } from './fs.ts'
 import { createXfsObjectDriver } from './index.ts'
+import { footer, fragmentOfText } from '../fragment-conformance.ts'
 import { parseVersion, resolve } from './paths.ts'
 
 const args = (n: number, extra: Partial<ObjectArgs> = {}): ObjectArgs => ({ device: 'd', policy: 0, partition: 3, hash: md5('o'), name: '/a/c/o', timestamp: at(n), ...extra })
@@ -85,11 +86,49 @@ describe('a commit cut off at any call', () => {
   }
 })
 
+describe('a fragment cut off at any call', () => {
+  const scheme = { data: 2, parity: 1, segment_bytes: 1024 }
+  const write = async (driver: ObjectDriver, n: number, text: string) => {
+    await driver.put(args(n, { fragment: { index: 1, scheme } }), bodyOf(fragmentOfText(text, 1), footer(text)))
+    await driver.commit(args(n))
+  }
+  const counting = async (fs: MemoryFs): Promise<string> => {
+    const { fragments } = await driverOn(fs).fragments(args(99))
+    const [one, ...more] = fragments.filter(({ durable }) => durable)
+    assert.ok(one !== undefined && more.length === 0, 'one of them counts')
+    return `${one.at} ${await textOf((await driverOn(fs).get(args(99, { fragment: { index: 1, at: one.at } }))).body)}`
+  }
+  for (const effect of [false, true]) {
+    for (const power of [false, true]) {
+      it(`old or new, never neither${effect ? ', the last call done' : ''}${power ? ', power cut' : ''}`, async () => {
+        const seen = new Set<string>()
+        for (let calls = 1; ; calls++) {
+          const fs = new MemoryFs({ xattr_bytes: 4096 })
+          await fs.makeDevice('/dev/d')
+          await write(driverOn(fs), 1, 'old text')
+          const cut = dying(fs, calls, effect)
+          const done = await write(driverOn(cut.fs), 2, 'new text').then(() => true, () => false)
+          if (power) fs.cutPower()
+          const state = await counting(fs)
+          if (done) assert.equal(state, `${at(2)} text`, `acknowledged after ${calls} calls`)
+          seen.add(state)
+          await write(driverOn(fs), 2, 'new text')
+          fs.cutPower()
+          assert.equal(await counting(fs), `${at(2)} text`)
+          if (!cut.died()) break
+        }
+        assert.deepEqual(seen, new Set([`${at(1)} text`, `${at(2)} text`]))
+      })
+    }
+  }
+})
+
 describe('versions', () => {
   it('reads file names, and leaves others alone', () => {
-    assert.deepEqual(parseVersion('1700000000.00000.data'), { file: '1700000000.00000.data', timestamp: '1700000000.00000', kind: 'data', trailer: false })
-    assert.deepEqual(parseVersion('1700000000.00000_00000000000000ff#m.meta'), { file: '1700000000.00000_00000000000000ff#m.meta', timestamp: '1700000000.00000_00000000000000ff', kind: 'meta', trailer: true })
-    for (const other of ['x.data', '1700000000.00000.durable', '1700000000.00000#1.data', '', 'hashes.pkl']) assert.equal(parseVersion(other), null)
+    assert.deepEqual(parseVersion('1700000000.00000.data'), { file: '1700000000.00000.data', timestamp: '1700000000.00000', kind: 'data', trailer: false, fragment: null, durable: false })
+    assert.deepEqual(parseVersion('1700000000.00000_00000000000000ff#m.meta'), { file: '1700000000.00000_00000000000000ff#m.meta', timestamp: '1700000000.00000_00000000000000ff', kind: 'meta', trailer: true, fragment: null, durable: false })
+    assert.deepEqual(parseVersion('1700000000.00000#12#d#m.data'), { file: '1700000000.00000#12#d#m.data', timestamp: '1700000000.00000', kind: 'data', trailer: true, fragment: 12, durable: true })
+    for (const other of ['x.data', '1700000000.00000.durable', '1700000000.00000#1.meta', '1700000000.00000#d.data', '', 'hashes.pkl']) assert.equal(parseVersion(other), null)
     assert.deepEqual(resolve(['notes.txt', `${at(2)}.ts`, `${at(1)}.data`]).obsolete.map(({ file }) => file), [`${at(1)}.data`])
   })
 

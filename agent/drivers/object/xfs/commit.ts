@@ -84,6 +84,8 @@ export interface Draft {
   kind: VersionKind
   trailer: boolean
   stored: Stored
+  /** A fragment that counts from its place on: it comes from hosts that know of the acknowledgement. */
+  durable?: boolean
 }
 
 export async function draft<F>(fs: ObjectFs<F>, path: string, kind: VersionKind, fill: (write: (chunk: Uint8Array) => Promise<void>) => Promise<Stored>): Promise<Draft> {
@@ -116,7 +118,7 @@ export async function place(fs: ObjectFs, made: Draft, device: string, folder: s
 }
 
 /** Of the draft, once it is placed. */
-export const nameOf = (made: Draft): string => versionFile(made.stored.timestamp, made.kind, made.trailer)
+export const nameOf = (made: Draft): string => versionFile(made.stored.timestamp, made.kind, made.trailer, made.stored.fragment?.index ?? null, made.durable)
 
 /**
  * Makes sure of what the folder shows. Needed where a version is found in place too: an earlier process may have died between its

@@ -11,7 +11,7 @@ import { Lanes } from '../../../lanes.ts'
 import { type Draft, discard, nameOf, place, readMetadata, settle, type Stored } from './commit.ts'
 import type { ObjectFs } from './fs.ts'
 import { HashCache } from './hashes.ts'
-import { devicePath, hashPath, partitionPath, quarantinePath, type Resolved, parseVersion, resolve, tmpPath } from './paths.ts'
+import { devicePath, hashPath, partitionPath, quarantinePath, type Resolved, parseVersion, resolve, tmpPath, type Version } from './paths.ts'
 
 /** Of each device, kept free of object data: a full file system can't even delete. */
 export const RESERVE_FRACTION = 0.01
@@ -186,7 +186,7 @@ export class ObjectDisk {
       await this.fs.mkdir(target)
       for (const name of files) {
         const version = parseVersion(name)
-        if (name === file || (version !== null && version.kind === bad.kind && version.timestamp <= bad.timestamp)) await this.fs.rename(join(folder, name), join(target, name))
+        if (name === file || (version !== null && isSuperseded(version, bad))) await this.fs.rename(join(folder, name), join(target, name))
       }
       await this.fs.syncFolder(target)
       await this.fs.syncFolder(dirname(target))
@@ -237,6 +237,9 @@ export class ObjectDisk {
     return sweeping
   }
 }
+
+/** What must not come to light when the damaged one goes: of a fragment what is older than it, where it counted at all. */
+const isSuperseded = (version: Version, bad: Version): boolean => version.kind === bad.kind && (bad.fragment === null ? version.timestamp <= bad.timestamp : bad.durable && version.timestamp < bad.timestamp)
 
 /** What the system says of a disk that is ill or gone. */
 const DISK_CODES = new Set(['EIO', 'EROFS', 'ENODEV', 'ENXIO', 'ESHUTDOWN', 'EUCLEAN', 'ENOTCONN'])

@@ -14,12 +14,16 @@ const FILE = 'hashes.json'
 const DIRTY = /^dirty-([0-9a-f]{3})$/
 export const SUFFIX = /^[0-9a-f]{3}$/
 
-/** Hash, and the timestamp of the oldest tombstone under it ('' for none). */
-type Entry = [hash: string, oldest: string]
+/** Hash ('' where nothing counts), the timestamp of the oldest tombstone under it ('' for none), which fragments there are, and the oldest of those that do not count. */
+type Entry = [hash: string, oldest: string, fragments?: number[], pending?: string]
 
 export interface PartitionHashes {
   suffixes: Record<string, string>
   oldest_tombstone: string
+  /** Numbers of the fragments that lie there. */
+  fragments: number[]
+  /** Suffix -> oldest timestamp of a fragment that no acknowledgement is known of. */
+  pending: Record<string, string>
 }
 
 /** What an object's versions contribute: the same on every replica that has the same versions. */
@@ -102,22 +106,35 @@ export class HashCache {
       if (entry !== null) all.set(suffix, entry)
     }
     if (missing.length > 0) await this.#write(folder, at.device, new Map([...all].filter(([suffix]) => !dirty.has(suffix))))
+    const counted = [...all].filter(([, [hash]]) => hash !== '').sort(([a], [b]) => (a < b ? -1 : 1))
     const tombstones = [...all.values()].map(([, oldest]) => oldest).filter((oldest) => oldest !== '').sort()
-    return { suffixes: Object.fromEntries([...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([suffix, [hash]]) => [suffix, hash])), oldest_tombstone: tombstones[0] ?? '' }
+    return {
+      suffixes: Object.fromEntries(counted.map(([suffix, [hash]]) => [suffix, hash])),
+      oldest_tombstone: tombstones[0] ?? '',
+      fragments: [...new Set([...all.values()].flatMap(([, , fragments = []]) => fragments))],
+      pending: Object.fromEntries([...all].flatMap(([suffix, [, , , pending = '']]) => (pending === '' ? [] : [[suffix, pending]]))),
+    }
   }
 
   async #compute(path: string): Promise<Entry | null> {
     const sum = createHash('md5')
-    let oldest = ''
+    let [oldest, pending] = ['', '']
     let count = 0
+    const numbers = new Set<number>()
     for (const hash of (await this.#disk.files(path)).sort()) {
-      const found = lineOf(hash, await this.#fs.readdir(join(path, hash)).catch(() => []))
+      const files = await this.#fs.readdir(join(path, hash)).catch(() => [])
+      for (const { fragment, durable, timestamp } of resolve(files).fragments) {
+        if (durable) numbers.add(fragment ?? 0)
+        else if (pending === '' || timestamp < pending) pending = timestamp
+      }
+      const found = lineOf(hash, files)
       if (found === null) continue
       count++
       sum.update(found.line)
       if (found.tombstone !== '' && (oldest === '' || found.tombstone < oldest)) oldest = found.tombstone
     }
-    return count === 0 ? null : [sum.digest('hex'), oldest]
+    if (count === 0) return pending === '' ? null : ['', '', [], pending]
+    return numbers.size === 0 && pending === '' ? [sum.digest('hex'), oldest] : [sum.digest('hex'), oldest, [...numbers], pending]
   }
 
   #dirtyOf(folder: string): Set<string> {

@@ -4,11 +4,11 @@
  * version is ever changed in place, so a reader needs no lock: what it opened stays whole. What turns out to be damaged is put aside at once.
  */
 import { join } from 'node:path'
-import type { ObjectArgs, ObjectHead } from '../../../../schema/agent/protocol.ts'
+import type { FragmentsFound, ObjectArgs, ObjectHead } from '../../../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../../../schema/values/fault.ts'
 import { createIds, type Ids } from '../../../../schema/values/ids.ts'
 import { type Random, systemRandom } from '../../../../schema/values/random.ts'
-import { checkArgs, checkRange, checkSealing, mergeMetadata, noSuchObject, tooOld } from '../args.ts'
+import { checkArgs, checkRange, checkSealing, noSuchObject, tooOld } from '../args.ts'
 import type { ObjectDriver } from '../driver.ts'
 import { type Intake, createIntake } from '../intake.ts'
 import type { ObjectReplicas } from '../replicas.ts'
@@ -16,7 +16,9 @@ import { type BodyOpener, BodySealer, openVersion, sealVersion } from '../sealer
 import { Body } from './body.ts'
 import { draft, readMetadata, type Stored } from './commit.ts'
 import { codeOf, ObjectDisk, ROOM_CHECK_BYTES } from './disk.ts'
+import { commitFragments, findFragments, getFragment, putFragment } from './fragments.ts'
 import { createNodeFs, type ObjectFs } from './fs.ts'
+import { headOf, refuseOlder } from './heads.ts'
 import { type Resolved, resolve, type Version } from './paths.ts'
 import { XfsReplicas } from './replicas.ts'
 import { loadXattr } from './xattr.ts'
@@ -72,6 +74,7 @@ class XfsObjects implements ObjectDriver {
   put(args: ObjectArgs, body: AsyncIterable<Uint8Array>, shared?: Intake): Promise<ObjectHead> {
     return this.#guard(args, async (disk) => {
       checkSealing(args)
+      if (args.fragment !== undefined) return await putFragment(disk, args, body)
       const folder = disk.folder(args)
       // Before a long body is taken in; a short one is judged once, when it is placed.
       if ((args.size_bytes ?? Number.POSITIVE_INFINITY) > SHORT_BYTES) refuseOlder(args, resolve(await disk.files(folder)))
@@ -122,7 +125,12 @@ class XfsObjects implements ObjectDriver {
 
   get(args: ObjectArgs): Promise<{ head: ObjectHead; body: AsyncIterable<Uint8Array> }> {
     return this.#guard(args, async (disk) => {
+      if (args.fragment !== undefined) return await getFragment(disk, args)
       const { file, found } = await this.#open(args)
+      if (found.data.fragment !== undefined) {
+        await disk.fs.close(file)
+        throw new Fault('bad_request', 'there are fragments of this object here: one must be named')
+      }
       const damaged = () => (found.resolved.data === null ? Promise.resolve() : disk.quarantine(args, found.resolved.data.file))
       try {
         const head = headOf(found)
@@ -154,6 +162,19 @@ class XfsObjects implements ObjectDriver {
       await disk.place(args, await draft(disk.fs, disk.tmp(args.device), 'meta', async () => this.#sealed(stored, args, raw)))
       return headOf({ data, post: stored })
     }))
+  }
+
+  fragments(args: ObjectArgs): Promise<FragmentsFound> {
+    return this.#guard(args, (disk) => findFragments(disk, args))
+  }
+
+  commit(args: ObjectArgs): Promise<{ timestamp: string }> {
+    return this.#guard(args, async (disk) => {
+      if (await commitFragments(disk, args, args.timestamp)) return { timestamp: args.timestamp }
+      const { base, tombstone } = resolve(await disk.files(disk.folder(args)))
+      if (base !== null && base >= args.timestamp) throw tooOld(base)
+      throw noSuchObject(tombstone?.timestamp ?? null)
+    })
   }
 
   delete(args: ObjectArgs): Promise<{ timestamp: string; existed: boolean }> {
@@ -216,24 +237,6 @@ class XfsObjects implements ObjectDriver {
       if (!locked) await this.#disk.quarantine(args, version.file)
       throw new Fault('internal', 'the metadata of a stored object is damaged', { cause: error })
     }
-  }
-}
-
-function refuseOlder(args: ObjectArgs, { base, tombstone }: Resolved): void {
-  if (base !== null && (args.timestamp < base || tombstone?.timestamp === args.timestamp)) throw tooOld(base)
-}
-
-function headOf({ data, post }: Pick<Found, 'data' | 'post'>): ObjectHead {
-  return {
-    timestamp: post?.timestamp ?? data.timestamp,
-    data_at: data.timestamp,
-    size_bytes: data.size_bytes ?? 0,
-    etag: data.etag ?? '',
-    metadata: mergeMetadata(data.metadata ?? {}, post?.metadata ?? null),
-    ...(data.sha512 === undefined ? {} : { sha512: data.sha512 }),
-    ...(data.digests === undefined ? {} : { digests: data.digests }),
-    ...(data.inspection === undefined ? {} : { inspection: data.inspection }),
-    ...(data.sealed === undefined ? {} : { sealed: true as const }),
   }
 }
 

@@ -2,6 +2,7 @@
  * Where a replica lies and what a folder of versions means; pure.
  *
  *   <device>/objects[-policy]/<partition>/<last 3 of hash>/<hash>/<timestamp>[#m].{data,meta,ts}
+ *   <device>/objects[-policy]/<partition>/<last 3 of hash>/<hash>/<timestamp>#<fragment>[#d][#m].data
  *   <device>/objects[-policy]/<partition>/{hashes.json,dirty-<suffix>}       (hashes.ts)
  *   <device>/async_pending[-policy]/<hash>-<timestamp>                       (listing updates to be told)
  *   <device>/quarantined/objects[-policy]/<hash>/<file>                      (damaged, kept for the operator)
@@ -9,6 +10,8 @@
  *
  * `.data` is a PUT, `.meta` the user metadata of a later POST, `.ts` a tombstone. `#m` marks a file whose metadata stands at its
  * end instead of in extended attributes (commit.ts). The newest timestamp wins, whatever the order of arrival.
+ *
+ * A fragment (of an erasure-coded object) counts as its data from `#d` on: until then enough of its write may not be on disks, and what it is to replace stays beside it.
  */
 import { join } from 'node:path'
 import type { ObjectArgs } from '../../../../schema/agent/protocol.ts'
@@ -38,16 +41,21 @@ export interface Version {
   kind: VersionKind
   /** Metadata at the end of the file. */
   trailer: boolean
+  /** Which fragment the file is; null where it is all of the object. */
+  fragment: number | null
+  /** The write of this fragment was acknowledged. */
+  durable: boolean
 }
 
-export const versionFile = (timestamp: string, kind: VersionKind, trailer: boolean): string => `${timestamp}${trailer ? '#m' : ''}.${kind}`
+const markOf = (index: number | null, durable: boolean): string => (index === null ? '' : `#${index}${durable ? '#d' : ''}`)
+export const versionFile = (timestamp: string, kind: VersionKind, trailer: boolean, fragment: number | null = null, durable = false): string => `${timestamp}${markOf(fragment, durable)}${trailer ? '#m' : ''}.${kind}`
 
 /** Null for what is no version of ours: it is left alone. */
 export function parseVersion(file: string): Version | null {
-  const match = /^([^#]+?)(#m)?\.(data|meta|ts)$/.exec(file)
+  const match = /^([^#]+?)(?:#(\d{1,3})(#d)?)?(#m)?\.(data|meta|ts)$/.exec(file)
   const timestamp = match?.[1] ?? ''
-  if (match === null || !isTimestamp(timestamp)) return null
-  return { file, timestamp, kind: match[3] as VersionKind, trailer: match[2] !== undefined }
+  if (match === null || !isTimestamp(timestamp) || (match[2] !== undefined && match[5] !== 'data')) return null
+  return { file, timestamp, kind: match[5] as VersionKind, trailer: match[4] !== undefined, fragment: match[2] === undefined ? null : Number(match[2]), durable: match[3] !== undefined }
 }
 
 export interface Resolved {
@@ -61,12 +69,14 @@ export interface Resolved {
   base: string | null
   /** Timestamp of the newest POST, of whatever it lies over. */
   posted: string | null
+  /** Fragments of the data, and of writes after it that are not acknowledged yet. */
+  fragments: Version[]
 }
 
 export function resolve(files: readonly string[]): Resolved {
   const versions = files.map(parseVersion).filter((version) => version !== null)
   const newest = (kind: VersionKind): Version | null =>
-    versions.filter((version) => version.kind === kind).reduce<Version | null>((best, one) => (best === null || one.timestamp > best.timestamp ? one : best), null)
+    versions.filter((version) => version.kind === kind && (version.fragment === null || version.durable)).reduce<Version | null>((best, one) => (best === null || one.timestamp > best.timestamp ? one : best), null)
   const newestData = newest('data')
   const newestTombstone = newest('ts')
   const newestMeta = newest('meta')
@@ -77,7 +87,8 @@ export function resolve(files: readonly string[]): Resolved {
   const base = (data ?? tombstone)?.timestamp ?? null
   // A POST newer than a tombstone is kept: it may belong to a PUT still on its way from another replica.
   const liveMeta = newestMeta !== null && (base === null || newestMeta.timestamp > base) ? newestMeta : null
-  const kept = new Set([data, tombstone, liveMeta])
+  const fragments = versions.filter((version) => isLive(version, base, data, versions))
+  const kept = new Set([data, tombstone, liveMeta, ...fragments])
   return {
     data,
     tombstone,
@@ -85,5 +96,13 @@ export function resolve(files: readonly string[]): Resolved {
     obsolete: versions.filter((version) => !kept.has(version)),
     base,
     posted: liveMeta?.timestamp ?? null,
+    fragments,
   }
+}
+
+/** Of the data, or of a write after all that is acknowledged. Where a fragment is there with and without its mark, the one with it will do. */
+function isLive(version: Version, base: string | null, data: Version | null, all: readonly Version[]): boolean {
+  if (version.fragment === null) return false
+  if (version.timestamp !== data?.timestamp) return !version.durable && (base === null || version.timestamp > base)
+  return version.durable || !all.some((other) => other.durable && other.timestamp === version.timestamp && other.fragment === version.fragment)
 }

@@ -1,6 +1,6 @@
 /** The disks as the consistency services see them (../replicas.ts): whole versions, taken in and given out as they lie, audited, put aside, removed. */
 import { join } from 'node:path'
-import type { ListingEntry, ListingUpdate, PartitionAt, ReceiveArgs, StoredVersion, VersionAt, VersionSet } from '../../../../schema/agent/replication.ts'
+import type { FragmentAt, ListingEntry, ListingUpdate, PartitionAt, ReceiveArgs, StoredVersion, VersionAt, VersionSet } from '../../../../schema/agent/replication.ts'
 import { Fault, isFault } from '../../../../schema/values/fault.ts'
 import { checkDevice, isTimestamp } from '../args.ts'
 import { BlockSums } from '../blocks.ts'
@@ -9,6 +9,7 @@ import type { Audited, ObjectReplicas, PendingUpdate } from '../replicas.ts'
 import { Body } from './body.ts'
 import { draft, readMetadata } from './commit.ts'
 import { codeOf, emptyIfAbsent, type ObjectDisk, type Where } from './disk.ts'
+import { commitFragments, fragmentOf, isWantedFragment, listed } from './fragments.ts'
 import { SUFFIX } from './hashes.ts'
 import { pendingPath, policyOf, resolve, type Version, devicePath } from './paths.ts'
 
@@ -68,7 +69,7 @@ export class XfsReplicas implements ObjectReplicas {
   read(at: VersionAt): Promise<{ stored: StoredVersion; body: AsyncIterable<Uint8Array> }> {
     return this.#guard(at, async (disk) => {
       const folder = disk.folder(at)
-      const version = versionOf(await disk.files(folder), at)
+      const version = at.fragment === undefined ? versionOf(await disk.files(folder), at) : fragmentOf(await disk.files(folder), at)
       if (version === null) throw new Fault('not_found', 'this version is no longer there')
       const file = await disk.fs.open(join(folder, version.file))
       try {
@@ -89,7 +90,8 @@ export class XfsReplicas implements ObjectReplicas {
     return this.#guard(args, async (disk) => {
       const { stored, kind, timestamp } = args
       if (!HASH.test(args.hash) || !isTimestamp(timestamp) || stored.timestamp !== timestamp || !['data', 'meta', 'ts'].includes(kind)) throw new Fault('bad_request', 'not a version')
-      const wanted = async (resolved: ReturnType<typeof resolve>) => isWanted(resolved, kind, timestamp)
+      const index = stored.fragment?.index
+      const wanted = async (resolved: ReturnType<typeof resolve>) => (kind === 'data' && index !== undefined ? isWantedFragment(resolved, timestamp, index) : isWanted(resolved, kind, timestamp))
       if (!(await wanted(resolve(await disk.files(disk.folder(args)))))) return false
       if (kind === 'data') await disk.refuseFull(args.device, stored.size_bytes ?? 0)
       const made = await draft(disk.fs, disk.tmp(args.device), kind, async (write) => {
@@ -99,9 +101,11 @@ export class XfsReplicas implements ObjectReplicas {
           intake.push(chunk)
           await write(chunk)
         }
-        return { ...stored, blocks: intake.finish() }
+        // A fragment that was computed anew has no check sum before it was written.
+        const { blocks, etag } = intake.finish()
+        return { ...stored, ...(etag === undefined ? {} : { etag }), blocks }
       })
-      return await disk.placeIf(args, made, wanted)
+      return await disk.placeIf(args, index === undefined ? made : { ...made, durable: true }, wanted)
     })
   }
 
@@ -111,14 +115,37 @@ export class XfsReplicas implements ObjectReplicas {
       const folder = disk.folder(where)
       return disk.lanes.run(folder, async () => {
         const files = await disk.files(folder)
-        const { data, tombstone, posted } = resolve(files)
+        const { data, tombstone, posted, fragments } = resolve(files)
         // Anything new since: the next pass brings it where it belongs.
-        if ((data?.timestamp ?? null) !== seen.data || (tombstone?.timestamp ?? null) !== seen.ts || posted !== seen.meta) return
+        if ((data?.timestamp ?? null) !== seen.data || (tombstone?.timestamp ?? null) !== seen.ts || posted !== seen.meta || JSON.stringify(listed(fragments)) !== JSON.stringify(seen.fragments ?? [])) return
         await disk.hashes.changing(where)
         for (const file of files) await disk.fs.unlink(join(folder, file))
         await disk.tidy(where)
       })
     })
+  }
+
+  fragments(at: PartitionAt): Promise<{ numbers: number[]; pending: Record<string, string> }> {
+    return this.#guard(at, async (disk) => {
+      const { fragments, pending } = await disk.hashes.of(at)
+      return { numbers: fragments, pending }
+    })
+  }
+
+  commit(at: PartitionAt & { hash: string; timestamp: string }): Promise<boolean> {
+    return this.#guard(at, (disk) => {
+      if (!HASH.test(at.hash) || !isTimestamp(at.timestamp)) throw new Fault('bad_request', 'not a version')
+      return commitFragments(disk, at, at.timestamp)
+    })
+  }
+
+  dropFragment(at: PartitionAt & { hash: string }, { timestamp, index }: Pick<FragmentAt, 'timestamp' | 'index'>): Promise<void> {
+    return this.#guard(at, (disk) => disk.lanes.run(disk.folder(at), async () => {
+      const found = resolve(await disk.files(disk.folder(at))).fragments.filter((version) => version.timestamp === timestamp && version.fragment === index)
+      if (found.length > 0) await disk.hashes.changing(at)
+      for (const { file } of found) await disk.fs.unlink(join(disk.folder(at), file))
+      await disk.tidy(at)
+    }))
   }
 
   reclaim(at: PartitionAt, before: string): Promise<number> {
@@ -139,11 +166,11 @@ export class XfsReplicas implements ObjectReplicas {
     return this.#guard(at, async (disk) => {
       const where: Where = { ...at, hash }
       const folder = disk.folder(where)
-      const { data, tombstone, meta, posted } = resolve(await disk.files(folder))
+      const { data, tombstone, meta, posted, fragments } = resolve(await disk.files(folder))
       const main = data ?? tombstone
       let bytes = 0
       let entry: ListingEntry | null = null
-      for (const version of [meta, main]) {
+      for (const version of [meta, main, ...fragments.filter((one) => one !== main)]) {
         if (version === null) continue
         const found = await this.#check(where, version, async (length) => {
           bytes += length
@@ -152,7 +179,10 @@ export class XfsReplicas implements ObjectReplicas {
         if (found.gone) return { bytes, damage: null, entry: null }
         if (found.damage !== null) return { bytes, damage: found.damage, entry: null }
         const stored = found.stored
-        if (version === main && stored !== null) entry = { name: stored.name, policy: at.policy, kind: version.kind === 'data' ? 'data' : 'ts', timestamp: version.timestamp, posted, size_bytes: stored.size_bytes ?? 0, etag: stored.etag ?? '', metadata: stored.metadata ?? {}, ...(stored.sealed === undefined ? {} : { sealed: { root: stored.sealed.root, text: stored.sealed.text } }) }
+        if (version === main && stored !== null) {
+          const { size_bytes, etag } = stored.fragment?.object ?? stored
+          entry = { name: stored.name, policy: at.policy, kind: version.kind === 'data' ? 'data' : 'ts', timestamp: version.timestamp, posted, size_bytes: size_bytes ?? 0, etag: etag ?? '', metadata: stored.metadata ?? {}, ...(stored.sealed === undefined ? {} : { sealed: { root: stored.sealed.root, text: stored.sealed.text } }) }
+        }
       }
       return { bytes, damage: null, entry }
     })
@@ -224,7 +254,7 @@ export class XfsReplicas implements ObjectReplicas {
   /** Reads one version whole. */
   async #check(where: Where, version: Version, paced: (bytes: number) => Promise<void>): Promise<{ stored: StoredVersion | null; damage: string | null; gone: boolean }> {
     try {
-      const { stored, body } = await this.read({ ...where, kind: version.kind, timestamp: version.timestamp })
+      const { stored, body } = await this.read({ ...where, kind: version.kind, timestamp: version.timestamp, ...(version.fragment === null ? {} : { fragment: version.fragment }) })
       // The MD5 is what the client knows the object by; the block sums alone would not tell if they went wrong with it.
       const intake = intakeOf(version.kind === 'data' ? stored : { ...stored, size_bytes: 0, etag: undefined, blocks: '' })
       for await (const chunk of body) {
@@ -251,9 +281,9 @@ export class XfsReplicas implements ObjectReplicas {
   }
 
   async #set(where: Where): Promise<VersionSet | null> {
-    const { data, tombstone, posted } = resolve(await this.#disk.files(this.#disk.folder(where)))
-    if (data === null && tombstone === null && posted === null) return null
-    return { hash: where.hash, data: data?.timestamp ?? null, meta: posted, ts: tombstone?.timestamp ?? null }
+    const { data, tombstone, posted, fragments } = resolve(await this.#disk.files(this.#disk.folder(where)))
+    if (data === null && tombstone === null && posted === null && fragments.length === 0) return null
+    return { hash: where.hash, data: data?.timestamp ?? null, meta: posted, ts: tombstone?.timestamp ?? null, ...(fragments.length === 0 ? {} : { fragments: listed(fragments) }) }
   }
 
   async #guard<T>(at: { device: string } & Partial<PartitionAt>, work: (disk: ObjectDisk) => Promise<T>): Promise<T> {
@@ -263,10 +293,13 @@ export class XfsReplicas implements ObjectReplicas {
 }
 
 /** Holds bytes as they lie against what is stored with them: their MD5, or where they are encrypted (and the MD5 is that of the plain ones) the sums of their blocks. */
-function intakeOf(stored: Pick<StoredVersion, 'size_bytes' | 'etag' | 'blocks' | 'sealed'>): { push(chunk: Uint8Array): void; finish(): string } {
+function intakeOf(stored: Pick<StoredVersion, 'size_bytes' | 'etag' | 'blocks' | 'sealed'>): { push(chunk: Uint8Array): void; finish(): { blocks: string; etag?: string } } {
   if (stored.sealed === undefined) {
     const intake = createIntake({ size_bytes: stored.size_bytes ?? 0, etag: stored.etag ?? null })
-    return { push: (chunk) => intake.push(chunk), finish: () => intake.finish().blocks ?? '' }
+    return { push: (chunk) => intake.push(chunk), finish() {
+      const { blocks = '', etag } = intake.finish()
+      return { blocks, etag }
+    } }
   }
   const sums = new BlockSums()
   let size = 0
@@ -279,7 +312,7 @@ function intakeOf(stored: Pick<StoredVersion, 'size_bytes' | 'etag' | 'blocks' |
       const blocks = sums.finish()
       if (size < (stored.size_bytes ?? 0)) throw new Fault('client_closed', `the body ended after ${size} of ${stored.size_bytes} bytes`)
       if (size !== (stored.size_bytes ?? 0) || blocks !== (stored.blocks ?? '')) throw new Fault('unprocessable', 'the check sums of an encrypted body are not those that it came with')
-      return blocks
+      return { blocks }
     },
   }
 }
@@ -291,7 +324,7 @@ function versionOf(files: readonly string[], at: VersionAt): Version | null {
   // A POST over nothing, or over a tombstone: kept for the data that may still come.
   if (at.kind !== 'meta' || posted !== at.timestamp || obsolete.some((version) => version.timestamp === at.timestamp && version.kind === 'meta')) return null
   const file = files.find((name) => name.startsWith(at.timestamp) && name.endsWith('.meta'))
-  return file === undefined ? null : { file, timestamp: at.timestamp, kind: 'meta', trailer: file.includes('#m') }
+  return file === undefined ? null : { file, timestamp: at.timestamp, kind: 'meta', trailer: file.includes('#m'), fragment: null, durable: false }
 }
 
 function isWanted({ base, tombstone, posted }: ReturnType<typeof resolve>, kind: VersionAt['kind'], timestamp: string): boolean {

@@ -1,0 +1,205 @@
+/**
+ * The bytes of an erasure-coded object, segment by segment, from any k of its fragments: the data fragments first, for nothing has to be computed from those. A fragment that
+ * fails, or keeps the others waiting, is replaced by another one in the middle of the body. One segment is held at a time.
+ */
+import { type Env, systemTimers } from '../../../durable-objects/kernel/env.ts'
+import type { ObjectHead } from '../../../schema/agent/protocol.ts'
+import { decodeSegment, fragmentBytes, segmentLength, type Stretch, stretchOf } from '../../../schema/values/erasure.ts'
+import { swiftFault } from '../errors.ts'
+import type { Located } from '../placement.ts'
+import { attempt, avoided, hostOf, tombstoneArgs as placeOf } from '../replica-calls.ts'
+import { dataAt, type Holders } from '../replicas-read.ts'
+import type { RingDevice } from '../ring.ts'
+import { timestampOf } from '../timestamp.ts'
+
+/** A fragment that is waited for this long, with the others there, gets a competitor. */
+export const SLOW_FRAGMENT_MS = 2_000
+
+interface DecoderOptions {
+  env: Env
+  at: Located
+  head: ObjectHead
+  holders: Holders
+  /** Of the object, both inclusive. */
+  range: [number, number]
+  now_ms: number
+}
+
+interface Source {
+  index: number
+  device: RingDevice
+}
+
+/** Exact pieces of a stream. */
+class Pieces {
+  readonly index: number
+  readonly device: RingDevice
+  #reader: ReadableStreamDefaultReader<Uint8Array>
+  #rest: Uint8Array = new Uint8Array(0)
+
+  constructor({ index, device }: Source, body: ReadableStream<Uint8Array>) {
+    this.index = index
+    this.device = device
+    this.#reader = body.getReader()
+  }
+
+  async take(size: number): Promise<Uint8Array> {
+    const out = new Uint8Array(size)
+    for (let at = 0; at < size; ) {
+      if (this.#rest.byteLength === 0) {
+        const { done, value } = await this.#reader.read()
+        if (done) throw new Error('a fragment ended early')
+        this.#rest = value
+        continue
+      }
+      const part = this.#rest.subarray(0, size - at)
+      out.set(part, at)
+      at += part.byteLength
+      this.#rest = this.#rest.subarray(part.byteLength)
+    }
+    return out
+  }
+
+  drop(): void {
+    void this.#reader.cancel().catch(() => {})
+  }
+}
+
+export class Decoder {
+  #options: DecoderOptions
+  #stretch: Stretch
+  #sources: Source[]
+  #open = new Map<number, Pieces>()
+  #segment: number
+  /** Where the current segment begins in the fragments. */
+  #offset: number
+  #ready: Uint8Array | null = null
+  #isOver = false
+
+  constructor(options: DecoderOptions) {
+    const { env, holders, head, range, now_ms } = options
+    this.#options = options
+    this.#stretch = stretchOf(holders.scheme, head.size_bytes, range)
+    this.#segment = this.#stretch.first_segment
+    this.#offset = this.#stretch.archive[0]
+    const all = [...holders.devices].flatMap(([index, devices]) => devices.map((device) => ({ index, device })))
+    this.#sources = all.sort((a, b) => Number(avoided(env, a.device.host_id, now_ms)) - Number(avoided(env, b.device.host_id, now_ms)) || a.index - b.index)
+  }
+
+  /** Decodes what comes first. */
+  async prime(): Promise<void> {
+    this.#ready = await this.#next()
+  }
+
+  stream(): ReadableStream<Uint8Array> {
+    return new ReadableStream({
+      type: 'bytes',
+      pull: async (controller) => {
+        const bytes = this.#ready ?? (await this.#next())
+        this.#ready = null
+        if (bytes !== null) return controller.enqueue(bytes as never)
+        this.#drop()
+        controller.close()
+        // A byte stream with a pending BYOB read closes only after an empty answer.
+        ;(controller as { byobRequest?: { respond(count: number): void } | null }).byobRequest?.respond(0)
+      },
+      cancel: () => this.#drop(),
+    } as UnderlyingByteSource) as ReadableStream<Uint8Array>
+  }
+
+  #drop(): void {
+    this.#isOver = true
+    for (const pieces of this.#open.values()) pieces.drop()
+    this.#open.clear()
+  }
+
+  /** The wanted bytes of the next segment; null after the last one. */
+  async #next(): Promise<Uint8Array | null> {
+    const { holders: { scheme }, head, range: [first, last] } = this.#options
+    if (this.#isOver || this.#segment > this.#stretch.last_segment) return null
+    const length = segmentLength(scheme, head.size_bytes, this.#segment)
+    const size = fragmentBytes(scheme, length)
+    const got = await this.#gather(size).catch((error: unknown) => {
+      this.#drop()
+      throw error
+    })
+    const numbers = [...got.keys()].sort((a, b) => a - b).slice(0, scheme.data)
+    const bytes = decodeSegment(scheme, numbers, numbers.map((index) => got.get(index) as Uint8Array), length)
+    const begin = this.#segment * scheme.segment_bytes
+    this.#segment++
+    this.#offset += size
+    const wanted = bytes.subarray(Math.max(0, first - begin), Math.min(length, last + 1 - begin))
+    // What is handed on is the reader's: its buffer may hold nothing else.
+    return wanted.byteLength === bytes.byteLength ? bytes : wanted.slice()
+  }
+
+  /** k fragments of the current segment. */
+  async #gather(size: number): Promise<Map<number, Uint8Array>> {
+    const { env, holders: { scheme } } = this.#options
+    const timers = env.SIM?.timers ?? systemTimers
+    const got = new Map<number, Uint8Array>()
+    const waiting = new Map<number, RingDevice>()
+    let isOver = false
+    let wake = (): void => {}
+    const settled = (index: number) => {
+      waiting.delete(index)
+      wake()
+    }
+    const take = (pieces: Pieces) => {
+      const { index, device } = pieces
+      if (isOver) return pieces.drop()
+      this.#open.set(index, pieces)
+      waiting.set(index, device)
+      void pieces.take(size).then((bytes) => got.set(index, bytes), () => this.#forget(index)).finally(() => settled(index))
+    }
+    for (const pieces of this.#open.values()) take(pieces)
+    // Those that keep the others waiting: still welcome, but no longer counted on.
+    let slow = new Set<number>()
+    while (got.size < scheme.data) {
+      for (let more = scheme.data - got.size - [...waiting.keys()].filter((index) => !slow.has(index)).length; more > 0; more--) {
+        const source = this.#another(waiting)
+        if (source === null) break
+        waiting.set(source.index, source.device)
+        void this.#start(source).then((pieces) => (pieces === null ? settled(source.index) : take(pieces)))
+      }
+      if (waiting.size === 0) throw swiftFault(503)
+      const cancel = timers.after(SLOW_FRAGMENT_MS, () => {
+        slow = new Set(waiting.keys())
+        wake()
+      })
+      await new Promise<void>((resolve) => (wake = resolve))
+      cancel()
+    }
+    isOver = true
+    // Whoever lost the race is let go, for it is behind; should others fail it may begin anew.
+    for (const [index, device] of waiting) {
+      this.#forget(index)
+      this.#sources.push({ index, device })
+    }
+    return got
+  }
+
+  #forget(index: number): void {
+    this.#open.get(index)?.drop()
+    this.#open.delete(index)
+  }
+
+  /** The next device with a fragment that is not read yet. */
+  #another(waiting: ReadonlyMap<number, unknown>): Source | null {
+    const at = this.#sources.findIndex(({ index }) => !this.#open.has(index) && !waiting.has(index))
+    return at < 0 ? null : (this.#sources.splice(at, 1)[0] ?? null)
+  }
+
+  /** From the current segment on. Null where it can't be had. */
+  async #start(source: Source): Promise<Pieces | null> {
+    const { index, device } = source
+    const { env, at, head, holders, now_ms } = this.#options
+    const range: [number, number] = [this.#offset, this.#stretch.archive[1]]
+    const outcome = await attempt(env, device, now_ms, () => hostOf(env, device).objectGet({ ...placeOf(at, device, timestampOf(now_ms)), range, fragment: { index, at: holders.at } }))
+    if (!outcome.ok) return null
+    const { head: found, body } = outcome.value
+    if (!this.#isOver && dataAt(found) === holders.at && found.etag === head.etag) return new Pieces(source, body)
+    void body.cancel().catch(() => {})
+    return null
+  }
+}
