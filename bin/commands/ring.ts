@@ -13,7 +13,7 @@ export const RING_USAGE = `ring takes:
   add DEVICE [WEIGHT]                       a removed device again
   set [--replicas N] [--min-part-hours H] [--overload F]
   rebalance                                 what min_part_hours held back, as far as it allows now
-  run [--host NAME] [--device NAME] [SERVICE ...]   auditor, replicator, updater once, now, at full speed
+  run [--host NAME] [--device NAME] [SERVICE ...]   auditor, replicator, reconstructor, updater once, now, at full speed
 Each takes --policy INDEX (0).`
 
 function deviceOf(ring: RingBody, text: string | undefined): RingDeviceBody {
@@ -43,7 +43,7 @@ async function runServices({ api, words, values }: Asked): Promise<number> {
     if (error !== null) console.log(`${host}: ${error}`)
     for (const device of recon?.devices ?? []) {
       if (device === null) continue
-      console.log(`${host}/${device.device}: pushed ${device.replicator.pushed}, ${device.replicator.filled ?? 0} of them in place of lost devices, drained ${device.replicator.drained}, audited ${device.auditor.files} (${device.quarantined} quarantined), ${device.async_pending} updates pending${device.error === null ? '' : `; ${device.error}`}`)
+      console.log(`${host}/${device.device}: pushed ${device.replicator.pushed}, ${device.replicator.filled ?? 0} of them in place of lost devices, drained ${device.replicator.drained}, ${device.reconstructor === undefined ? '' : `rebuilt ${device.reconstructor.rebuilt}, `}audited ${device.auditor.files} (${device.quarantined} quarantined), ${device.async_pending} updates pending${device.error === null ? '' : `; ${device.error}`}`)
     }
   }
   return hosts.some(({ error }) => error !== null) ? 1 : 0

@@ -21,6 +21,8 @@ export interface RingDeviceBody {
     async_pending: number
     auditor: { passes: number; finished_ms: number; took_ms: number; files: number; bytes: number; quarantined: number }
     replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; filled?: number; drained: number; failures: number }
+    /** Absent from hosts of an earlier release. */
+    reconstructor?: { passes: number; finished_ms: number; partitions: number; rebuilt: number; pushed: number; drained: number; failures: number }
   }
 }
 
@@ -29,6 +31,8 @@ export interface RingBody {
   version: number
   part_power: number
   replicas: number
+  /** Fragments in place of copies. */
+  erasure?: { data: number; parity: number } | null
   min_part_hours: number
   overload: number
   moved: number
@@ -61,8 +65,10 @@ function deviceLines(device: RingDeviceBody, now_ms: number): string[] {
   const { recon } = device
   const head = `  ${String(device.id).padStart(4)}  ${`${device.host_name ?? '?'}/${device.device}`.padEnd(28)} r${device.region} ${device.zone.padEnd(8)} weight ${device.weight}${device.weight_set === null ? '' : ' (set)'}  ${device.parts} of ${device.wanted} partitions  ${stateOf(device)}`
   if (recon === null) return [head]
+  const { reconstructor } = recon
+  const rebuilt = reconstructor === undefined || reconstructor.partitions === 0 ? '' : `; reconstructed ${ago(reconstructor.finished_ms, now_ms)} (rebuilt ${reconstructor.rebuilt}, pushed ${reconstructor.pushed}, drained ${reconstructor.drained}, ${reconstructor.failures} failures)`
   const rate = recon.auditor.took_ms > 0 ? ` ${(recon.auditor.bytes / recon.auditor.passes / 1e6 / (recon.auditor.took_ms / SECOND_MS)).toFixed(1)} MB/s` : ''
-  return [head, `        replicated ${ago(recon.replicator.finished_ms, now_ms)} (pushed ${recon.replicator.pushed}, ${recon.replicator.filled ?? 0} of them in place of lost devices, drained ${recon.replicator.drained}, ${recon.replicator.failures} failures); audited ${ago(recon.auditor.finished_ms, now_ms)}${rate}; quarantined ${recon.quarantined}; updates pending ${recon.async_pending}`]
+  return [head, `        replicated ${ago(recon.replicator.finished_ms, now_ms)} (pushed ${recon.replicator.pushed}, ${recon.replicator.filled ?? 0} of them in place of lost devices, drained ${recon.replicator.drained}, ${recon.replicator.failures} failures)${rebuilt}; audited ${ago(recon.auditor.finished_ms, now_ms)}${rate}; quarantined ${recon.quarantined}; updates pending ${recon.async_pending}`]
 }
 
 export function ringLines(ring: RingBody, now_ms: number): string[] {
@@ -70,7 +76,7 @@ export function ringLines(ring: RingBody, now_ms: number): string[] {
   const parts = 2 ** ring.part_power
   const percent = (count: number) => `${((count / parts) * 100).toFixed(2)}%`
   return [
-    `ring ${ring.policy} version ${ring.version}: ${parts} partitions, ${ring.replicas} replicas, min_part_hours ${ring.min_part_hours}, overload ${ring.overload}; rebalanced ${ago(ring.rebalanced_at, now_ms)} (${ring.moved} moved)`,
+    `ring ${ring.policy} version ${ring.version}: ${parts} partitions, ${ring.erasure == null ? `${ring.replicas} replicas` : `${ring.erasure.data} data and ${ring.erasure.parity} parity fragments`}, min_part_hours ${ring.min_part_hours}, overload ${ring.overload}; rebalanced ${ago(ring.rebalanced_at, now_ms)} (${ring.moved} moved)`,
     `  balance ${ring.balance_percent}%  dispersion ${percent(dispersion.crowded)} (region ${percent(dispersion.region)}, zone ${percent(dispersion.zone)}, host ${percent(dispersion.host)})  with too few replicas ${dispersion.short}  leaving ${ring.moving}`,
     `  oldest replication pass ${ago(progress.oldest_replication_at, now_ms)}, oldest audit ${ago(progress.oldest_audit_at, now_ms)}; quarantined ${progress.quarantined}, updates pending ${progress.async_pending}, replication failures ${progress.failures}`,
     ...ring.devices.flatMap((device) => deviceLines(device, now_ms)),

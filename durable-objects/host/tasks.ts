@@ -1,10 +1,9 @@
 /** Outbox tasks of a Host object: telling the region and the ring about the host. */
 import type { HostFacts } from '../../schema/agent/observed.ts'
+import { policiesOf } from '../../workers/object/policies.ts'
 import type { Deps } from '../kernel/deps.ts'
 import { REGION_OBJECT_NAME } from '../kernel/env.ts'
 import type { Tasks } from '../kernel/outbox.ts'
-
-export const DEFAULT_RING = '0'
 
 export const hostTasks: Tasks<Deps> = {
   'host-report': {
@@ -14,7 +13,8 @@ export const hostTasks: Tasks<Deps> = {
   },
   'ring-refresh': {
     run: async (deps) => {
-      await deps.env.RING.getByName(DEFAULT_RING).refresh()
+      // Each storage policy has a ring of its own, over the same devices.
+      for (const { index } of policiesOf(deps.env)) await deps.env.RING.getByName(String(index)).refresh()
     },
   },
 }

@@ -4,128 +4,24 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Answer } from '../support/cloud.ts'
 import { ObjectStorm } from './objects.ts'
+import { NAMES, StormRun } from './storm-run.ts'
 
 const [FROM = 1, COUNT = 50] = (process.env.SKYHOOK_OBJECT_SEEDS ?? '1:50').split(':').map(Number)
 const HOSTS = 5
 const OPERATIONS = 40
-const NAMES = ['a', 'b', 'c', 'd', 'e', 'f']
 /** Fewer than the replicas. */
 const AWAY_MAX = 2
-
-/** What an object may read as: the last acknowledged state, and those of writes since that were not acknowledged. Null is gone. */
-class Expected {
-  #texts = new Map<string, (string | null)[]>()
-  #marks = new Map<string, (string | undefined)[]>()
-
-  texts = (name: string): (string | null)[] => this.#texts.get(name) ?? [null]
-  marks = (name: string): (string | undefined)[] => this.#marks.get(name) ?? [undefined]
-
-  wrote(name: string, text: string | null, isAcknowledged: boolean): void {
-    this.#texts.set(name, isAcknowledged ? [text] : [...this.texts(name), text])
-    this.#marks.set(name, isAcknowledged ? [undefined] : [...this.marks(name), undefined])
-  }
-
-  marked(name: string, mark: string, isAcknowledged: boolean): void {
-    this.#marks.set(name, isAcknowledged ? [mark] : [...this.marks(name), mark])
-  }
-}
-
-class Run {
-  storm: ObjectStorm
-  expected = new Expected()
-  away = new Map<number, 'cut' | 'crashed' | 'unmounted'>()
-  acknowledged = 0
-  mistakes: string[] = []
-
-  constructor(storm: ObjectStorm) {
-    this.storm = storm
-  }
-
-  /** A host goes, in one of several ways. */
-  async fail(): Promise<void> {
-    const { world, hosts, disks } = this.storm.sim
-    if (this.away.size >= AWAY_MAX) return
-    const host = world.random.below(HOSTS)
-    if (this.away.has(host)) return
-    const how = (['cut', 'crashed', 'unmounted'] as const)[world.random.below(3)] ?? 'cut'
-    if (how === 'cut') this.storm.sever(host)
-    else if (how === 'crashed') hosts[host]?.crash()
-    else disks[host]?.unmount('d1')
-    this.away.set(host, how)
-    // With one less to tell the new from the old.
-    for (const name of NAMES) await this.read(name)
-  }
-
-  /** One comes back, and what it missed is brought to it before another may go: so at most AWAY_MAX hold something old. */
-  async restore(host: number): Promise<void> {
-    const how = this.away.get(host)
-    if (how === 'cut') this.storm.mend(host)
-    else if (how === 'crashed') await this.storm.sim.hosts[host]?.start()
-    else this.storm.sim.disks[host]?.mount('d1')
-    this.away.delete(host)
-    await this.storm.sim.run(40_000, () => this.storm.sim.hosts.every((one, n) => this.away.has(n) || one.agent?.up === true))
-    // Read before anything is repaired: what came back is old, and must not be believed.
-    for (const name of NAMES) await this.read(name)
-    if (this.away.size === 0) await this.storm.pass()
-  }
-
-  async read(name: string): Promise<void> {
-    const got = await this.storm.get(name)
-    // "Not now" is no lie.
-    if (got.status === 503) return
-    const text = got.status === 404 ? null : got.text
-    if (![200, 404].includes(got.status)) this.mistakes.push(`${name} answers ${got.status}: ${got.text.slice(0, 100)}`)
-    else if (!this.expected.texts(name).includes(text)) this.mistakes.push(`${name} reads ${text}, should be one of ${JSON.stringify(this.expected.texts(name))}`)
-    else if (text !== null && this.expected.texts(name).length === 1 && !this.expected.marks(name).includes(got.headers.get('x-object-meta-mark') ?? undefined)) this.mistakes.push(`${name} is marked ${got.headers.get('x-object-meta-mark')}, should be one of ${JSON.stringify(this.expected.marks(name))}`)
-  }
-
-  async write(n: number): Promise<void> {
-    const { world } = this.storm.sim
-    const name = world.pick(NAMES) ?? 'a'
-    const kind = world.random.below(4)
-    const count = (answer: Answer) => {
-      if (answer.status < 300) this.acknowledged++
-      return answer.status < 300
-    }
-    if (kind <= 1) {
-      const text = `${name} ${n} ${'x'.repeat(world.random.below(300))}`
-      this.expected.wrote(name, text, count(await this.storm.put(name, text)))
-    } else if (kind === 2) {
-      const answer = await this.storm.delete(name)
-      // Not found is an answer too: it is gone.
-      this.expected.wrote(name, null, answer.status === 404 || count(answer))
-    } else {
-      const answer = await this.storm.post(name, `m${n}`)
-      if (answer.status !== 404) this.expected.marked(name, `m${n}`, count(answer))
-    }
-  }
-
-  async storms(): Promise<void> {
-    const { world } = this.storm.sim
-    for (let n = 0; n < OPERATIONS; n++) {
-      const chance = world.random.below(10)
-      const host = world.pick([...this.away.keys()])
-      if (chance < 3) await this.fail()
-      else if (chance < 5 && host !== undefined) await this.restore(host)
-      if (world.oneIn(12) && this.away.size === 0) this.storm.flipBit(world.random.below(HOSTS))
-      await this.write(n)
-      await this.read(world.pick(NAMES) ?? 'a')
-      await this.storm.sim.run(world.random.below(3_000))
-    }
-  }
-}
 
 test(`${COUNT} seeds from ${FROM}: nothing acknowledged is lost or stale while fewer hosts fail than there are replicas`, async () => {
   let acknowledged = 0
   for (let seed = FROM; seed < FROM + COUNT; seed++) {
     // Nothing is repaired but where the test says so: what a host missed stays missed for long.
     const storm = await ObjectStorm.start(seed, HOSTS, { limits: { replicator_interval_s: 86_400, auditor_interval_s: 86_400 } })
-    const run = new Run(storm)
+    const run = new StormRun(storm, HOSTS, AWAY_MAX)
     const replay = `seed ${seed}: SKYHOOK_OBJECT_SEEDS=${seed}:1`
     try {
-      await run.storms()
+      await run.storms(OPERATIONS)
       for (const host of [...run.away.keys()]) await run.restore(host)
       for (let pass = 0; pass < 2; pass++) await storm.pass()
       assert.deepEqual(await storm.differences(), [], replay)

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import type { Deps } from '../../durable-objects/kernel/deps.ts'
 import { onRegion } from '../../durable-objects/kernel/sessions.ts'
 import type { ObjectRecon, RingForHosts } from '../../schema/agent/replication.ts'
+import type { ErasureScheme } from '../../schema/values/erasure.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import type { HostRow } from '../agents/hosts/store.ts'
 import { replicasOf, schemeOf } from './policies.ts'
@@ -39,6 +40,8 @@ export interface RingStatus {
   version: number
   part_power: number
   replicas: number
+  /** Fragments in place of copies. */
+  erasure: ErasureScheme | null
   min_part_hours: number
   overload: number
   rebalanced_ms: number
@@ -309,7 +312,7 @@ export class RingStore {
     const moving = new Map(this.#moving().map(({ device, partitions }) => [device, partitions.length]))
     const worst = [...report.values()].filter((one) => one.wanted > 0).reduce((most, { parts, wanted }) => Math.max(most, (Math.abs(parts - wanted) / wanted) * 100), 0)
     return {
-      version: Number(row.version), part_power: Number(row.part_power), replicas: Number(row.replicas), min_part_hours: Number(row.min_part_hours), overload: Number(row.overload),
+      version: Number(row.version), part_power: Number(row.part_power), replicas: Number(row.replicas), erasure: schemeOf(this.#deps.env, Number(this.#deps.name)), min_part_hours: Number(row.min_part_hours), overload: Number(row.overload),
       rebalanced_ms: Number(row.rebalanced_ms), moved: Number(row.moved), balance_percent: Math.round(worst * 100) / 100, dispersion: dispersionReport(assignment, live, Number(row.replicas), Number(row.overload)),
       moving: [...moving.values()].reduce((sum, one) => sum + one, 0),
       devices: devices.map((device) => ({ ...device, parts: report.get(device.id)?.parts ?? 0, wanted: Math.round((report.get(device.id)?.wanted ?? 0) * 10) / 10, moving: moving.get(device.id) ?? 0 })),

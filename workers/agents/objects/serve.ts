@@ -42,7 +42,7 @@ export async function hostSync(env: Env, hostId: string, sync: HostSync): Promis
   const rings: RingForHosts[] = []
   for (const { index } of policiesOf(env)) {
     const object = env.RING.getByName(String(index))
-    if (index === 0 || sync.drained.some(([policy]) => policy === index)) await object.report(hostId, sync.recon, sync.drained.filter(([policy]) => policy === index).map(([, device, partition]): [number, number] => [device, partition]))
+    if (index === 0 || schemeOf(env, index) !== null || sync.drained.some(([policy]) => policy === index)) await object.report(hostId, sync.recon, sync.drained.filter(([policy]) => policy === index).map(([, device, partition]): [number, number] => [device, partition]))
     const ring = await object.forHosts(index, sync.revisions[String(index)] ?? '')
     if (ring !== null) rings.push({ ...ring, limits: swiftOptions(env).object_services ?? {} })
   }

@@ -5,7 +5,7 @@ import type { HostRow } from '../hosts/store.ts'
 export function ringView(policy: number, status: RingStatus, hosts: readonly HostRow[]) {
   const byId = new Map(hosts.map((host) => [host.id, host]))
   const told = new Map(status.recon.map((one) => [one.host_id, one]))
-  const passes = status.recon.flatMap(({ recon }) => recon.devices.map((device) => device.replicator.finished_ms))
+  const passes = status.recon.flatMap(({ recon }) => recon.devices.map((device) => (status.erasure === null ? device.replicator.finished_ms : (device.reconstructor?.finished_ms ?? 0))))
   const audits = status.recon.flatMap(({ recon }) => recon.devices.map((device) => device.auditor.finished_ms))
   const sum = (of: (device: RingStatus['recon'][number]['recon']['devices'][number]) => number): number => status.recon.reduce((all, { recon }) => all + recon.devices.reduce((some, device) => some + of(device), 0), 0)
   const time = (ms: number | undefined) => (ms === undefined || ms === 0 ? null : new Date(ms).toISOString())
