@@ -132,17 +132,18 @@ function serve(env: Env): http.Server {
 /** Every test of doors once more, with all that is written encrypted. */
 export const ENCRYPTED = process.env.SKYHOOK_TEST_ENCRYPTED === '1'
 
-export async function site(count: number, options: { encrypted?: boolean } = {}): Promise<Site> {
-  const hosts: SiteHost[] = Array.from({ length: count }, () => {
+export async function site(count: number, options: { encrypted?: boolean; devices?: readonly string[]; driver?: (host: number) => ObjectDriver } = {}): Promise<Site> {
+  const devices = options.devices ?? ['d1']
+  const hosts: SiteHost[] = Array.from({ length: count }, (_, n) => {
     const key = generateKeyPairSync('ed25519').privateKey
     const id = randomUUID()
-    return { id, identity: Object.assign(createIdentity(id, key, systemClock), { public_key: publicKeyOf(key) }), driver: createFakeObjectDriver({ devices: ['d1'] }), away: false }
+    return { id, identity: Object.assign(createIdentity(id, key, systemClock), { public_key: publicKeyOf(key) }), driver: options.driver?.(n) ?? createFakeObjectDriver({ devices }), away: false }
   })
   const vars: Record<string, string> = options.encrypted === true || ENCRYPTED ? { OPTIONS: JSON.stringify({ swift: { encryption: true } }), OBJECT_KEYS: Buffer.alloc(32, 7).toString('base64url') } : {}
   const cloud = await mintedCloud({ classes: { HOST: driverHosts(hosts) as never }, vars })
   const region = cloud.cluster.instance('REGION', 'region')
   hosts.forEach(({ id, identity }, n) => {
-    const facts = { roles: ['object'], object_devices: [{ name: 'd1', total_bytes: 100 * 1024 ** 3, free_bytes: 1 }] }
+    const facts = { roles: ['object'], object_devices: devices.map((name) => ({ name, total_bytes: 100 * 1024 ** 3, free_bytes: 1 })) }
     region.deps.storage.sql.exec('INSERT INTO hosts (id, name, public_key, joined_ms, facts, up) VALUES (?, ?, ?, 0, ?, 1)', id, `host-${n}`, (identity as unknown as { public_key: string }).public_key, JSON.stringify(facts))
   })
   await cloud.env.RING.getByName('0').refresh()

@@ -5,9 +5,13 @@ import { Fault } from '../../../schema/values/fault.ts'
 import { type Digest, type DigestName, createDigest, isDigestName } from '../../../schema/values/digests.ts'
 import type { StoredVersion } from '../../../schema/agent/replication.ts'
 import { createInspector } from '../../../schema/values/image-format.ts'
+import { type Random, systemRandom } from '../../../schema/values/random.ts'
 import { BlockSums } from './blocks.ts'
+import { type BodyCipher, shareSealer } from './sealer.ts'
 
 export interface Intake {
+  /** Encrypts the body; where several replicas share the intake, it is done once for all. */
+  sealer?: BodyCipher
   push(chunk: Uint8Array): void
   /** Throws where the body is not what was announced. */
   finish(): Pick<ObjectHead, 'size_bytes' | 'etag' | 'sha512' | 'digests' | 'inspection'> & Pick<StoredVersion, 'blocks'>
@@ -45,8 +49,9 @@ export function createIntake({ size_bytes: announced, etag: wanted, want, sealin
 /**
  * One intake for several replicas of the same body in one process: whoever gets a chunk first has it counted and hashed, the others pass it on. All views see the same chunks.
  */
-export function shareIntake(args: Pick<ObjectArgs, 'size_bytes' | 'etag' | 'want' | 'sealing'>): () => Intake {
+export function shareIntake(args: Pick<ObjectArgs, 'size_bytes' | 'etag' | 'want' | 'sealing'>, random: Pick<Random, 'bytes'> = systemRandom): () => Intake {
   const intake = createIntake(args)
+  const seal = args.sealing?.seal === true ? shareSealer(random) : null
   let pushed = 0
   let finish = (): ReturnType<Intake['finish']> => {
     try {
@@ -63,6 +68,7 @@ export function shareIntake(args: Pick<ObjectArgs, 'size_bytes' | 'etag' | 'want
   return () => {
     let at = 0
     return {
+      ...(seal === null ? {} : { sealer: seal() }),
       push(chunk) {
         const isFirst = at === pushed
         at += chunk.length

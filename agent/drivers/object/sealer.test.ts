@@ -7,7 +7,7 @@ import { seededRandom, systemRandom } from '../../../schema/values/random.ts'
 import { BLOCK_BYTES, parseSums, sumOf } from './blocks.ts'
 import { at, bodyOf, md5 } from './conformance.ts'
 import { createFakeObjectDisk, createFakeObjectDriver } from './fake.ts'
-import { BodySealer, openBlock, openVersion, sealVersion } from './sealer.ts'
+import { BodySealer, openBlock, openVersion, sealVersion, shareSealer } from './sealer.ts'
 
 const keyOf = (byte: number) => Buffer.alloc(32, byte).toString('base64url')
 const rootOf = (byte: number) => byte.toString(16).padStart(16, '0')
@@ -53,6 +53,34 @@ describe('bodies that are encrypted as they pass', () => {
       const range: [number, number] = [Math.min(a, b), Math.max(a, b)]
       assert.ok((await joined((await driver.get({ ...args, range })).body)).equals(body.subarray(range[0], range[1] + 1)))
     }), { numRuns: 40 })
+  })
+
+  it('property: replicas that share one encryption write the same, however far behind one is, and whatever pieces it gets', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: BLOCK_BYTES + 4_097 }), fc.array(fc.nat(), { maxLength: 24 }), fc.array(fc.nat(), { maxLength: 4 }), fc.integer(), fc.nat(30), (size, cuts, others, seed, ahead) => {
+      const body = seededRandom(seed).bytes(size)
+      const share = shareSealer(systemRandom)
+      const [leader, follower, late] = [share(), share(), share()]
+      const chunks = pieces(body, cuts)
+      const written: [Uint8Array[], Uint8Array[], Uint8Array[]] = [[], [], []]
+      // The follower is some chunks behind the leader, the third one comes last of all and gets other pieces.
+      for (let n = 0; n < chunks.length + ahead; n++) {
+        const [first, second] = [chunks[n], chunks[n - ahead]]
+        if (first !== undefined) written[0].push(...leader.push(first))
+        if (second !== undefined) written[1].push(...follower.push(second))
+      }
+      for (const piece of pieces(body, others)) written[2].push(...late.push(piece))
+      const [one, two, three] = written.map((parts) => Buffer.concat(parts))
+      assert.ok(one !== undefined && two !== undefined && three !== undefined && one.length === size && one.equals(two) && one.equals(three))
+      assert.deepEqual(follower.finish(), leader.finish())
+      assert.deepEqual(late.finish(), leader.finish())
+      const { key, tags } = leader.finish()
+      const opener = { key: Buffer.from(key, 'base64'), tags: Buffer.from(tags, 'base64') }
+      for (let n = 0; n * BLOCK_BYTES < size; n++) assert.ok(Buffer.from(openBlock(opener, n, one.subarray(n * BLOCK_BYTES, (n + 1) * BLOCK_BYTES))).equals(body.subarray(n * BLOCK_BYTES, (n + 1) * BLOCK_BYTES)))
+    }), { numRuns: 25 })
+    const share = shareSealer(systemRandom)
+    const [whole, cut] = [share(), share()]
+    assert.equal([...whole.push(Buffer.from('abc'))].length, 1)
+    assert.throws(() => cut.finish(), { kind: 'client_closed' })
   })
 })
 

@@ -14,8 +14,25 @@ function nonceOf(block: number): Uint8Array {
   return nonce
 }
 
+/** What is needed to read a body that was encrypted: its key and tags, and the sums of what was written. */
+export interface SealedBody {
+  key: string
+  tags: string
+  blocks: string
+}
+
+export interface BodyCipher {
+  /** What to write instead of it, in this order. */
+  push(chunk: Uint8Array): Iterable<Uint8Array>
+  finish(): SealedBody
+}
+
+/** Where GCM's counter stands for the first bytes of a block; one is for its tag. */
+const COUNTER_FIRST = 2
+const AES_BYTES = 16
+
 /** Encrypts a body that passes in chunks of any size. */
-export class BodySealer {
+export class BodySealer implements BodyCipher {
   readonly #key: Uint8Array
   readonly #tags: Uint8Array[] = []
   readonly #sums = new BlockSums()
@@ -26,7 +43,6 @@ export class BodySealer {
     this.#key = random.bytes(KEY_BYTES)
   }
 
-  /** What to write instead of it, in this order. */
   *push(chunk: Uint8Array): Generator<Uint8Array> {
     for (let at = 0; at < chunk.length; ) {
       const take = Math.min(BLOCK_BYTES - this.#held, chunk.length - at)
@@ -40,7 +56,22 @@ export class BodySealer {
     }
   }
 
-  finish(): { key: string; tags: string; blocks: string } {
+  /** What `push` gave for these bytes, that begin at `from`: nothing is learned of them a second time. GCM is counter mode and a tag. */
+  *again(from: number, chunk: Uint8Array): Generator<Uint8Array> {
+    for (let at = 0; at < chunk.length; ) {
+      const within = (from + at) % BLOCK_BYTES
+      const take = Math.min(BLOCK_BYTES - within, chunk.length - at)
+      const counter = Buffer.alloc(AES_BYTES)
+      counter.set(nonceOf(Math.floor((from + at) / BLOCK_BYTES)))
+      counter.writeUInt32BE(COUNTER_FIRST + Math.floor(within / AES_BYTES), NONCE_BYTES)
+      const cipher = createCipheriv('aes-256-ctr', this.#key, counter)
+      cipher.update(new Uint8Array(within % AES_BYTES))
+      yield cipher.update(chunk.subarray(at, at + take))
+      at += take
+    }
+  }
+
+  finish(): SealedBody {
     this.#close()
     return { key: Buffer.from(this.#key).toString('base64'), tags: Buffer.concat(this.#tags).toString('base64'), blocks: this.#sums.finish() }
   }
@@ -51,6 +82,42 @@ export class BodySealer {
     this.#tags.push(this.#cipher.getAuthTag())
     this.#cipher = null
     this.#held = 0
+  }
+}
+
+/** Chunks whose encryption is kept for the other replicas. */
+const SHARED_CHUNKS_MAX = 8
+
+/** One encryption for several replicas of the same body in one process: whoever gets a chunk first has it encrypted, the others write the same. One that is far behind does it by itself. */
+export function shareSealer(random: Pick<Random, 'bytes'>): () => BodyCipher {
+  const sealer = new BodySealer(random)
+  const made = new Map<number, { length: number; pieces: Uint8Array[] }>()
+  let pushed = 0
+  let finished: SealedBody | null = null
+  return () => {
+    let at = 0
+    const push = (chunk: Uint8Array): Iterable<Uint8Array> => {
+      const from = at
+      if (from < pushed && from + chunk.length > pushed) return [...push(chunk.subarray(0, pushed - from)), ...push(chunk.subarray(pushed - from))]
+      at += chunk.length
+      if (from < pushed) {
+        const known = made.get(from)
+        return known?.length === chunk.length ? known.pieces : sealer.again(from, chunk)
+      }
+      const pieces = [...sealer.push(chunk)]
+      pushed = at
+      made.set(from, { length: chunk.length, pieces })
+      for (const old of made.keys()) if (made.size > SHARED_CHUNKS_MAX) made.delete(old)
+      return pieces
+    }
+    return {
+      push,
+      finish() {
+        if (at !== pushed) throw new Fault('client_closed', `the body ended after ${at} bytes here, and after ${pushed} elsewhere`)
+        finished ??= sealer.finish()
+        return finished
+      },
+    }
   }
 }
 
@@ -76,7 +143,7 @@ export function openBlock({ key, tags }: BodyOpener, number: number, block: Uint
 export const sumOfSealed = ({ text, tags = '' }: Pick<SealedVersion, 'text' | 'tags'>): number => crc32(tags, crc32(text))
 
 /** How a version is stored where it is sealed: name, time and size stay, the rest is in its record. `body` is missing where it has none (a POST). */
-export function sealVersion(kind: VersionKind, plain: StoredVersion, sealing: Sealing, random: Pick<Random, 'bytes'>, body?: ReturnType<BodySealer['finish']>): StoredVersion {
+export function sealVersion(kind: VersionKind, plain: StoredVersion, sealing: Sealing, random: Pick<Random, 'bytes'>, body?: SealedBody): StoredVersion {
   const { name, timestamp, size_bytes, metadata, etag, sha512, digests, inspection } = plain
   const record: Sealed = { metadata, etag, sha512, digests, inspection, ...(body === undefined ? {} : { key: body.key }) }
   const sealed = { ...sealText(JSON.stringify(record), sealing.keys, boundTo(kind, plain), random), ...(body === undefined ? {} : { tags: body.tags }) }

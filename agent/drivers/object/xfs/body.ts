@@ -31,6 +31,8 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
   #md5: ReturnType<typeof createHash> | null
   #ready: Uint8Array | null = null
   #closed = false
+  /** Of an encrypted body: what is read is not what is given, and is read into the same place each time. */
+  #read: Uint8Array | null = null
 
   constructor(options: BodyOptions) {
     const { range, stored } = options
@@ -71,7 +73,8 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
     const size = stored.size_bytes ?? 0
     const number = Math.floor(this.#at / BLOCK_BYTES)
     const start = number * BLOCK_BYTES
-    const block = new Uint8Array(Math.min(BLOCK_BYTES, size - start))
+    const length_bytes = Math.min(BLOCK_BYTES, size - start)
+    const block = this.#space(length_bytes)
     try {
       const length = await fs.read(file, block, start)
       if (length !== block.length) await this.#fail('it is shorter than its metadata says')
@@ -87,6 +90,12 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
       await this.return()
       throw await this.#options.named(error)
     }
+  }
+
+  #space(length: number): Uint8Array {
+    if ((this.#options.opener ?? null) === null) return new Uint8Array(length)
+    this.#read ??= new Uint8Array(length)
+    return this.#read.subarray(0, length)
   }
 
   async #fail(why: string): Promise<never> {

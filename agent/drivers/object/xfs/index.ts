@@ -79,7 +79,7 @@ class XfsObjects implements ObjectDriver {
       // Before a long body is taken in; a short one is judged once, when it is placed.
       if ((args.size_bytes ?? Number.POSITIVE_INFINITY) > SHORT_BYTES) refuseOlder(args, resolve(await disk.files(folder)))
       await disk.refuseFull(args.device, args.size_bytes ?? 0)
-      const sealer = args.sealing?.seal === true ? new BodySealer(this.#random) : null
+      const sealer = args.sealing?.seal === true ? (shared?.sealer ?? new BodySealer(this.#random)) : null
       let data: Stored = { name: args.name, timestamp: args.timestamp }
       const made = await draft(disk.fs, disk.tmp(args.device), 'data', async (write) => {
         const intake = shared ?? createIntake(args)
