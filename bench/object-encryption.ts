@@ -59,7 +59,10 @@ for (let round = 0; round <= ROUNDS; round++) {
       for (const method of ['PUT', 'GET'] as const) {
         const spent = await cpu(method, size)
         // The first round warms up.
-        if (round > 0) (figures[`${method} ${name}`] ??= { off: [], on: [] })[mode].push(spent)
+        if (round === 0) continue
+        const kept = figures[`${method} ${name}`] ?? { off: [], on: [] }
+        figures[`${method} ${name}`] = kept
+        kept[mode].push(spent)
       }
     }
   }
