@@ -114,14 +114,17 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
     return [...this.#folder(path).entries].filter(([, entry]) => entry instanceof MemoryFolder).map(([name]) => name)
   }
 
-  async mkdir(path: string): Promise<void> {
+  async mkdir(path: string): Promise<boolean> {
     let folder = this.#root
+    let made = false
     for (const name of split(path)) {
       const found = folder.entries.get(name) ?? new MemoryFolder()
       if (!(found instanceof MemoryFolder)) throw failure('ENOTDIR', path)
+      made = !folder.entries.has(name)
       folder.entries.set(name, found)
       folder = found
     }
+    return made
   }
 
   async isDevice(path: string): Promise<boolean> {

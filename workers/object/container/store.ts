@@ -14,15 +14,13 @@ import { mergedMetadata } from './metadata.ts'
 import { RowPages } from './pages.ts'
 import { type ContainerInfo, OBJECT_COLUMNS, type ObjectRow, type Row, type Rows, type VersionRow, objectValues, toInfo, versionKey, versioningOf } from './rows.ts'
 import { type Batch, type Bulk, type Edge, RowRanges } from './ranges.ts'
+import { Reports } from './reports.ts'
 import { type Part, type PartOf, SHARD_THRESHOLD, Shards, type Totals } from './shards.ts'
 import { rowsText } from './views.ts'
 import { type ContainerHooks, TOMBSTONE_KEPT_MS, Upkeep } from './upkeep.ts'
 import { type Counted, type Keyed, type VersionQuery, VersionRows } from './versions.ts'
 
 export type { ContainerInfo, ObjectRow, VersionRow } from './rows.ts'
-
-export const REPORT_LEASE_MS = 30_000
-export const REPORT_RETRY_MS = 2_000
 
 export class ContainerStore implements Part {
   #deps: Deps
@@ -34,25 +32,25 @@ export class ContainerStore implements Part {
   #upkeep: Upkeep
   readonly shards: Shards
   readonly readPage: RowPages['read'] = (read, format) => this.#pages.read(read, format)
-  #reporting: Promise<void> | null = null
+  #reports: Reports
 
   constructor(deps: Deps, hooks: ContainerHooks) {
     this.#deps = deps
     this.#hooks = hooks
     const rows: Rows = (query, ...bindings) => this.#rows(query, ...bindings)
+    this.#reports = new Reports(rows, deps, hooks)
     this.#versions = new VersionRows(rows)
     this.#ranges = new RowRanges(rows)
     this.#pages = new RowPages(rows)
     this.#upkeep = new Upkeep(rows, deps, hooks, this, this.#versions)
-    this.shards = new Shards(rows, deps, this, (id) => hooks.shard(id), swiftOptions(deps.env).shard_container_threshold ?? SHARD_THRESHOLD, () => this.#toReport())
+    this.shards = new Shards(rows, deps, this, (id) => hooks.shard(id), swiftOptions(deps.env).shard_container_threshold ?? SHARD_THRESHOLD, () => this.#reports.soon())
     deps.alarms.handle('split', async () => {
       const info = this.info()
       if (info !== null) await this.shards.split(info)
     })
     const [row] = this.#rows('SELECT last_at, seq, reported_seq FROM container')
     this.#stamps = new Stamps(row === undefined ? null : String(row.last_at))
-    deps.alarms.handle('report', () => this.#report())
-    if (row !== undefined && row.seq !== row.reported_seq) void this.#report()
+    if (row !== undefined && row.seq !== row.reported_seq) void this.#reports.now()
   }
 
   info(): ContainerInfo | null {
@@ -76,10 +74,10 @@ export class ContainerStore implements Part {
         `INSERT INTO container (id, account, name, policy, created_at, put_at, deleted, metadata, object_count, bytes_used, last_at, seq, reported_seq) VALUES (1, ?, ?, ?, ?, ?, 0, ?, 0, 0, ?, 1, 0)
          ON CONFLICT (id) DO UPDATE SET policy = excluded.policy, created_at = excluded.created_at, put_at = excluded.put_at, deleted = 0, metadata = excluded.metadata, last_at = excluded.last_at, seq = seq + 1`,
         account, name, policy ?? defaultPolicy(this.#deps.env), at, at, metadata, at)
-      this.#lease()
+      this.#reports.lease()
     })
     this.#upkeep.syncSoon()
-    if (before === null) await this.#report()
+    if (before === null) await this.#reports.now()
     return { created: before === null, info: this.#live() }
   }
 
@@ -95,12 +93,12 @@ export class ContainerStore implements Part {
     this.#live()
     const gone = () => this.#deps.storage.transactionSync(() => {
       this.#rows("UPDATE container SET deleted = 1, metadata = '{}', object_count = 0, bytes_used = 0, last_at = ?, seq = seq + 1", this.#next())
-      this.#lease()
+      this.#reports.lease()
     })
     const empty = this.shards.active ? await this.shards.dissolve(gone) : !this.holdsAny()
     if (!empty) throw new Fault('conflict', 'There was a conflict when trying to complete your request.')
     if (this.info() !== null) gone()
-    await this.#report()
+    await this.#reports.now()
   }
 
   // ---------------------------------------------------------------- as a part of a large container
@@ -333,16 +331,10 @@ export class ContainerStore implements Part {
   }
 
   #count({ objects, bytes }: Counted): void {
-    this.#rows('UPDATE container SET object_count = object_count + ?, bytes_used = bytes_used + ?, last_at = MAX(last_at, ?), seq = seq + 1', objects, bytes, this.#stampNow())
+    this.#rows('UPDATE container SET object_count = object_count + ?, bytes_used = bytes_used + ?, last_at = MAX(last_at, ?), seq = seq + 1, reported_seq = MAX(reported_seq, ?)', objects, bytes, this.#stampNow(), this.#reports.told)
     this.shards.counted(objects, bytes)
     this.#upkeep.syncSoon()
-    this.#toReport()
-  }
-
-  #toReport(): void {
-    this.#lease()
-    // Whatever becomes of it, the alarm comes again.
-    queueMicrotask(() => void this.#report().catch(() => {}))
+    this.#reports.soon()
   }
 
   /** A time that a door gave while it could not ask: what is written after it must be newer. */
@@ -353,35 +345,6 @@ export class ContainerStore implements Part {
 
   #stampNow(): string {
     return formatTicks(ticksOf(this.#deps.clock.now_ms()))
-  }
-
-  /** Should this process die before the account has heard, the alarm tells it. */
-  #lease(): void {
-    this.#deps.alarms.at('report', this.#deps.clock.now_ms() + REPORT_LEASE_MS)
-  }
-
-  /** Tells the account the totals until it has the newest. One report at a time, so that they arrive in order. */
-  #report(): Promise<void> {
-    this.#reporting ??= this.#reportAll().finally(() => {
-      this.#reporting = null
-    })
-    return this.#reporting
-  }
-
-  async #reportAll(): Promise<void> {
-    for (;;) {
-      const [row] = this.#rows('SELECT * FROM container')
-      if (row === undefined || row.seq === row.reported_seq) return
-      const info = toInfo(row)
-      try {
-        await this.#hooks.report(info.account, { name: info.name, seq: Number(row.seq), policy: info.policy, put_at: info.created_at, deleted: row.deleted === 1, object_count: info.object_count, bytes_used: info.bytes_used }, row.part_of === null ? null : (JSON.parse(String(row.part_of)) as PartOf))
-      } catch (error) {
-        this.#deps.log('container.report_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
-        this.#deps.alarms.at('report', this.#deps.clock.now_ms() + REPORT_RETRY_MS)
-        return
-      }
-      this.#rows('UPDATE container SET reported_seq = MAX(reported_seq, ?)', Number(row.seq))
-    }
   }
 
   #rows(query: string, ...bindings: unknown[]): Row[] {

@@ -110,9 +110,9 @@ export async function draft<F>(fs: ObjectFs<F>, path: string, kind: VersionKind,
 /** What cannot be removed now is removed at the next start. */
 export const discard = (fs: ObjectFs, path: string): Promise<void> => fs.unlink(path).catch(() => {})
 
-/** Puts the draft in its folder. After it returns the version is there for good. */
-export async function place(fs: ObjectFs, made: Draft, device: string, folder: string, lasting: Set<string>): Promise<void> {
-  await fs.mkdir(folder)
+/** Puts the draft in its folder. After it returns the version is there for good. `there`: the folder was there a moment ago. */
+export async function place(fs: ObjectFs, made: Draft, device: string, folder: string, lasting: Set<string>, there = false): Promise<void> {
+  if (!there) await fs.mkdir(folder)
   await fs.rename(made.path, join(folder, nameOf(made)))
   await settle(fs, device, folder, lasting)
 }
@@ -121,14 +121,16 @@ export async function place(fs: ObjectFs, made: Draft, device: string, folder: s
 export const nameOf = (made: Draft): string => versionFile(made.stored.timestamp, made.kind, made.trailer, made.stored.fragment?.index ?? null, made.durable)
 
 /**
- * Makes sure of what the folder shows. Needed where a version is found in place too: an earlier process may have died between its
+ * Makes sure of what the folder shows, all levels of it at once. Needed where a version is found in place too: an earlier process may have died between its
  * rename and its sync, or after making the folders above. `lasting`: partitions that this process knows to be on disk; what is above them needs no second sync.
  */
 export async function settle(fs: ObjectFs, device: string, folder: string, lasting: Set<string>): Promise<void> {
   const partition = dirname(dirname(folder))
+  const paths: string[] = []
   for (let path = folder; path.length >= device.length; path = dirname(path)) {
-    await fs.syncFolder(path)
-    if (path === partition && lasting.has(partition)) return
+    paths.push(path)
+    if (path === partition && lasting.has(partition)) break
   }
+  await Promise.all(paths.map((path) => fs.syncFolder(path)))
   lasting.add(partition)
 }

@@ -139,25 +139,29 @@ export class ObjectDisk {
     const folder = this.folder(at)
     return this.lanes.run(folder, async () => {
       let keep = false
+      let isNew = false
       let files: string[] = []
       try {
-        files = await this.files(folder)
+        // What was made just now is empty: most objects are new.
+        isNew = await this.fs.mkdir(folder)
+        if (!isNew) files = await this.files(folder)
         keep = await wanted(resolve(files))
       } finally {
         if (!keep) await discard(this.fs, made.path)
+        if (!keep && isNew) await this.tidy(at)
       }
       if (keep) await this.place(at, made, files)
       return keep
     })
   }
 
-  /** `before`: what lies there, where the caller has looked under the object's lock. */
+  /** `before`: what lies there, where the caller has looked under the object's lock and made the folder. */
   async place(at: Where, made: Draft, before?: readonly string[]): Promise<void> {
     const folder = this.folder(at)
     const device = devicePath(this.dir, at.device)
     try {
       await this.hashes.changing(at)
-      await place(this.fs, made, device, folder, this.lasting).catch(async (error) => {
+      await place(this.fs, made, device, folder, this.lasting, before !== undefined).catch(async (error) => {
         // An emptied folder was removed at the same moment.
         if (codeOf(error) !== 'ENOENT') throw error
         await place(this.fs, made, device, folder, this.lasting)

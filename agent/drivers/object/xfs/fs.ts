@@ -7,8 +7,8 @@ export interface ObjectFs<F = unknown> {
   /** Errors have the system's `code` (ENOENT, ENOSPC...). */
   readdir(path: string): Promise<string[]>
   subfolders(path: string): Promise<string[]>
-  /** With all parents; one that exists is a success. */
-  mkdir(path: string): Promise<void>
+  /** With all parents; one that exists is a success. True where it was made by this call. */
+  mkdir(path: string): Promise<boolean>
   /** A folder, and where asked the root of its own mount. */
   isDevice(path: string, mounted: boolean): Promise<boolean>
   room(path: string): Promise<{ total_bytes: number; free_bytes: number }>
@@ -48,7 +48,7 @@ export function createNodeFs(xattr: Xattr | null): ObjectFs<number> {
   return {
     readdir: (path) => call<string[]>((done) => readdir(path, done)),
     subfolders: async (path) => (await call<{ isDirectory(): boolean; name: string }[]>((done) => readdir(path, { withFileTypes: true }, done))).filter((entry) => entry.isDirectory()).map((entry) => entry.name),
-    mkdir: (path) => call((done: Done<void>) => mkdir(path, { recursive: true, mode: 0o700 }, done as never)),
+    mkdir: async (path) => (await call<string | undefined>((done) => mkdir(path, { recursive: true, mode: 0o700 }, done as never))) !== undefined,
     isDevice: async (path, mounted) => {
       const found = statSync(path)
       return found.isDirectory() && (!mounted || found.dev !== statSync(dirname(path)).dev)
