@@ -37,9 +37,18 @@ async function healthy(): Promise<void> {
   await cloud.until('the host is up', async () => ((await cloud.api.call('GET', '/agents/v1/hosts')) as { hosts: { up: boolean }[] }).hosts.every((host) => host.up), 60_000)
 }
 
-/** What a client does whose connection broke: the same request with the same key until it is answered. */
-async function insist(method: string, path: string, body: unknown, key: string): Promise<Record<string, never>> {
-  return await cloud.until(`${method} ${path}`, async () => await cloud.api.call(method, path, body, { headers: { 'idempotency-key': key } }), 120_000) as Record<string, never>
+/** What a client does whose connection broke: the same request with the same key until it is answered. Killed between its transaction and the keeping of the answer, the retry is told what the first request made. */
+async function insistOnServer(body: unknown, key: string): Promise<{ id: string }> {
+  const made = await cloud.until('POST /compute/v2.1/servers', async () => {
+    try {
+      return ((await cloud.api.call('POST', '/compute/v2.1/servers', body, { headers: { 'idempotency-key': key } })) as unknown as { server: { id: string } }).server
+    } catch (error) {
+      const id = /was carried out \(server ([0-9a-f-]{36})\) but its answer was lost/.exec((error as Error).message)?.[1]
+      if (id === undefined) throw error
+      return { id }
+    }
+  }, 120_000)
+  return made as { id: string }
 }
 
 for (const victims of VICTIMS) {
@@ -48,10 +57,10 @@ for (const victims of VICTIMS) {
   test(`kill -9 of ${named} during a server create`, { timeout: 300_000 }, async () => {
     const image = (await cloud.api.call('GET', '/image/v2/images?name=guest')).images[0].id
     const network = (await cloud.api.call('GET', '/network/v2.0/networks?name=private')).networks[0].id
-    const create = insist('POST', '/compute/v2.1/servers', { server: { name: `killed-${victims.join('-')}`, flavorRef: '1', imageRef: image, networks: [{ uuid: network }] } }, `create-${named}`)
+    const create = insistOnServer({ server: { name: `killed-${victims.join('-')}`, flavorRef: '1', imageRef: image, networks: [{ uuid: network }] } }, `create-${named}`)
     await new Promise((resolve) => setTimeout(resolve, 120))
     kill(victims)
-    const { server } = (await create) as unknown as { server: { id: string } }
+    const server = await create
     await healthy()
     await cloud.until('the server is ACTIVE', async () => (await status(`/compute/v2.1/servers/${server.id}`, 'server')) === 'ACTIVE', 90_000)
     const list = (await cloud.api.call('GET', `/compute/v2.1/servers?name=killed-${victims.join('-')}`)).servers
