@@ -13,6 +13,7 @@ import { FederatedLogin } from '../../workers/identity/federation/login/store.ts
 import { identityOptions } from '../../workers/identity/kernel/options.ts'
 import { Pages } from '../../workers/identity/kernel/pages.ts'
 import type { Realm } from '../../workers/identity/kernel/realm.ts'
+import { OAuthDoor } from '../../workers/identity/oauth1/store.ts'
 import { SigningKeys } from '../../workers/identity/keys/keys.ts'
 import { Attempts } from '../../workers/identity/passwords/attempts.ts'
 import { type RevocationPage, Revoker } from '../../workers/identity/revocations/revoker.ts'
@@ -90,6 +91,11 @@ export class IdentityObject extends SkyObject {
   /** For those whom an identity provider vouches for. */
   federation(): FederatedLogin {
     return new FederatedLogin(this.#realm)
+  }
+
+  /** For consumers: their signature is the credential. */
+  oauth(): OAuthDoor {
+    return new OAuthDoor(this.#realm)
   }
 
   /** Keys that verify tokens: every one that may have signed a live token, and the next. */

@@ -5,6 +5,7 @@ import { Assignments } from '../../workers/identity/assignments/store.ts'
 import { Consumers } from '../../workers/identity/consumers/store.ts'
 import { Credentials } from '../../workers/identity/credentials/store.ts'
 import { DomainConfig } from '../../workers/identity/domain-config/store.ts'
+import { OAuthTokens } from '../../workers/identity/oauth1/store.ts'
 import { EndpointGroups } from '../../workers/identity/endpoint-filter/store.ts'
 import { EndpointPolicies } from '../../workers/identity/endpoint-policy/store.ts'
 import { SignedRequests } from '../../workers/identity/ec2/store.ts'
@@ -67,6 +68,10 @@ export class IdentitySession extends RpcTarget {
 
   get consumers() {
     return new Consumers(this.#realm, this.#caller)
+  }
+
+  get oauthTokens() {
+    return new OAuthTokens(this.#realm, this.#caller)
   }
 
   get endpointGroups() {

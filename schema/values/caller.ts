@@ -25,6 +25,8 @@ export interface Caller {
   trust_id?: string | null
   /** EC2 credential that signed the request, or that the token was made by. */
   credential_id?: string | null
+  /** OAuth1 access token that the token was made by. */
+  oauth_token_id?: string | null
   /** The application credential has access rules: only requests that one of them names are let through. */
   ruled?: boolean
   /** The identity provider that vouched for the user, and by which protocol. */
@@ -44,8 +46,8 @@ export const systemCaller = (requestId: string): Caller => ({
  * before the revoking call is answered; kept until no matching token can still be valid.
  */
 export interface Revocation {
-  /** What `subject` names: an audit id, a user, a project, a domain (of users or projects), user:project, app credential, trust, EC2 credential, identity provider. */
-  scope: 'audit' | 'audit_chain' | 'user' | 'project' | 'domain' | 'user_project' | 'user_domain' | 'user_system' | 'app_cred' | 'trust' | 'credential' | 'idp'
+  /** What `subject` names: an audit id, a user, a project, a domain (of users or projects), user:project, app credential, trust, EC2 credential, identity provider, OAuth1 access token. */
+  scope: 'audit' | 'audit_chain' | 'user' | 'project' | 'domain' | 'user_project' | 'user_domain' | 'user_system' | 'app_cred' | 'trust' | 'credential' | 'idp' | 'oauth_token'
   subject: string
   before_ms: number
   expires_ms: number
@@ -78,6 +80,8 @@ export function isRevokedBy(caller: Caller, event: Revocation): boolean {
       return caller.credential_id === event.subject
     case 'idp':
       return caller.federation?.idp_id === event.subject
+    case 'oauth_token':
+      return caller.oauth_token_id === event.subject
     default:
       return event.scope satisfies never
   }

@@ -27,6 +27,8 @@ interface Payload {
   ac?: string
   tr?: string
   cr?: string
+  /** OAuth1 access token */
+  oa?: string
   ru?: 1
   /** [identity provider, protocol] */
   fe?: [string, string]
@@ -48,6 +50,7 @@ export async function signToken(caller: Caller, kid: string, key: CryptoKey): Pr
   if (caller.app_cred_id) payload.ac = caller.app_cred_id
   if (caller.trust_id) payload.tr = caller.trust_id
   if (caller.credential_id) payload.cr = caller.credential_id
+  if (caller.oauth_token_id) payload.oa = caller.oauth_token_id
   if (caller.ruled) payload.ru = 1
   if (caller.federation) payload.fe = [caller.federation.idp_id, caller.federation.protocol_id]
   return await new CompactSign(encoder.encode(JSON.stringify(payload))).setProtectedHeader({ alg: 'EdDSA', kid }).sign(key)
@@ -73,6 +76,7 @@ export async function verifyToken(token: string, key: CryptoKey): Promise<Omit<C
       user_id: data.sub, user_name: data.un, user_domain_id: data.ud, project_id: data.p?.[0] ?? null, project_name: data.p?.[1] ?? null, project_domain_id: data.p?.[2] ?? null,
       domain_id: data.d ?? null, system: data.s === 1, roles: data.rl, audit_ids: data.au, methods: data.me, issued_ms: data.iat, expires_ms: data.exp,
       app_cred_id: data.ac ?? null, trust_id: data.tr ?? null, credential_id: data.cr ?? null, ruled: data.ru === 1,
+      ...(data.oa === undefined ? {} : { oauth_token_id: data.oa }),
       federation: data.fe === undefined ? null : { idp_id: data.fe[0], protocol_id: data.fe[1] },
     }
   } catch {

@@ -17,6 +17,7 @@ import { federationRoutes } from './federation/routes.ts'
 import { groupRoutes } from './groups/routes.ts'
 import { importPolicies, importRoutes } from './import/routes.ts'
 import { limitPolicies, limitRoutes } from './limits/routes.ts'
+import { oauth1Policies, oauth1Routes } from './oauth1/routes.ts'
 import { oauth2Routes } from './oauth2/routes.ts'
 import { policyPolicies, policyRoutes } from './policies/routes.ts'
 import { domainPolicies, projectPolicies } from './projects/policy.ts'
@@ -36,10 +37,10 @@ export const identity: Service = {
   name: 'keystone', type: 'identity', prefix: '/identity', endpoint: '/identity/v3', dialect: 'keystone', wording,
   routes: [
     ...discoveryRoutes, ...tokenRoutes, ...domainRoutes, ...projectRoutes, ...userRoutes, ...groupRoutes, ...roleRoutes, ...assignmentRoutes, ...regionRoutes, ...serviceRoutes, ...endpointRoutes,
-    ...policyRoutes, ...endpointPolicyRoutes, ...revocationRoutes, ...oauth2Routes, ...consumerRoutes, ...endpointFilterRoutes, ...credentialRoutes, ...ec2Routes, ...importRoutes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes, ...federationRoutes,
+    ...policyRoutes, ...endpointPolicyRoutes, ...revocationRoutes, ...oauth2Routes, ...consumerRoutes, ...oauth1Routes, ...endpointFilterRoutes, ...credentialRoutes, ...ec2Routes, ...importRoutes, ...applicationCredentialRoutes, ...trustRoutes, ...domainConfigRoutes, ...limitRoutes, ...federationRoutes,
   ],
   policies: [
     ...tokenPolicies, ...domainPolicies, ...projectPolicies, ...userPolicies, ...groupPolicies, ...rolePolicies, ...assignmentPolicies, ...regionPolicies, ...servicePolicies, ...endpointPolicies,
-    ...policyPolicies, ...endpointPolicyPolicies, ...revocationPolicies, ...consumerPolicies, ...endpointFilterPolicies, ...credentialPolicies, ...ec2Policies, ...importPolicies, ...applicationCredentialPolicies, ...trustPolicies, ...domainConfigPolicies, ...limitPolicies, ...federationPolicies,
+    ...policyPolicies, ...endpointPolicyPolicies, ...revocationPolicies, ...consumerPolicies, ...oauth1Policies, ...endpointFilterPolicies, ...credentialPolicies, ...ec2Policies, ...importPolicies, ...applicationCredentialPolicies, ...trustPolicies, ...domainConfigPolicies, ...limitPolicies, ...federationPolicies,
   ],
 }

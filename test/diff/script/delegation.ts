@@ -190,17 +190,6 @@ export async function domainConfig(s: Side, f: Furniture): Promise<void> {
   await s.call('GET', '/v3/domains/default/config/security_compliance', { as: f.member.token, label: 'as member' })
 }
 
-export async function oauth1(s: Side, f: Furniture): Promise<void> {
-  s.area('oauth1')
-  const path = '/v3/OS-OAUTH1/consumers'
-  const consumer = await s.make('POST', path, 'consumer', 'consumer', { description: 'the consumer', colour: 'red' })
-  await s.make('POST', path, 'consumer', 'consumer bare', {})
-  await mistakes(s, f, { path, kind: 'consumer', id: consumer.id, valid: { description: 'x' }, bad: [{ description: 5 }, { description: null }] })
-  for (const [label, change] of Object.entries({ 'description': { description: 'changed' }, 'empty': {}, 'secret': { secret: 'x' }, 'more': { size: 3 } })) await s.call('PATCH', `${path}/${consumer.id}`, { json: { consumer: change }, label })
-  await s.call('DELETE', `${path}/${consumer.id}`)
-  await s.call('GET', `${path}/${consumer.id}`, { label: 'gone' })
-}
-
 export async function revocationEvents(s: Side, f: Furniture): Promise<void> {
   s.area('revocation events')
   await s.call('GET', '/v3/OS-REVOKE/events', { as: f.member.token, label: 'as member' })

@@ -1,9 +1,10 @@
 /** The whole script, in order. */
 import type { Side } from '../side.ts'
 import { catalog } from './catalog.ts'
-import { applicationCredentials, clearing, credentials, domainConfig, oauth1, revocationEvents, trusts } from './delegation.ts'
+import { applicationCredentials, clearing, credentials, domainConfig, revocationEvents, trusts } from './delegation.ts'
 import { federation } from './federation.ts'
 import { furnish } from './furniture.ts'
+import { oauth1 } from './oauth1.ts'
 import { domains, groups, projects, users } from './resources.ts'
 import { grants, roles } from './roles.ts'
 import { signatures } from './signatures.ts'

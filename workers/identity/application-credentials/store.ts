@@ -5,6 +5,7 @@ import { accessRules, applicationCredentials } from '../../../schema/identity/ta
 import { type RoleRow, projectById, rolesByIds } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import { duplicate, forbidden, inThePast, invalid, notFound } from '../kernel/realm.ts'
+import { forbidDelegated } from '../kernel/delegation.ts'
 import { Store, inTx } from '../kernel/store.ts'
 import { callersRoles } from '../roles/own.ts'
 
@@ -35,10 +36,12 @@ export function accessRulesOf(db: Db, appCredId: string): { service: string; met
 
 export class ApplicationCredentials extends Store {
   get(userId: string, id: string): AppCred {
+    this.#undelegated()
     return this.#full(this.#row(userId, id))
   }
 
   list(userId: string, query: ListQuery): AppCred[] {
+    this.#undelegated()
     return listRows(this.realm.db, applicationCredentials, query, eq(applicationCredentials.user_id, userId)).map((row) => this.#full(row))
   }
 
@@ -83,10 +86,12 @@ export class ApplicationCredentials extends Store {
   }
 
   accessRules(userId: string, query: ListQuery): AccessRuleRow[] {
+    this.#undelegated()
     return listRows(this.realm.db, accessRules, query, eq(accessRules.user_id, userId))
   }
 
   accessRule(userId: string, id: string): AccessRuleRow {
+    this.#undelegated()
     const row = this.realm.db.select().from(accessRules).where(and(eq(accessRules.id, id), eq(accessRules.user_id, userId))).get()
     if (row === undefined) throw notFound('access rule', id)
     return row
@@ -104,10 +109,15 @@ export class ApplicationCredentials extends Store {
 
   /** A restricted application credential manages neither its like nor trusts. */
   mayManage(): void {
-    if (this.caller.credential_id) throw forbidden('A token made by an EC2 credential cannot be used to manage application credentials.')
+    this.#undelegated()
     if (!this.caller.app_cred_id) return
     const row = this.realm.db.select().from(applicationCredentials).where(eq(applicationCredentials.id, this.caller.app_cred_id)).get()
     if (row?.unrestricted !== true) throw forbidden('Using method "application_credential" is not allowed for managing additional application credentials.')
+  }
+
+  /** Application credentials have their own rule: `mayManage`. */
+  #undelegated(): void {
+    forbidDelegated(this.caller, 'manage application credentials', ['application credential'])
   }
 
   /** An access rule by id, or the user's rule of the same words, made where it is new. */

@@ -81,6 +81,12 @@ export function expand(implied: Map<string, string[]>, roleIds: Iterable<string>
   return out
 }
 
+/** The role and all by which somebody has it: what implies it, at any depth. */
+export function giversOf(db: Db, roleId: string): string[] {
+  const implied = impliedMap(db)
+  return [...new Set([roleId, ...implied.keys()])].filter((id) => expand(implied, [id]).has(roleId))
+}
+
 /** Role ids assigned to a user on a target, inherited ones included, implied ones not. */
 export function assignedRoleIds(db: Db, userId: string, target: { type: 'project' | 'domain' | 'system'; id: string }, project?: ProjectRow): string[] {
   const here = and(eq(assignments.target_type, target.type), eq(assignments.target_id, target.id), eq(assignments.inherited, false))

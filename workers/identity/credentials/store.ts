@@ -5,6 +5,7 @@ import { applicationCredentials, credentials, projects, totpUsed, users } from '
 import { Fault } from '../../../schema/values/fault.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import { type Realm, duplicate, forbidden, invalid, notFound } from '../kernel/realm.ts'
+import { delegationOf, forbidDelegated } from '../kernel/delegation.ts'
 import { Store, exists, inTx, merged } from '../kernel/store.ts'
 import { credentialRow } from '../secrets/reseal.ts'
 
@@ -47,21 +48,24 @@ function blobOf(text: string): Blob {
 
 export class Credentials extends Store {
   get(id: string): Credential {
+    this.#mayDelegate()
     return this.#opened(this.#row(id))
   }
 
+  /** Whoever may not read them has none. */
   list(query: ListQuery): Credential[] {
+    if (!this.#mayRead()) return []
     return listRows(this.realm.db, credentials, query).map((row) => this.#opened(row))
   }
 
   create(spec: { user_id: string; project_id?: string | null; type: string; blob: string; extra: Record<string, unknown> }): Credential {
+    this.#mayDelegate()
     const made: Credential = { id: this.realm.deps.ids.hex(), project_id: null, app_cred_id: this.caller.app_cred_id ?? null, trust_id: this.caller.trust_id ?? null, ...spec }
     if (spec.type === 'ec2') {
       const blob = blobOf(spec.blob)
       if (typeof blob.access !== 'string') throw invalid('Invalid blob in credential: an ec2 credential needs access and secret.')
       if (made.project_id === null) throw invalid('project_id is required for credential type ec2.')
       made.id = ec2Id(blob.access)
-      this.#mayDelegate()
       made.blob = JSON.stringify({ ...blob, ...(made.trust_id === null ? {} : { trust_id: made.trust_id }), ...(made.app_cred_id === null ? {} : { app_cred_id: made.app_cred_id }) })
     }
     return inTx(this, (tx) => {
@@ -87,6 +91,7 @@ export class Credentials extends Store {
   }
 
   async delete(id: string): Promise<void> {
+    this.#mayDelegate()
     const seq = inTx(this, (tx) => {
       const row = this.#row(id)
       tx.db.delete(credentials).where(eq(credentials.id, id)).run()
@@ -107,12 +112,14 @@ export class Credentials extends Store {
   }
 
   ec2Get(userId: string, access: string): Ec2Credential {
+    this.#mayDelegate()
     const row = this.realm.db.select().from(credentials).where(and(eq(credentials.id, ec2Id(access)), eq(credentials.user_id, userId))).get()
     if (row === undefined) throw new Fault('not_found', `Could not find credential: ${access}.`)
     return this.#ec2(row)
   }
 
   ec2List(userId: string): Ec2Credential[] {
+    this.#mayDelegate()
     return this.realm.db.select().from(credentials).where(and(eq(credentials.user_id, userId), eq(credentials.type, 'ec2'))).all().map((row) => this.#ec2(row))
   }
 
@@ -148,14 +155,15 @@ export class Credentials extends Store {
     return this.realm.revoker.record([{ scope: 'credential', subject: row.id }], row.project_id === null ? [] : [row.project_id])
   }
 
-  /** A restricted application credential, and a trust, make no credentials that outlive them. */
+  /** Whoever acts for another neither reads what lets that one in nor makes more of it; of application credentials an unrestricted one may. */
+  #mayRead(): boolean {
+    const by = delegationOf(this.caller)
+    if (by !== 'application credential') return by === null
+    return this.realm.db.select().from(applicationCredentials).where(eq(applicationCredentials.id, this.caller.app_cred_id ?? '')).get()?.unrestricted === true
+  }
+
   #mayDelegate(): void {
-    const { app_cred_id, trust_id, credential_id } = this.caller
-    if (credential_id) throw forbidden('A token made by an EC2 credential cannot be used to create credentials.')
-    if (trust_id) throw forbidden('A trust-scoped token cannot be used to create credentials.')
-    if (!app_cred_id) return
-    const row = this.realm.db.select().from(applicationCredentials).where(eq(applicationCredentials.id, app_cred_id)).get()
-    if (row?.unrestricted !== true) throw forbidden('Using method "application_credential" is not allowed for managing additional credentials.')
+    if (!this.#mayRead()) forbidDelegated(this.caller, 'manage credentials')
   }
 }
 

@@ -91,7 +91,7 @@ export class TableStore<T extends IdTable> extends Store {
     })
   }
 
-  delete(id: string): void {
+  delete(id: string): void | Promise<void> {
     const { kind, table } = this.spec
     inTx(this, (tx) => {
       const row = this.get(id)

@@ -2,7 +2,7 @@
 import { type SQL, and, eq, inArray, or, sql } from 'drizzle-orm'
 import type { Tx } from '../../../durable-objects/kernel/deps.ts'
 import {
-  accessRules, applicationCredentials, assignments, credentials, domainConfig, groupMembers, groups, impliedRoles, limits, passwords, projectEndpoints, projects, receipts, roles, totpUsed, trusts, users,
+  accessRules, applicationCredentials, assignments, credentials, domainConfig, groupMembers, groups, impliedRoles, limits, oauthAccessTokens, oauthRequestTokens, passwords, projectEndpoints, projects, receipts, roles, totpUsed, trusts, users,
 } from '../../../schema/identity/tables.ts'
 import { type ProjectRow, ancestorsOf, byIds, descendantIds, projectById, projectIdsOfUser, projectsByIds } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
@@ -207,6 +207,8 @@ export class Projects extends Store {
     db.delete(assignments).where(eq(assignments.target_id, row.id)).run()
     db.delete(credentials).where(eq(credentials.project_id, row.id)).run()
     db.delete(applicationCredentials).where(eq(applicationCredentials.project_id, row.id)).run()
+    db.delete(oauthAccessTokens).where(eq(oauthAccessTokens.project_id, row.id)).run()
+    db.delete(oauthRequestTokens).where(eq(oauthRequestTokens.project_id, row.id)).run()
     db.update(trusts).set({ deleted_ms: tx.now_ms }).where(eq(trusts.project_id, row.id)).run()
     db.delete(projectEndpoints).where(eq(projectEndpoints.project_id, row.id)).run()
     db.delete(limits).where(eq(limits.project_id, row.id)).run()
@@ -240,6 +242,8 @@ export function removeUserRows(tx: Tx, id: string): void {
   db.delete(receipts).where(eq(receipts.user_id, id)).run()
   db.delete(credentials).where(eq(credentials.user_id, id)).run()
   db.delete(applicationCredentials).where(eq(applicationCredentials.user_id, id)).run()
+  db.delete(oauthAccessTokens).where(eq(oauthAccessTokens.user_id, id)).run()
+  db.delete(oauthRequestTokens).where(eq(oauthRequestTokens.user_id, id)).run()
   db.delete(accessRules).where(eq(accessRules.user_id, id)).run()
   db.update(trusts).set({ deleted_ms: tx.now_ms }).where(or(eq(trusts.trustor_user_id, id), eq(trusts.trustee_user_id, id))).run()
   db.delete(users).where(eq(users.id, id)).run()

@@ -1,7 +1,7 @@
 /** Which projects must learn of a revocation before it is answered: those that a token it names may be scoped to. */
 import { eq, or } from 'drizzle-orm'
 import type { Db } from '../../../durable-objects/kernel/deps.ts'
-import { applicationCredentials, trusts, users } from '../../../schema/identity/tables.ts'
+import { applicationCredentials, oauthAccessTokens, trusts, users } from '../../../schema/identity/tables.ts'
 import type { AssignmentRow } from '../assignments/effective.ts'
 import { memberIdsOf, projectIdsOfAssignment, projectIdsOfDomain, projectIdsOfUser } from '../assignments/effective.ts'
 import type { RevocationRef } from './revoker.ts'
@@ -22,6 +22,7 @@ export function projectsOfTokens(db: Db, userId: string): string[] {
   const out = projectIdsOfUser(db, userId)
   for (const row of db.select().from(trusts).where(or(eq(trusts.trustor_user_id, userId), eq(trusts.trustee_user_id, userId))).all()) if (row.project_id !== null) out.add(row.project_id)
   for (const row of db.select({ project_id: applicationCredentials.project_id }).from(applicationCredentials).where(eq(applicationCredentials.user_id, userId)).all()) out.add(row.project_id)
+  for (const row of db.select({ project_id: oauthAccessTokens.project_id }).from(oauthAccessTokens).where(eq(oauthAccessTokens.user_id, userId)).all()) out.add(row.project_id)
   return [...out]
 }
 

@@ -30,6 +30,8 @@ export function revocationView({ scope, subject, before_ms }: Pick<Revocation, '
       return { ...event, credential_id: subject }
     case 'idp':
       return { ...event, identity_provider_id: subject }
+    case 'oauth_token':
+      return { ...event, 'OS-OAUTH1:access_token_id': subject }
     default:
       return scope satisfies never
   }

@@ -1,13 +1,13 @@
 /** Roles and what they imply. Runs in the Identity object. */
-import { and, eq } from 'drizzle-orm'
+import { and, eq, inArray } from 'drizzle-orm'
 import { applicationCredentials, assignments, impliedRoles, roles, trusts } from '../../../schema/identity/tables.ts'
 import { Fault } from '../../../schema/values/fault.ts'
-import { type RoleRow, projectById, rolesByIds } from '../assignments/effective.ts'
+import { type RoleRow, byIds, giversOf, projectById, rolesByIds } from '../assignments/effective.ts'
 import { type ListQuery, listRows } from '../kernel/listing.ts'
 import { duplicate, forbidden, invalid, linked, notFound } from '../kernel/realm.ts'
 import { Store, inTx, merged } from '../kernel/store.ts'
 import { mutable, removeRoleRows, unlocked } from '../projects/store.ts'
-import { both, ofAssignment } from '../revocations/concerned.ts'
+import { type Impact, both, ofAssignment } from '../revocations/concerned.ts'
 
 export interface Inference {
   prior: RoleRow
@@ -58,7 +58,7 @@ export class Roles extends Store {
     const { db, revoker } = this.realm
     const seq = inTx(this, (tx) => {
       unlocked(this.get(id), 'role')
-      const impact = both(...db.select().from(assignments).where(eq(assignments.role_id, id)).all().map((row) => ofAssignment(db, row)))
+      const impact = this.#having(id)
       for (const row of db.select().from(applicationCredentials).all()) {
         if (row.role_ids.includes(id)) db.update(applicationCredentials).set({ role_ids: row.role_ids.filter((role) => role !== id) }).where(eq(applicationCredentials.id, row.id)).run()
       }
@@ -99,15 +99,21 @@ export class Roles extends Store {
 
   /** Tokens that had the implied role by way of the prior one end. */
   async unimply(priorId: string, impliedId: string): Promise<void> {
-    const { db, revoker } = this.realm
+    const { revoker } = this.realm
     const seq = inTx(this, (tx) => {
       this.implied(priorId, impliedId)
+      const impact = this.#having(priorId)
       tx.db.delete(impliedRoles).where(and(eq(impliedRoles.prior_id, priorId), eq(impliedRoles.implied_id, impliedId))).run()
       tx.change('implied role', priorId, 'delete', { implied_id: impliedId }, null)
-      const impact = both(...db.select().from(assignments).where(eq(assignments.role_id, priorId)).all().map((row) => ofAssignment(db, row)))
       return revoker.record(impact.refs, impact.projectIds)
     })
     await revoker.pushed(seq)
+  }
+
+  /** Tokens that carry the role, whether it was given or is implied by one that was. */
+  #having(id: string): Impact {
+    const { db } = this.realm
+    return both(...byIds(giversOf(db, id), (chunk) => db.select().from(assignments).where(inArray(assignments.role_id, chunk)).all()).map((row) => ofAssignment(db, row)))
   }
 
   #link(priorId: string, impliedId: string) {

@@ -1,7 +1,7 @@
 /** Brings every secret under the key of today: at boot, after the operator gave a first key or a new one. Runs in the Identity object. */
 import { and, eq, isNotNull, isNull, ne, or } from 'drizzle-orm'
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
-import { consumers, credentials, domainConfig, federationOidc, signingKeys, webssoSecrets } from '../../../schema/identity/tables.ts'
+import { consumers, credentials, domainConfig, federationOidc, oauthAccessTokens, oauthRequestTokens, signingKeys, webssoSecrets } from '../../../schema/identity/tables.ts'
 import { SENSITIVE_OPTIONS } from '../domain-config/options.ts'
 import { configRow } from '../domain-config/store.ts'
 import { WEBSSO_SECRET_ROW } from '../federation/login/websso-store.ts'
@@ -10,6 +10,7 @@ import type { Vault } from './vault.ts'
 
 export const credentialRow = (id: string): string => `credentials/${id}`
 export const consumerRow = (id: string): string => `consumers/${id}`
+export const oauthRow = (id: string): string => `oauth/${id}`
 export const signingKeyRow = (kid: string): string => `signing_keys/${kid}`
 
 export function reseal({ db, storage, log }: Deps, vault: Vault): void {
@@ -49,10 +50,18 @@ function outside(db: Deps['db'], vault: Vault, current: string): number {
     const kept = anew(secret, sealed, consumerRow(id))
     db.update(consumers).set({ secret: kept.text, sealed: kept.sealed }).where(eq(consumers.id, id)).run()
   }
+  let tokens = 0
+  for (const table of [oauthRequestTokens, oauthAccessTokens]) {
+    for (const { id, secret, sealed } of db.select({ id: table.id, secret: table.secret, sealed: table.sealed }).from(table).where(or(isNull(table.sealed), ne(table.sealed, current))).all()) {
+      const kept = anew(secret, sealed, oauthRow(id))
+      db.update(table).set({ secret: kept.text, sealed: kept.sealed }).where(eq(table.id, id)).run()
+      tokens++
+    }
+  }
   const seals = db.select().from(webssoSecrets).where(or(isNull(webssoSecrets.sealed), ne(webssoSecrets.sealed, current))).all()
   for (const { secret, sealed } of seals) {
     const kept = anew(secret, sealed, WEBSSO_SECRET_ROW)
     db.update(webssoSecrets).set({ secret: kept.text, sealed: kept.sealed }).where(eq(webssoSecrets.secret, secret)).run()
   }
-  return options.length + clients.length + programs.length + seals.length
+  return options.length + clients.length + programs.length + tokens + seals.length
 }

@@ -13,6 +13,7 @@ import { LdapDriver } from '../directory/ldap.ts'
 import { identityOptions } from '../kernel/options.ts'
 import { sameParams } from '../passwords/hash.ts'
 import { hasherOf } from '../passwords/hasher.ts'
+import { oauthDoorOf, oauthSigned } from '../oauth1/routes.ts'
 import type { Login } from './login.ts'
 import type { AuthRequest } from './requests.ts'
 import type { Issued, NameRef, ScopeRequest } from './scope.ts'
@@ -21,6 +22,7 @@ export interface Proof {
   user_id: string
   parent?: Caller
   app_cred_id?: string
+  oauth_token_id?: string
   password?: { hash: string; upgraded: string | null }
 }
 
@@ -75,6 +77,7 @@ const METHODS: Record<string, Method> = {
     if (challenge.directory !== null) await new LdapDriver(ctx, directoriesOf(ctx), challenge.directory).refresh(challenge.directory, challenge.user_id)
     return { user_id: challenge.user_id, app_cred_id: challenge.app_cred_id }
   },
+  oauth1: async (ctx) => await oauthDoorOf(ctx).prove(oauthSigned(ctx), ctx.requestId),
 }
 
 /** The claims of a token named in a request; 404 for anything that is none, or has expired. */
@@ -112,7 +115,7 @@ export async function authenticateAndIssue(ctx: Context, login: Remote<Login>, a
   if (proofs.some((proof) => proof.user_id !== all.user_id)) throw denied()
   if (all.app_cred_id !== undefined && auth.scope !== undefined) throw new Fault('unauthorized', 'Application credentials cannot request a scope.')
   return await login.issue({
-    user_id: all.user_id, methods: [...new Set(auth.identity.methods)], scope, parent: all.parent ?? null, app_cred_id: all.app_cred_id ?? null, password: all.password ?? null, request_id: ctx.requestId,
+    user_id: all.user_id, methods: [...new Set(auth.identity.methods)], scope, parent: all.parent ?? null, app_cred_id: all.app_cred_id ?? null, ...(all.oauth_token_id === undefined ? {} : { oauth_token_id: all.oauth_token_id }), password: all.password ?? null, request_id: ctx.requestId,
     address: addressOf(ctx), receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
   })
 }

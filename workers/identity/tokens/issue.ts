@@ -3,7 +3,7 @@
  * validated, so that a validated token shows today's roles. Runs in the Identity object.
  */
 import { and, eq } from 'drizzle-orm'
-import { accessRules, applicationCredentials, credentials, projects, trusts, users, vouchedMembers } from '../../../schema/identity/tables.ts'
+import { accessRules, applicationCredentials, credentials, oauthAccessTokens, projects, trusts, users, vouchedMembers } from '../../../schema/identity/tables.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { signToken } from '../../../schema/values/token.ts'
@@ -16,6 +16,7 @@ import type { IssueRequest, Issued, NameRef, Named, ScopeRequest, TokenRecord } 
 type UserRow = typeof users.$inferSelect
 type TrustRow = typeof trusts.$inferSelect
 type AppCredRow = typeof applicationCredentials.$inferSelect
+type OAuthRow = typeof oauthAccessTokens.$inferSelect
 
 /** The reason stays here: to say it would tell strangers which projects, domains and users there are. */
 const refused = (_reason: string): Fault => new Fault('unauthorized', 'The request you have made requires authentication.')
@@ -33,11 +34,12 @@ interface Subject {
   trust: TrustRow | null
   appCred: AppCredRow | null
   credentialId: string | null
+  oauth: OAuthRow | null
 }
 
 /** Delegations may end before the token's life does. */
 const endOf = (row: { expires_us: number | null } | null): number => (row === null || row.expires_us === null ? Number.POSITIVE_INFINITY : Math.floor(row.expires_us / 1000))
-const bare = (user: UserRow): Subject => ({ user, project: null, domain: null, system: false, roleIds: [], roles: [], trust: null, appCred: null, credentialId: null })
+const bare = (user: UserRow): Subject => ({ user, project: null, domain: null, system: false, roleIds: [], roles: [], trust: null, appCred: null, credentialId: null, oauth: null })
 
 export class Issuer {
   #realm: Realm
@@ -64,6 +66,7 @@ export class Issuer {
   #requested(request: IssueRequest): Subject {
     dropExpired(this.#realm)
     if (request.credential_id !== undefined) return this.#ofCredential(request.credential_id)
+    if (request.oauth_token_id !== undefined) return this.#ofOAuth(request.oauth_token_id)
     const user = this.liveUser(request.user_id)
     return request.app_cred_id === null ? this.#scope(user, request.scope) : this.#ofAppCred(user, request.app_cred_id)
   }
@@ -73,7 +76,7 @@ export class Issuer {
     const now = deps.clock.now_ms()
     const own = Buffer.from(deps.random.bytes(16)).toString('base64url')
     const chain = request.parent?.audit_ids.at(-1)
-    const limits = [request.parent?.expires_ms ?? now + options.token_life_ms, endOf(subject.trust), endOf(subject.appCred)]
+    const limits = [request.parent?.expires_ms ?? now + options.token_life_ms, endOf(subject.trust), endOf(subject.appCred), subject.oauth?.expires_ms ?? Number.POSITIVE_INFINITY]
     const methods = [...new Set([...request.methods, ...(request.parent?.methods ?? [])])]
     const caller = this.#caller(subject, { audit_ids: chain === undefined ? [own] : [own, chain], methods, issued_ms: now, expires_ms: Math.min(...limits), request_id: request.request_id })
     caller.federation = request.federation ?? request.parent?.federation ?? this.#provider(subject.user)
@@ -95,6 +98,7 @@ export class Issuer {
       const user = this.liveUser(claims.user_id)
       let subject: Subject
       if (claims.credential_id) subject = this.#ofCredential(claims.credential_id)
+      else if (claims.oauth_token_id) subject = this.#ofOAuth(claims.oauth_token_id)
       else if (claims.app_cred_id) subject = this.#ofAppCred(user, claims.app_cred_id)
       else if (claims.trust_id) subject = this.#ofTrust(this.#trusteeOf(claims.trust_id), claims.trust_id)
       else if (claims.project_id !== null) subject = this.#scope(user, { kind: 'project', project: { id: claims.project_id } })
@@ -202,6 +206,20 @@ export class Issuer {
     return { ...subject, credentialId: id }
   }
 
+  /** A consumer acts with the roles that it was given, as far as the user still has them. */
+  #ofOAuth(id: string): Subject {
+    const { db, deps } = this.#realm
+    const oauth = db.select().from(oauthAccessTokens).where(eq(oauthAccessTokens.id, id)).get()
+    const project = oauth === undefined ? undefined : this.#project(oauth.project_id)
+    if (oauth === undefined || project === undefined || oauth.expires_ms <= deps.clock.now_ms()) throw refused('The request you have made requires authentication.')
+    const user = this.liveUser(oauth.user_id)
+    const held = expand(impliedMap(db), this.#onProject(user, project).roleIds)
+    const roleIds = oauth.role_ids.filter((role) => held.has(role))
+    const roles = tokenRoles(db, roleIds)
+    if (roles.length === 0) throw refused(`User ${user.id} has no access to project ${project.id}`)
+    return { ...bare(user), project, roleIds, roles, oauth }
+  }
+
   #trusteeOf(trustId: string): UserRow {
     const trust = this.#realm.db.select().from(trusts).where(eq(trusts.id, trustId)).get()
     return this.liveUser(trust?.trustee_user_id ?? '')
@@ -255,7 +273,7 @@ export class Issuer {
     return {
       user_id: user.id, user_name: user.name, user_domain_id: user.domain_id, project_id: project?.id ?? null, project_name: project?.name ?? null,
       project_domain_id: project === null ? null : project.is_domain ? project.id : project.domain_id, domain_id: domain?.id ?? null, system,
-      roles: subject.roles.map((role) => role.name), ...rest, app_cred_id: subject.appCred?.id ?? null, trust_id: subject.trust?.id ?? null, credential_id: subject.credentialId,
+      roles: subject.roles.map((role) => role.name), ...rest, app_cred_id: subject.appCred?.id ?? null, trust_id: subject.trust?.id ?? null, credential_id: subject.credentialId, ...(subject.oauth === null ? {} : { oauth_token_id: subject.oauth.id }),
       ruled: subject.appCred !== null && subject.appCred.access_rule_ids !== null,
     }
   }
@@ -271,9 +289,10 @@ export class Issuer {
       domain: domain === null ? null : { id: domain.id, name: domain.name },
       roles: subject.roles.map(({ id, name }) => ({ id, name })),
       catalog: project === null && domain === null && !subject.system ? [] : catalog.of(project?.id ?? null),
-      federation: user.origin === 'federated' && trust === null && appCred === null ? this.#vouched(user, caller) : null,
+      federation: user.origin === 'federated' && trust === null && appCred === null && subject.oauth === null ? this.#vouched(user, caller) : null,
       trust: trust === null ? null : { id: trust.id, impersonation: trust.impersonation, trustor_user_id: trust.trustor_user_id, trustee_user_id: trust.trustee_user_id },
       application_credential: appCred === null ? null : { id: appCred.id, name: appCred.name, restricted: !appCred.unrestricted, access_rules: rules },
+      oauth: subject.oauth === null ? null : { access_token_id: subject.oauth.id, consumer_id: subject.oauth.consumer_id },
     }
   }
   #vouched(user: UserRow, { federation }: Caller): TokenRecord['federation'] {

@@ -146,6 +146,7 @@ export class Login extends RpcTarget {
       if (parent.expires_ms <= deps.clock.now_ms() || revoker.matching(parent).length > 0) throw new Fault('not_found', 'Could not find token.')
       if (parent.trust_id) throw new Fault('forbidden', "Using method 'token' is not permitted with a trust-scoped token.")
       if (parent.credential_id) throw new Fault('forbidden', "Using method 'token' is not permitted with a token made by an EC2 credential.")
+      if (parent.oauth_token_id) throw new Fault('forbidden', "Using method 'token' is not permitted with a token made by OAuth1.")
       if (parent.app_cred_id) throw new Fault('forbidden', "Using method 'token' is not permitted with an application credential token.")
     }
     const issuer = new Issuer(this.#realm)

@@ -33,6 +33,7 @@ export interface TokenRecord {
   catalog: CatalogService[]
   trust: { id: string; impersonation: boolean; trustor_user_id: string; trustee_user_id: string } | null
   application_credential: (Named & { restricted: boolean; access_rules: { id: string; service: string; method: string; path: string }[] | null }) | null
+  oauth: { access_token_id: string; consumer_id: string } | null
 }
 
 export interface IssueRequest {
@@ -44,6 +45,8 @@ export interface IssueRequest {
   app_cred_id: string | null
   /** The EC2 credential that signed: it says the scope. */
   credential_id?: string
+  /** The OAuth1 access token that signed: it says the scope. */
+  oauth_token_id?: string
   /** The hash that the password was checked against (it must still be the user's), and one under today's parameters where it was older. */
   password: { hash: string; upgraded: string | null } | null
   /** Openstack-Auth-Receipt: what an earlier request has proved. */

@@ -33,6 +33,7 @@ export function tokenView(record: TokenRecord, options: { origin: string; catalo
     const { id, name, restricted, access_rules } = record.application_credential
     token.application_credential = { id, name, restricted, ...(access_rules === null ? {} : { access_rules }) }
   }
+  if (record.oauth !== null) token['OS-OAUTH1'] = record.oauth
   return { token }
 }
 

@@ -5,6 +5,7 @@ import { applicationCredentials, projects, trusts, users } from '../../../schema
 import { Fault } from '../../../schema/values/fault.ts'
 import { type RoleRow, rolesByIds } from '../assignments/effective.ts'
 import { forbidden, inThePast, invalid, notFound } from '../kernel/realm.ts'
+import { forbidDelegated } from '../kernel/delegation.ts'
 import { Store, exists, inTx } from '../kernel/store.ts'
 import type { RevocationRef } from '../revocations/revoker.ts'
 import { callersRoles } from '../roles/own.ts'
@@ -45,8 +46,8 @@ export class Trusts extends Store {
   /** By the trustor itself; with a trust-scoped token, a redelegation of that trust. */
   create(spec: TrustSpec): Trust {
     const { db, deps, options } = this.realm
-    const { app_cred_id, credential_id } = this.caller
-    if (credential_id) throw forbidden('A token made by an EC2 credential cannot be used to manage trusts.')
+    const { app_cred_id } = this.caller
+    forbidDelegated(this.caller, 'manage trusts', ['trust', 'application credential'])
     if (app_cred_id && db.select().from(applicationCredentials).where(eq(applicationCredentials.id, app_cred_id)).get()?.unrestricted !== true) throw forbidden('Using method "application_credential" is not allowed for managing trusts.')
     return inTx(this, (tx) => {
       if (!exists(db, users, spec.trustee_user_id)) throw notFound('user', spec.trustee_user_id)
@@ -71,6 +72,7 @@ export class Trusts extends Store {
   /** With all that were redelegated from it; tokens of any of them end. */
   async delete(id: string): Promise<void> {
     const { revoker } = this.realm
+    forbidDelegated(this.caller, 'manage trusts', ['trust', 'application credential'])
     const seq = inTx(this, (tx) => {
       const gone = this.#remove(tx, this.#row(id))
       return revoker.record(gone.map((row): RevocationRef => ({ scope: 'trust', subject: row.id })), gone.flatMap((row) => (row.project_id === null ? [] : [row.project_id])))
