@@ -52,6 +52,14 @@ export class ProbeHost {
     execFileSync('mount', ['-o', 'loop', this.#image, join(this.devices, DEVICE)])
   }
 
+  /** An empty disk comes in the place of the one that was unmounted. */
+  replace(): void {
+    truncateSync(this.#image, 0)
+    truncateSync(this.#image, DISK_BYTES)
+    execFileSync('mkfs.xfs', ['-q', '-f', this.#image])
+    this.mount()
+  }
+
   /** Lazily: files that are open stay open, the name is gone. */
   unmount(): void {
     execFileSync('umount', ['-l', join(this.devices, DEVICE)])
@@ -113,10 +121,10 @@ export class ProbeLab {
     this.#root = root
   }
 
-  /** `env`: of single hosts, by number. */
-  static async start(count: number, env: Record<number, Record<string, string>> = {}): Promise<ProbeLab> {
-    const quiet = { replicator_interval_s: 3_600, auditor_interval_s: 3_600, updater_interval_s: 3_600 }
-    const cloud = await shipped('none', { SKYHOOK_OPTIONS: JSON.stringify({ swift: { object_services: quiet } }) })
+  /** `env`: of single hosts, by number. `swift`: settings of the object store. */
+  static async start(count: number, env: Record<number, Record<string, string>> = {}, swift: object = {}): Promise<ProbeLab> {
+    const quiet = { replicator_interval_s: 3_600, reconstructor_interval_s: 3_600, auditor_interval_s: 3_600, updater_interval_s: 3_600 }
+    const cloud = await shipped('none', { SKYHOOK_OPTIONS: JSON.stringify({ swift: { object_services: quiet, ...swift } }) })
     const lab = new ProbeLab(cloud, mkdtempSync(join(tmpdir(), 'probe-')))
     try {
       const { join_token } = await cloud.api.call('POST', '/agents/v1/join-tokens', { uses: count })
