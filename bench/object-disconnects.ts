@@ -1,21 +1,29 @@
-/** 100,000 clients that go away in the middle of a download: open bodies and memory before and after. `node --expose-gc ... bench/object-disconnects.ts [clients=100000]` */
-import { disconnecting } from '../test/api/object/disconnects.ts'
+/**
+ * 100,000 clients that go away in the middle of transfers, with the shipped plane and a real agent: descriptors, memory and unfinished files before, on the way and after.
+ * `node bench/object-disconnects.ts [clients=100000] [at once=16]`. Prints one JSON line each; asserts nothing (test/shipped/disconnects.test.ts does).
+ */
+import { loadavg } from 'node:os'
+import { DisconnectLab } from '../test/support/disconnects.ts'
 
 const clients = Number(process.argv[2] ?? 100_000)
-const AT_ONCE = 50
-const { cloud, once } = await disconnecting()
-const heap_mib = () => {
-  ;(globalThis as { gc?: () => void }).gc?.()
-  return Math.round(process.memoryUsage().heapUsed / 1024 / 1024)
+const at_once = Number(process.argv[3] ?? 16)
+const STEPS = 10
+const WARM_UP = 1_000
+
+const lab = await DisconnectLab.start()
+const print = (what: string, more: object) => console.log(JSON.stringify({ what, ...more }))
+try {
+  await lab.many(0, WARM_UP, at_once)
+  const before = await lab.quiet(null)
+  print('before', before)
+  const began = performance.now()
+  for (let step = 0; step < STEPS; step++) {
+    await lab.many(WARM_UP + (step * clients) / STEPS, clients / STEPS, at_once)
+    print('on the way', { clients: ((step + 1) * clients) / STEPS, seconds: Math.round((performance.now() - began) / 1_000), ...lab.held() })
+  }
+  const after = await lab.quiet(before)
+  print('after', after)
+  print('served', { ...lab.served, load: loadavg()[0] })
+} finally {
+  await lab.end()
 }
-for (let n = 0; n < 1_000; n++) await once(n)
-cloud.hosts.calls.length = 0
-const before = heap_mib()
-const began = performance.now()
-for (let n = 0; n < clients; n += AT_ONCE) {
-  await Promise.all(Array.from({ length: AT_ONCE }, (_, at) => once(n + at)))
-  cloud.hosts.calls.length = 0
-}
-await new Promise((resolve) => setTimeout(resolve, 1_000))
-console.log(JSON.stringify({ clients, seconds: Math.round((performance.now() - began) / 1_000), open_bodies: cloud.hosts.open, heap_before_mib: before, heap_after_mib: heap_mib() }))
-cloud.close()

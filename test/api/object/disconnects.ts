@@ -1,4 +1,4 @@
-/** Clients that go away in the middle of a download, many times over: what is still open afterwards. Used by a test, and at length by bench/object-disconnects.ts. */
+/** Clients that go away in the middle of a download, many times over: what is still open afterwards. In process; test/shipped/disconnects.test.ts does it with real ones. */
 import * as bundle from '../../../workers/index.ts'
 import { ORIGIN } from '../../support/cloud.ts'
 import { type ObjectCloud, ROOT, objectCloud } from './cloud.ts'
