@@ -119,7 +119,7 @@ function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Sa
     symlinkSync(target, join(home.run, name))
   }
   const vars: Record<string, string> = {
-    REGION_NAME, NEAR: 'plane', BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, IDENTITY_KEYS: secrets.identity_keys, OBJECT_KEYS: secrets.object_keys, BODY_BYTES_MAX: process.env.SKYHOOK_BODY_BYTES_MAX ?? '0',
+    REGION_NAME, NEAR: 'plane', BOOTSTRAP_ADMIN_PASSWORD: secrets.admin_password, IDENTITY_KEYS: secrets.identity_keys, OBJECT_KEYS: secrets.object_keys, SYNC_REALMS: process.env.SKYHOOK_SYNC_REALMS ?? '', BODY_BYTES_MAX: process.env.SKYHOOK_BODY_BYTES_MAX ?? '0',
     POLICY_OVERRIDES: policyOverrides(), OPTIONS: process.env.SKYHOOK_OPTIONS ?? '', PUBLIC_URL: process.env.SKYHOOK_PUBLIC_URL ?? '', CLIENT_ADDRESS_HEADER: process.env.SKYHOOK_CLIENT_ADDRESS_HEADER ?? '',
   }
   writePrivate(join(home.run, 'plane.capnp'), planeConfig({ bundle: 'worker.js', listen: `${options.address}:${options.port}`, objects_dir: home.objects, hasher_socket: hasherSocket, compatibility_date: bundles.compatibility_date, vars, authorities: authorities() }))

@@ -13,7 +13,9 @@ import type { Format } from '../../workers/object/listing.ts'
 import type { Metadata } from '../../workers/object/headers.ts'
 import type { ListQuery, Listed, Read } from '../../workers/object/list.ts'
 import { shardKey } from '../../workers/object/names.ts'
-import { syncAgreed, syncRow, syncTarget } from '../../workers/object/features/sync.ts'
+import { syncAgreed, syncRow } from '../../workers/object/features/sync.ts'
+import { syncTarget } from '../../workers/object/features/sync-realms.ts'
+import { sendRow } from '../../workers/object/features/sync-send.ts'
 import { deleteReplicas } from '../../workers/object/replicas.ts'
 import { runLifecycle, sweepUpload } from '../../workers/object/s3/chores.ts'
 import { type BucketConfig, type BucketHold, BucketStore, type Upload, type UploadQuery } from '../../workers/object/s3/store.ts'
@@ -57,11 +59,12 @@ export class ContainerObject extends LazyObject {
       released: (upload) => s3.discard(upload),
       report: (account, report, partOf) => (partOf === null ? env.ACCOUNT.getByName(account).report(account, report) : env.CONTAINER.getByName(partOf.root).shardReport(partOf.id, report)),
       shard: (id) => this.#shard(id) as unknown as RemotePart,
-      sync: async (info, rows) => {
+      sync: async (info, row) => {
         const target = syncTarget(env, info.metadata['x-container-sync-to'] ?? '')
-        if (!(await syncAgreed(env, info, target))) return false
-        for (const row of rows) await syncRow(env, info, target, row, deps.clock.now_ms())
-        return true
+        if (target.far !== null) return await sendRow(env, info, { ...target, far: target.far }, row, deps.ids.hex(), deps.clock.now_ms())
+        if (!(await syncAgreed(env, info, target))) throw new Error('the other container does not agree')
+        await syncRow(env, info, target, row, deps.clock.now_ms())
+        return 'sent'
       },
       expire: async (info, row, timestamp) => {
         await deleteReplicas(env, storedName({ account: info.account, container: info.name, object: row.name }, row.version), info.policy, timestamp, deps.clock.now_ms())

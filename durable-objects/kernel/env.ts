@@ -37,6 +37,8 @@ export interface Env {
   IDENTITY_KEYS?: string
   /** Secret: root secrets of encrypted objects, newest first; see workers/object/encryption/keymaster.ts. */
   OBJECT_KEYS?: string
+  /** Secret, JSON: clusters that containers may be synced with; see workers/object/features/sync-realms.ts. */
+  SYNC_REALMS?: string
   /** Only in a door: a container's keys, as the plane tells them to a request that may use the object. */
   DOOR_KEYS?: (account: string, container: string, name: { account: string; container: string; object: string }) => Promise<readonly SealingKey[]>
   /** Only where one process holds Worker and objects: its name for itself; see workers/identity/tokens/near.ts. */

@@ -1,7 +1,7 @@
 /** What this Swift can do: GET /info. Clients and Tempest decide by it what to use. */
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import { isEncrypting } from './encryption/keymaster.ts'
-import { syncRealm } from './features/sync.ts'
+import { ownCluster, realmsOf } from './features/sync-realms.ts'
 import { CONTAINERS_PER_EXTRACTION_MAX, FAILED_EXTRACTIONS_MAX } from './features/bulk-upload.ts'
 import { DELETES_MAX } from './features/bulk-delete.ts'
 import { SEGMENTS_MAX, YIELD_EVERY_MS } from './features/slo.ts'
@@ -14,7 +14,6 @@ import { policiesOf, defaultPolicy } from './policies.ts'
 import { limitsShown } from './throttle.ts'
 
 export function capabilities(env: Env): Record<string, unknown> {
-  const { realm, cluster } = syncRealm(env)
   const policies = policiesOf(env).filter((policy) => policy.deprecated !== true).map(({ index, name, aliases = [] }) => ({ name, aliases: [name, ...aliases].join(', '), ...(index === defaultPolicy(env) ? { default: true } : {}) }))
   const { ratelimit, read_only } = swiftOptions(env)
   return {
@@ -28,8 +27,19 @@ export function capabilities(env: Env): Record<string, unknown> {
     dlo: { max_segments: 10_000 },
     tempurl: { methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'], allowed_digests: DIGESTS, incoming_remove_headers: ['x-timestamp'], incoming_allow_headers: [], outgoing_remove_headers: ['x-object-meta-*'], outgoing_allow_headers: ['x-object-meta-public-*'] },
     formpost: { allowed_digests: DIGESTS },
-    container_sync: { realms: { [realm]: { clusters: { [cluster]: { current: true } } } } },
+    container_sync: { realms: syncRealms(env) },
     object_versioning: {}, symlink: { symloop_max: SYMLOOP_MAX, static_links: true },
     versioned_writes: { allowed_flags: ['x-versions-location', 'x-history-location'] },
   }
+}
+
+/** Clusters that X-Container-Sync-To may name, this one among them. */
+function syncRealms(env: Env): Record<string, { clusters: Record<string, { current?: true }> }> {
+  const { realm, cluster } = ownCluster(env)
+  const realms: Record<string, { clusters: Record<string, { current?: true }> }> = {}
+  for (const [name, { clusters }] of Object.entries(realmsOf(env))) realms[name] = { clusters: Object.fromEntries(Object.keys(clusters).map((one) => [one, {}])) }
+  const own = Object.keys(realms).find((name) => name === realm.toUpperCase()) ?? realm
+  const at = Object.keys(realms[own]?.clusters ?? {}).find((name) => name === cluster.toUpperCase()) ?? cluster
+  realms[own] = { clusters: { ...realms[own]?.clusters, [at]: { current: true } } }
+  return realms
 }

@@ -9,6 +9,7 @@ import { deleteContainer, getContainer, headContainer, postContainer, putContain
 import { gate } from './features/gate.ts'
 import { formPost } from './features/formpost.ts'
 import { staticWebObject } from './features/staticweb.ts'
+import { isSynced, receiveDelete, receivePut } from './features/sync-receive.ts'
 import { tempUrl, tempUrlHeaders } from './features/tempurl.ts'
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import { isFault } from '../../schema/values/fault.ts'
@@ -44,10 +45,13 @@ const signed = (work: Handler): Handler => async (request) => {
   return request.grant !== null && request.query.has('temp_url_sig') ? tempUrlHeaders(request, response) : response
 }
 
+/** What another cluster copies here brings a signature of its own. */
+const synced = (receive: Handler, work: Handler): Handler => (request) => (isSynced(request) ? receive(request) : work(request))
+
 const levels: Record<'account' | 'container' | 'object', { path: string; handlers: Partial<Record<Method, Handler>> }> = {
   account: { path: '/v1/:account', handlers: { HEAD: headAccount, GET: getAccount, POST: postAccount, PUT: putAccount, DELETE: deleteAccount, OPTIONS: preflight } },
   container: { path: '/v1/:account/:container', handlers: { HEAD: headContainer, GET: getContainer, POST: postContainer, PUT: putContainer, DELETE: deleteContainer, OPTIONS: preflight } },
-  object: { path: '/v1/:account/:container/:object', handlers: { HEAD: signed(readObject), GET: signed(readObject), PUT: signed(putObject), POST: signed(postToObject), DELETE: signed(deleteObject), COPY: copyObject, OPTIONS: preflight } },
+  object: { path: '/v1/:account/:container/:object', handlers: { HEAD: signed(readObject), GET: signed(readObject), PUT: synced(receivePut, signed(putObject)), POST: signed(postToObject), DELETE: synced(receiveDelete, signed(deleteObject)), COPY: copyObject, OPTIONS: preflight } },
 }
 
 const gated = (work: Handler): Handler => async (request) => {

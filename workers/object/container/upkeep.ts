@@ -1,6 +1,7 @@
 /** What a container does by itself later: expired objects go, changes are copied to where the owner syncs them, old tombstones are forgotten. Runs in the Container object. */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import type { ContainerReport } from '../account/store.ts'
+import type { Sent } from '../features/sync-send.ts'
 import { formatTicks, ticksOf } from '../timestamp.ts'
 import { type ContainerInfo, type ObjectRow, type Rows, toObject, versioningOf } from './rows.ts'
 import type { PartOf, RemotePart } from './shards.ts'
@@ -21,8 +22,8 @@ export interface ContainerHooks {
   report(account: string, report: ContainerReport, partOf: PartOf | null): Promise<void>
   /** Another part of the listing. */
   shard(id: string): RemotePart
-  /** Copies what changed to where X-Container-Sync-To points; false where the other side does not agree (any more). */
-  sync(info: ContainerInfo, rows: SyncRow[]): Promise<boolean>
+  /** Copies a change to where X-Container-Sync-To points; throws where it is to be tried again. */
+  sync(info: ContainerInfo, row: SyncRow): Promise<Sent>
   /** Removes an expired object's replicas with that timestamp. */
   expire(info: ContainerInfo, row: ObjectRow, timestamp: string): Promise<void>
   /** The last row of an upload in parts is gone: its segments are of no use any more. In the same transaction. */
@@ -89,16 +90,17 @@ export class Upkeep {
       ...this.#rows('SELECT * FROM objects WHERE at > ? ORDER BY at LIMIT ?', row?.sync_point, SYNC_BATCH).map(toObject),
       ...this.#rows('SELECT name, at FROM tombstones WHERE at > ? ORDER BY at LIMIT ?', row?.sync_point, SYNC_BATCH).map((gone) => ({ name: String(gone.name), at: String(gone.at) })),
     ].sort((a, b) => (a.at < b.at ? -1 : 1)).slice(0, SYNC_BATCH)
-    const last = changed.at(-1)
-    if (last === undefined) return
-    try {
-      if (!(await this.#hooks.sync(info, changed))) throw new Error('the other container does not agree')
-    } catch (error) {
-      this.#deps.log('container.sync_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
-      this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_RETRY_MS)
-      return
+    for (const one of changed) {
+      try {
+        // One that the other side will never take must not hold up those after it.
+        if ((await this.#hooks.sync(info, one)) === 'refused') this.#deps.log('container.sync_refused', { account: info.account, container: info.name, at: one.at })
+      } catch (error) {
+        this.#deps.log('container.sync_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
+        this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_RETRY_MS)
+        return
+      }
+      this.#rows('UPDATE container SET sync_point = ?', one.at)
     }
-    this.#rows('UPDATE container SET sync_point = ?', last.at)
     if (changed.length === SYNC_BATCH) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + 1)
   }
 
