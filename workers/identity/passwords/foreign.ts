@@ -1,9 +1,10 @@
 /**
- * Password hashes as a Keystone wrote them (keystone/common/password_hashing.py, by passlib): bcrypt and PBKDF2-SHA512. Verified at the next login, which
+ * Password hashes as a Keystone wrote them (keystone/common/password_hashing.py, by passlib): bcrypt, PBKDF2-SHA512 and SHA-512-crypt. Verified at the next login, which
  * writes the password anew as scrypt. Costs have ceilings: a hash comes from a file that somebody made.
  */
 import { pbkdf2, timingSafeEqual } from 'node:crypto'
 import { compare } from 'bcryptjs'
+import { parseSha512Crypt, verifySha512Crypt } from './sha512-crypt.ts'
 
 const BCRYPT_COST = { min: 4, max: 14 }
 const PBKDF2_ROUNDS_MAX = 1_000_000
@@ -31,11 +32,13 @@ const isBcrypt = (text: string): boolean => {
 }
 
 /** Whether this is a hash that a login could be checked against. */
-export const isForeign = (text: string): boolean => isBcrypt(text) || parsePbkdf2(text) !== null
+export const isForeign = (text: string): boolean => isBcrypt(text) || parsePbkdf2(text) !== null || parseSha512Crypt(text) !== null
 
 export async function verifyForeign(password: string, text: string): Promise<boolean> {
   // bcrypt reads 72 bytes at most, here as there.
   if (isBcrypt(text)) return await compare(password, text)
+  const crypt = parseSha512Crypt(text)
+  if (crypt !== null) return verifySha512Crypt(password, crypt)
   const parsed = parsePbkdf2(text)
   if (parsed === null) return false
   const key = await new Promise<Buffer>((resolve, reject) => {

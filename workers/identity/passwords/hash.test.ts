@@ -54,3 +54,23 @@ test('a hash that would cost without bound, or is cut, is none', async () => {
     assert.equal(await verifyPassword('pw-\u00fcn\u00ef', bad), false)
   }
 })
+
+/** Made by the C library's crypt(); the first four are those of the specification. */
+const SHA512_CRYPT: [string, string][] = [
+  ['Hello world!', '$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1'],
+  ['Hello world!', '$6$rounds=10000$saltstringsaltst$OW1/O6BYHV6BcXZu8QVeXbDWra3Oeqh0sbHbbMCVNSnCM/UrjmM0Dp8vOuZeHBy/YTBmSK6H9qs/y3RnOaw5v.'],
+  ['This is just a test', '$6$rounds=5000$toolongsaltstrin$lQ8jolhgVRVhY4b5pZKaysCLi0QBxGoNeKQzQ3glMhwllF7oGDZxUhx1yxdYcz/e1JSbq3y6JMxxl8audkUEm0'],
+  ['we have a short salt string but not a short password', '$6$rounds=77777$short$WuQyW2YR.hBNpjjRhpYD/ifIw05xdfeEyQoMxIXbkvr0gge1a1x3yRULJ5CCaUeOxFmtlcGZelFl5CxtgfiAc0'],
+  ['p\u00e4ssw\u00f6rd', '$6$rounds=1000$abc/.xyz01234567$IzaFynu5TXAX0zq/qV5q1bhmCHmPTgBcA7uTlwt4Rus1R7aV2NafUnEgpW1R3eux6kvR6OPFragghVatnoIfM0'],
+  ['', '$6$x$QSmr1Bx2g4O6BzKvdkgOcyU6H91X6I/XBv5pSalMhSPkwdH6Beo3F455xZJg0v//bxVK5F4OE5k1.0xuR26MK0'],
+]
+
+test('SHA-512-crypt, of Keystones before Pike and of /etc/shadow', async () => {
+  for (const [password, hash] of SHA512_CRYPT) {
+    assert.ok(isKnownHash(hash), hash)
+    assert.ok(await verifyPassword(password, hash), hash)
+    assert.equal(await verifyPassword(`${password}.`, hash), false)
+  }
+  const [, [, good] = ['', '']] = SHA512_CRYPT
+  for (const bad of [good.replace('rounds=10000', 'rounds=9999999'), good.replace('rounds=10000', 'rounds=100001'), good.replace('rounds=10000', 'rounds=1'), good.slice(0, -1), `${good}a`, good.replace('saltstringsaltst', 'saltstringsaltstr')]) assert.equal(isKnownHash(bad), false, bad)
+})
