@@ -9,10 +9,13 @@ import type { ObjectDriver } from './drivers/object/driver.ts'
 import { type Log, messageOf } from './log.ts'
 import { wireError } from './messages.ts'
 import { answerQuery } from './object-services/answer.ts'
+import { outlived } from './young.ts'
 
 /** A sender that overruns its credits by this much is not one of ours. */
 const QUEUE_FRAMES_MAX = STREAM_CREDITS * 3
 export const STREAMS_MAX = 1024
+/** A frame is put together from what the socket gave. */
+const FRAME_COPIES = 2
 
 export interface StreamOutput {
   send(message: AgentMessage): void
@@ -175,6 +178,7 @@ export class Streams {
       const frame = stream.frames.shift()
       if (frame) {
         yield frame
+        outlived(FRAME_COPIES * frame.byteLength)
         if (!stream.ended) this.output.send({ type: 'credit', stream: stream.id, frames: 1 })
       } else if (stream.ended) return
       else await this.changed(stream)

@@ -20,6 +20,7 @@ import { replicaCall } from '../messages.ts'
 import type { Timers } from '../timers.ts'
 import type { Containers } from './containers.ts'
 import { evidenceOf, hasty, withEvidence } from './evidence.ts'
+import { fanOf } from './fan.ts'
 import { onDisk } from './hosts.ts'
 import { type DoorPlane, isUnreachable } from './plane.ts'
 import type { Peers } from './peers.ts'
@@ -179,7 +180,8 @@ export class DoorServer {
       this.#deps.peers.check('POST', url, message.headers.authorization ?? '')
       const { op, args: given } = replicaCall(query.get('op'), JSON.parse(query.get('args') ?? '{}'))
       const args = join(given, query.get('sealing'), message.headers[SEALING_HEADER])
-      const { value, body } = await onDisk(this.#deps.driver, op, args, op === 'object.put' ? message : null)
+      const pieces = op === 'object.put' ? fanOf(message, this.#deps.timers).pieces : null
+      const { value, body } = await onDisk(this.#deps.driver, op, args, pieces).finally(() => pieces?.return())
       if (body === null) return sendJson(response, 200, value)
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'x-skyhook-head': encodeURIComponent(JSON.stringify(value)) })
       await pipeline(Readable.from(body, { objectMode: false }), response)
