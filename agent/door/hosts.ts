@@ -143,6 +143,8 @@ export class Hosts {
         clearTimeout(connecting)
         reject(error)
       })
+      // A body that breaks off says nothing of the other door.
+      if (body instanceof Readable) body.once('error', (error) => reject(isFault(error) ? error : new Fault('client_closed', 'the body broke off', { cause: error })))
       if (body === null) request.end()
       else (body instanceof Pieces ? sendPieces(body, request) : pipeline(body, request)).catch((error: unknown) => request.destroy(error as Error))
     })

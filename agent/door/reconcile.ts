@@ -8,6 +8,7 @@ import type { ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { objectPath } from '../../workers/object/names.ts'
 import { type Located, locate } from '../../workers/object/placement.ts'
+import { schemeOf } from '../../workers/object/policies.ts'
 import { headReplicas } from '../../workers/object/replicas.ts'
 import type { RingDevice } from '../../workers/object/ring.ts'
 import { type Log, messageOf } from '../log.ts'
@@ -79,6 +80,8 @@ async function spread(deps: ReconcileDeps, { object, call }: Pending): Promise<v
     await Promise.all(at.primaries.map((device) => env.HOST.getByName(device.host_id).objectDelete(argsOf(device, { sealing: undefined })).catch(unlessNewer)))
     return
   }
+  // Fragments are brought to their places by the hosts' own reconstructor.
+  if (schemeOf(env, object.policy) !== null) return
   const heads = await Promise.all(at.primaries.map(async (device) => ({ device, head: await headOn(env, argsOf(device), device) })))
   const missing = heads.filter(({ head }) => head !== 'newer' && (head === null || head.timestamp < object.timestamp)).map(({ device }) => device)
   for (const device of missing) await copyTo(env, at, device, argsOf, object.timestamp)

@@ -105,6 +105,12 @@ function driverHosts(hosts: SiteHost[]) {
     objectPost(args: ObjectArgs): Promise<ObjectHead> {
       return this.#driver().post(args)
     }
+    objectFragments(args: ObjectArgs) {
+      return this.#driver().fragments(args)
+    }
+    objectCommit(args: ObjectArgs) {
+      return this.#driver().commit(args)
+    }
     objectDelete(args: ObjectArgs) {
       return this.#driver().delete(args)
     }
@@ -132,7 +138,7 @@ function serve(env: Env): http.Server {
 /** Every test of doors once more, with all that is written encrypted. */
 export const ENCRYPTED = process.env.SKYHOOK_TEST_ENCRYPTED === '1'
 
-export async function site(count: number, options: { encrypted?: boolean; devices?: readonly string[]; driver?: (host: number) => ObjectDriver } = {}): Promise<Site> {
+export async function site(count: number, options: { encrypted?: boolean; policies?: readonly object[]; devices?: readonly string[]; driver?: (host: number) => ObjectDriver } = {}): Promise<Site> {
   const devices = options.devices ?? ['d1']
   const hosts: SiteHost[] = Array.from({ length: count }, (_, n) => {
     const key = generateKeyPairSync('ed25519').privateKey
@@ -140,6 +146,7 @@ export async function site(count: number, options: { encrypted?: boolean; device
     return { id, identity: Object.assign(createIdentity(id, key, systemClock), { public_key: publicKeyOf(key) }), driver: options.driver?.(n) ?? createFakeObjectDriver({ devices }), away: false }
   })
   const vars: Record<string, string> = options.encrypted === true || ENCRYPTED ? { OPTIONS: JSON.stringify({ swift: { encryption: true } }), OBJECT_KEYS: Buffer.alloc(32, 7).toString('base64url') } : {}
+  if (options.policies !== undefined) vars.OPTIONS = JSON.stringify({ swift: { storage_policies: options.policies } })
   const cloud = await mintedCloud({ classes: { HOST: driverHosts(hosts) as never }, vars })
   const region = cloud.cluster.instance('REGION', 'region')
   hosts.forEach(({ id, identity }, n) => {

@@ -16,6 +16,7 @@ import { tempUrl } from './features/tempurl.ts'
 import { PREFIX, containerKey, splitContainerObject } from './names.ts'
 import type { RingDevice } from './ring.ts'
 import { locate } from './placement.ts'
+import { schemeOf } from './policies.ts'
 import { policies } from './policy.ts'
 import { type Operation, SwiftRequest } from './request.ts'
 import { isRevoked, revocationsOf } from './revoked.ts'
@@ -187,6 +188,8 @@ export async function doorReplica(env: Env, request: SwiftRequest, op: ObjectOp,
   const args: ObjectArgs = { ...given, sealing }
   const isThere = (device: RingDevice) => device.host_id === hostId && device.device === args.device
   if (at.hash !== args.hash || at.partition !== args.partition || !(at.primaries.some(isThere) || at.formers.some(isThere) || at.handoffs().some(isThere))) throw refused('the ring has the object elsewhere')
+  // A fragment without its number would lie there as a whole object, and the other way about.
+  if ((op === 'object.put' || op === 'object.get') && (args.fragment !== undefined) !== (schemeOf(env, args.policy) !== null)) throw refused('fragments are of erasure-coded policies, and only those')
   const host = env.HOST.getByName(hostId)
   const json = (value: unknown) => new Response(JSON.stringify(value), { headers: { 'content-type': 'application/json' } })
   switch (op) {

@@ -1,6 +1,7 @@
 /** Bodies and queries of what doors ask. */
 import { array, integer, literal, maxLength, maxValue, minValue, nullable, number, object, optional, picklist, pipe, record, regex, string, union, unknown } from 'valibot'
 import { DOOR_CALLS_MAX } from '../../../schema/agent/door.ts'
+import { FRAGMENTS_MAX } from '../../../schema/values/erasure.ts'
 
 const name = pipe(string(), maxLength(2_048))
 const count = pipe(number(), integer(), minValue(0))
@@ -20,6 +21,7 @@ export const replicaArgs = object({
   device: pipe(string(), regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/)), policy: count, partition: count, hash: pipe(string(), regex(/^[0-9a-f]{32}$/)), name: pipe(string(), maxLength(4_096)),
   timestamp: pipe(string(), regex(/^\d{10}\.\d{5}$/)), metadata: optional(record(string(), string())), size_bytes: optional(nullable(count)), etag: optional(nullable(string())),
   want: optional(object({ sha512: optional(union([literal(true), literal(false)])), inspect: optional(union([literal(true), literal(false)])) })), range: optional(nullable(array(count))),
+  fragment: optional(object({ index: pipe(count, maxValue(FRAGMENTS_MAX)), scheme: optional(object({ data: count, parity: count, segment_bytes: count })), at: optional(pipe(string(), regex(/^\d{10}\.\d{5}$/))) })),
   sealing: optional(object({ seal: union([literal(true), literal(false)]) })),
 })
 

@@ -138,7 +138,8 @@ async function putStreamed(write: Write, body: ReadableStream<Uint8Array>): Prom
   try {
     await pour(write, body, fan, spread)
   } catch (error) {
-    fan.abort(error)
+    // What a client does says nothing about hosts.
+    fan.abort(isFault(error) ? error : new Fault('client_closed', 'the body broke off', { cause: error }))
     await Promise.all(works)
     throw isFault(error) ? error : swiftFault(499)
   }
