@@ -11,6 +11,8 @@ export const RING_USAGE = `ring takes:
   drain DEVICE | undrain DEVICE             no partitions any more, or again
   remove DEVICE [--force]                   out of the ring once it is empty (--force: the disk is lost)
   add DEVICE [WEIGHT]                       a removed device again
+  region DEVICE REGION                      which region (a number) it is in
+  compose NAME=REGION[+REGION...]:REPLICAS ... | compose none   several rings as one, each with its own regions
   set [--replicas N] [--min-part-hours H] [--overload F]
   rebalance                                 what min_part_hours held back, as far as it allows now
   run [--host NAME] [--device NAME] [SERVICE ...]   auditor, replicator, reconstructor, updater once, now, at full speed
@@ -49,12 +51,24 @@ async function runServices({ api, words, values }: Asked): Promise<number> {
   return hosts.some(({ error }) => error !== null) ? 1 : 0
 }
 
+/** 'east=1+3:2' is two replicas in the regions 1 and 3. */
+export function componentsOf(words: readonly string[]): { name: string; regions: number[]; replicas: number }[] | null {
+  if (words.length === 1 && words[0] === 'none') return null
+  if (words.length === 0) throw new Problem(RING_USAGE)
+  return words.map((word) => {
+    const match = /^([A-Za-z0-9][A-Za-z0-9_.-]*)=(\d+(?:\+\d+)*):(\d+)$/.exec(word)
+    if (match === null) throw new Problem(`${word} is no component: NAME=REGION[+REGION...]:REPLICAS, as in east=1+3:2.`)
+    return { name: match[1] ?? '', regions: (match[2] ?? '').split('+').map(Number), replicas: Number(match[3]) }
+  })
+}
+
 async function change({ api, path, words, values }: Asked, command: string): Promise<unknown> {
   const { ring } = (await api.call('GET', path)) as { ring: RingBody }
   const [name, value] = words
   const patch = async (body: unknown): Promise<unknown> => await api.call('PATCH', `${path}/devices/${deviceOf(ring, name).id}`, body)
   switch (command) {
     case 'weight': return await patch({ weight: value === 'auto' ? null : numberOf(value, 'a weight') })
+    case 'region': return await patch({ region: numberOf(value, 'a region') })
     case 'drain': return await patch({ drained: true })
     case 'undrain': return await patch({ drained: false })
     case 'remove': return await patch({ removed: true, force: values.force === true })
@@ -73,6 +87,7 @@ export async function run(args: string[]): Promise<number> {
   const asked: Asked = { api: new Api(state.url, secretsOf(home).admin_password), path: `/agents/v1/rings/${Number(values.policy ?? 0)}`, words, values }
   if (command === 'run') return await runServices(asked)
   if (command === 'rebalance') await asked.api.call('POST', `${asked.path}/rebalance`, {})
+  else if (command === 'compose') await asked.api.call('PATCH', asked.path, { components: componentsOf(words) })
   else if (command === 'set') {
     const body = Object.fromEntries(([['replicas', values.replicas], ['min_part_hours', values['min-part-hours']], ['overload', values.overload]] as const).filter(([, text]) => text !== undefined).map(([name, text]) => [name, numberOf(text, name)]))
     if (Object.keys(body).length === 0) throw new Problem(RING_USAGE)

@@ -33,6 +33,7 @@ export interface RingBody {
   replicas: number
   /** Fragments in place of copies. */
   erasure?: { data: number; parity: number } | null
+  components?: { name: string; regions: number[]; replicas: number }[] | null
   min_part_hours: number
   overload: number
   moved: number
@@ -77,6 +78,7 @@ export function ringLines(ring: RingBody, now_ms: number): string[] {
   const percent = (count: number) => `${((count / parts) * 100).toFixed(2)}%`
   return [
     `ring ${ring.policy} version ${ring.version}: ${parts} partitions, ${ring.erasure == null ? `${ring.replicas} replicas` : `${ring.erasure.data} data and ${ring.erasure.parity} parity fragments`}, min_part_hours ${ring.min_part_hours}, overload ${ring.overload}; rebalanced ${ago(ring.rebalanced_at, now_ms)} (${ring.moved} moved)`,
+    ...(ring.components ?? []).map(({ name, regions, replicas }) => `  component ${name}: ${replicas} replicas in region ${regions.join(', ')}`),
     `  balance ${ring.balance_percent}%  dispersion ${percent(dispersion.crowded)} (region ${percent(dispersion.region)}, zone ${percent(dispersion.zone)}, host ${percent(dispersion.host)})  with too few replicas ${dispersion.short}  leaving ${ring.moving}`,
     `  oldest replication pass ${ago(progress.oldest_replication_at, now_ms)}, oldest audit ${ago(progress.oldest_audit_at, now_ms)}; quarantined ${progress.quarantined}, updates pending ${progress.async_pending}, replication failures ${progress.failures}`,
     ...ring.devices.flatMap((device) => deviceLines(device, now_ms)),

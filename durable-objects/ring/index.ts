@@ -1,6 +1,7 @@
 /** Ring object: one per storage policy. A shell; the logic is in workers/object/ring-store.ts. */
 import type { ObjectRecon, RingForHosts } from '../../schema/agent/replication.ts'
 import { migrations } from '../../schema/ring/migrations.ts'
+import type { Component } from '../../workers/object/ring-compose.ts'
 import { type RingConfig, RingStore, type RingStatus, type RingView } from '../../workers/object/ring-store.ts'
 import type { Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
@@ -30,6 +31,14 @@ export class RingObject extends SkyObject {
 
   setWeight(id: number, weight: number | null): number {
     return this.#store.setWeight(id, weight)
+  }
+
+  setRegion(id: number, region: number): number {
+    return this.#store.setRegion(id, region)
+  }
+
+  compose(components: Component[] | null): number {
+    return this.#store.compose(components)
   }
 
   remove(id: number, force: boolean): number {

@@ -29,4 +29,6 @@ CREATE TABLE recon (host_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, recon TEXT
   },
   // What words left with hosts are marked with: never told to anyone. Made at first use.
   { name: 'ring/mark-0001', sql: "ALTER TABLE ring ADD COLUMN mark_key TEXT NOT NULL DEFAULT ''" },
+  // JSON: the rings that this one is composed of; null where it is one.
+  { name: 'ring/compose-0001', sql: 'ALTER TABLE ring ADD COLUMN components TEXT' },
 ]

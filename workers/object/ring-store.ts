@@ -12,7 +12,8 @@ import { Fault } from '../../schema/values/fault.ts'
 import type { HostRow } from '../agents/hosts/store.ts'
 import { replicasOf, schemeOf } from './policies.ts'
 import { type Assignment, PART_POWER_DEFAULT, REPLICAS_DEFAULT, type RingDevice, movedAway, rebalance } from './ring.ts'
-import { type Dispersion, balanceReport, dispersionReport } from './ring-report.ts'
+import { checkComponents, type Component, componentReplicas, rebalanceComposed, reportOf } from './ring-compose.ts'
+import type { Dispersion } from './ring-report.ts'
 import { isMarkOf, markOf } from './mark.ts'
 
 export interface RingView {
@@ -42,6 +43,8 @@ export interface RingStatus {
   replicas: number
   /** Fragments in place of copies. */
   erasure: ErasureScheme | null
+  /** Null where the ring is one. */
+  components: Component[] | null
   min_part_hours: number
   overload: number
   rebalanced_ms: number
@@ -180,7 +183,23 @@ export class RingStore {
     return this.rebalance()
   }
 
+  /** Regions keep what the host's next report says of zones; they are the operator's alone. */
+  setRegion(id: number, region: number): number {
+    this.#change(id, 'region = ?', region)
+    return this.rebalance()
+  }
+
+  /** Several rings as one (ring-compose.ts), or one again. */
+  compose(components: Component[] | null): number {
+    if (components !== null) checkComponents(components)
+    if (components !== null && schemeOf(this.#deps.env, Number(this.#deps.name)) !== null) throw new Fault('conflict', 'The ring of a policy that keeps fragments can\'t be composed.')
+    const { replicas } = this.#row()
+    this.#rows('UPDATE ring SET components = ?, replicas = ?', components === null ? null : JSON.stringify(components), components === null ? replicas : componentReplicas(components))
+    return this.rebalance()
+  }
+
   configure(change: RingConfig): number {
+    if (change.replicas !== undefined && this.#row().components !== null) throw new Fault('conflict', 'The replicas of a composed ring are those of its components.')
     const row = { ...this.#row(), ...change }
     const scheme = schemeOf(this.#deps.env, Number(this.#deps.name))
     if (change.replicas !== undefined && scheme !== null && change.replicas !== scheme.data + scheme.parity) throw new Fault('conflict', `This policy keeps ${scheme.data} + ${scheme.parity} fragments of each object: its ring has as many replicas.`)
@@ -213,10 +232,12 @@ export class RingStore {
     const live = devices.map((device) => ({ ...device, weight: device.drained || device.removed ? 0 : device.weight }))
     const now_h = Math.floor(this.#deps.clock.now_ms() / HOUR_MS)
     const before = this.#assignment()
-    const result = rebalance({
-      part_power: Number(row.part_power), replicas: Number(row.replicas), devices: live, previous: before, now_h, min_part_hours: Number(row.min_part_hours), overload: Number(row.overload),
+    const components = componentsOf(row)
+    const input = {
+      part_power: Number(row.part_power), devices: live, previous: before, now_h, min_part_hours: Number(row.min_part_hours), overload: Number(row.overload),
       random: this.#deps.random, ...(row.moved_h === null ? {} : { moved_h: new Uint32Array(row.moved_h as ArrayBuffer) }),
-    })
+    }
+    const result = components === null ? rebalance({ ...input, replicas: Number(row.replicas) }) : rebalanceComposed(input, components)
     const version = Number(row.version) + 1
     this.#deps.storage.transactionSync(() => {
       this.#rows('DELETE FROM replicas')
@@ -308,12 +329,14 @@ export class RingStore {
     const devices = this.#devices()
     const assignment = this.#assignment()
     const live = devices.map((device) => ({ ...device, weight: device.drained || device.removed ? 0 : device.weight }))
-    const report = new Map(balanceReport(assignment, live).map((one) => [one.id, one]))
+    const components = componentsOf(row)
+    const { balance, dispersion } = reportOf(assignment, live, Number(row.replicas), Number(row.overload), components)
+    const report = new Map(balance.map((one) => [one.id, one]))
     const moving = new Map(this.#moving().map(({ device, partitions }) => [device, partitions.length]))
     const worst = [...report.values()].filter((one) => one.wanted > 0).reduce((most, { parts, wanted }) => Math.max(most, (Math.abs(parts - wanted) / wanted) * 100), 0)
     return {
       version: Number(row.version), part_power: Number(row.part_power), replicas: Number(row.replicas), erasure: schemeOf(this.#deps.env, Number(this.#deps.name)), min_part_hours: Number(row.min_part_hours), overload: Number(row.overload),
-      rebalanced_ms: Number(row.rebalanced_ms), moved: Number(row.moved), balance_percent: Math.round(worst * 100) / 100, dispersion: dispersionReport(assignment, live, Number(row.replicas), Number(row.overload)),
+      rebalanced_ms: Number(row.rebalanced_ms), moved: Number(row.moved), balance_percent: Math.round(worst * 100) / 100, dispersion, components,
       moving: [...moving.values()].reduce((sum, one) => sum + one, 0),
       devices: devices.map((device) => ({ ...device, parts: report.get(device.id)?.parts ?? 0, wanted: Math.round((report.get(device.id)?.wanted ?? 0) * 10) / 10, moving: moving.get(device.id) ?? 0 })),
       recon: [...this.#recon].map(([host_id, told]) => ({ host_id, ...told })),
@@ -358,5 +381,7 @@ export class RingStore {
     return this.#deps.storage.sql.exec(query, ...(bindings as never[])).toArray() as Row[]
   }
 }
+
+const componentsOf = (row: Row): Component[] | null => (row.components == null ? null : (JSON.parse(String(row.components)) as Component[]))
 
 const bufferOf = (array: Uint16Array | Uint32Array): ArrayBuffer => array.buffer.slice(array.byteOffset, array.byteOffset + array.byteLength) as ArrayBuffer

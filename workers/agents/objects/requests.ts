@@ -44,5 +44,6 @@ export const listingsRequest = object({
 /** Of an administrator. */
 export const runRequest = object({ services: optional(array(picklist(['auditor', 'replicator', 'reconstructor', 'updater']))), host: optional(string()), device: optional(device) })
 const weight = pipe(number(), minValue(0))
-export const deviceUpdate = object({ weight: optional(nullable(weight)), drained: optional(boolean()), removed: optional(boolean()), force: optional(boolean()) })
-export const ringUpdate = object({ replicas: optional(pipe(number(), minValue(1))), min_part_hours: optional(pipe(number(), minValue(0))), overload: optional(pipe(number(), minValue(0))) })
+export const deviceUpdate = object({ weight: optional(nullable(weight)), drained: optional(boolean()), removed: optional(boolean()), region: optional(pipe(number(), integer(), minValue(1))), force: optional(boolean()) })
+const component = object({ name: pipe(string(), regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/)), regions: array(pipe(number(), integer(), minValue(1))), replicas: pipe(number(), integer(), minValue(1)) })
+export const ringUpdate = object({ replicas: optional(pipe(number(), minValue(1))), min_part_hours: optional(pipe(number(), minValue(0))), overload: optional(pipe(number(), minValue(0))), components: optional(nullable(array(component))) })

@@ -32,7 +32,9 @@ export const routes = [
       await ctx.live()
       const { replicas, min_part_hours, overload } = body
       const change = { ...(replicas === undefined ? {} : { replicas }), ...(min_part_hours === undefined ? {} : { min_part_hours }), ...(overload === undefined ? {} : { overload }) }
-      return { version: await env.RING.getByName(policyOf(env, params.policy)).configure(change) }
+      const ring = env.RING.getByName(policyOf(env, params.policy))
+      const version = body.components === undefined ? null : await ring.compose(body.components)
+      return { version: version !== null && Object.keys(change).length === 0 ? version : await ring.configure(change) }
     },
   }),
   route({
@@ -52,9 +54,10 @@ export const routes = [
       let version = 0
       if (body.removed === false) version = await ring.add(id, body.weight ?? null)
       else if (body.removed === true) version = await ring.remove(id, body.force === true)
+      else if (body.region !== undefined) version = await ring.setRegion(id, body.region)
       else if (body.weight !== undefined) version = await ring.setWeight(id, body.weight)
       if (body.drained !== undefined && body.removed === undefined) version = await ring.drain(id, body.drained)
-      if (version === 0) throw new Fault('bad_request', 'Nothing to change: weight, drained or removed.')
+      if (version === 0) throw new Fault('bad_request', 'Nothing to change: weight, region, drained or removed.')
       return { version }
     },
   }),
