@@ -18,11 +18,23 @@ export interface FakeDirectory {
   asked: string[]
   /** More than this many are given only in pages. 0 is no bound. */
   size_limit: number
+  /** Values of one attribute given at once; the rest must be asked for by range, as Active Directory has it. 0 is no bound. */
+  values_limit: number
 }
 
-export const createFakeDirectory = (url = 'ldap://directory.test'): FakeDirectory => ({ url, entries: [], down: false, asked: [], size_limit: 0 })
+export const createFakeDirectory = (url = 'ldap://directory.test'): FakeDirectory => ({ url, entries: [], down: false, asked: [], size_limit: 0, values_limit: 0 })
 
 const folded = (text: string) => text.toLowerCase()
+/** What is wanted of an attribute, whole or in parts. */
+function valuesFor(wanted: string[], name: string, values: string[], limit: number): [string, string[]][] {
+  if (wanted.includes(name) && (limit === 0 || values.length <= limit)) return [[name, values]]
+  const asked = wanted.map((each) => /^([^;]+);range=(\d+)-\*$/.exec(each)).find((match) => match?.[1] === name)
+  if (!wanted.includes(name) && asked == null) return []
+  const from = Number(asked?.[2] ?? 0)
+  const part = limit === 0 ? values.slice(from) : values.slice(from, from + limit)
+  return [[`${name};range=${from}-${from + part.length >= values.length ? '*' : from + part.length - 1}`, part]]
+}
+
 const sameDn = (a: string, b: string) => folded(a).replace(/,\s+/g, ',') === folded(b).replace(/,\s+/g, ',')
 
 function holds(filter: Filter, entry: DirectoryEntry): boolean {
@@ -60,7 +72,7 @@ export function createFakeDirectoryDriver(directory: FakeDirectory): DirectoryDr
       const wanted = attributes.map(folded)
       const found = directory.entries.filter((entry) => under(entry.dn, base, scope) && holds(parsed, entry))
       if (directory.size_limit > 0 && page_size === 0 && found.length > directory.size_limit) throw new Fault('bad_gateway', 'The directory gives no more than it allows at once: set ldap.page_size.')
-      const entries = found.slice(0, limit).map(({ dn, attributes: all }) => ({ dn, attributes: Object.fromEntries(Object.entries(all).filter(([name]) => wanted.includes(name))) }))
+      const entries = found.slice(0, limit).map(({ dn, attributes: all }) => ({ dn, attributes: Object.fromEntries(Object.entries(all).flatMap(([name, values]) => valuesFor(wanted, name, values, directory.values_limit))) }))
       return { entries, truncated: found.length > limit }
     },
     bind: async ({ server, dn, password }) => {

@@ -114,6 +114,19 @@ test('users of the directory are listed, found and shown, with ids that never ch
   assert.equal((await ok('GET', `/users?domain_id=${domainId}&limit=5&marker=${first.users[1].id}`)).users.length, 2)
 })
 
+test('a group whose members the directory gives in parts is whole', async () => {
+  const many = Array.from({ length: 25 }, (_, n) => `many-${String(n).padStart(2, '0')}`)
+  directory.entries.push(...many.map((uid) => person(uid)), group('everybody', many))
+  directory.values_limit = 4
+  const members = async () => (await ok('GET', `/groups/${publicId('group', 'everybody')}/users`)).users.map((each: { name: string }) => each.name).sort()
+  await ok('GET', `/groups?domain_id=${domainId}`)
+  assert.deepEqual(await members(), many)
+  directory.values_limit = 5
+  assert.deepEqual(await members(), many, 'also where the last part is full')
+  directory.values_limit = 0
+  directory.entries = directory.entries.filter(({ dn }) => !/many-|everybody/.test(dn))
+})
+
 test('groups of the directory, their members, and the groups of a user', async () => {
   const { groups } = await ok('GET', `/groups?domain_id=${domainId}`)
   assert.deepEqual(groups.map((each: { name: string }) => each.name).sort(), ['developers', 'ops'])

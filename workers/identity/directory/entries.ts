@@ -65,6 +65,16 @@ export function groupOf(entry: DirectoryEntry, { groups }: DirectorySettings): S
 
 export const membersOf = (entry: DirectoryEntry, { groups }: DirectorySettings): string[] => valuesOf(entry, groups.member)
 
+/** Values of an attribute that the directory gives in parts (Active Directory: `member;range=0-1499`), and where the next part begins; null: it gave them whole. */
+export function partOf({ attributes }: DirectoryEntry, attribute: string): { values: string[]; next: number | null } | null {
+  const name = attribute.toLowerCase()
+  for (const [key, values] of Object.entries(attributes)) {
+    const [, option, last] = /^([^;]+);range=\d+-(\d{1,9}|\*)$/.exec(key) ?? []
+    if (option === name && last !== undefined) return { values, next: last === '*' ? null : Number(last) + 1 }
+  }
+  return null
+}
+
 const given = (names: (string | null)[]) => [...new Set(names.filter((name): name is string => name !== null))]
 export const userAttributes = ({ users }: DirectorySettings) => given([users.id, users.name, users.mail, users.description, users.enabled_group === null ? users.enabled : null, users.default_project, ...users.more.map(([name]) => name)])
 export const groupAttributes = ({ groups }: DirectorySettings) => given([groups.id, groups.name, groups.description])

@@ -11,13 +11,15 @@ import { notFound } from '../kernel/realm.ts'
 import type { Membership, UserView } from '../users/store.ts'
 import { askDirectory } from './client.ts'
 import type { Found, IdentityDriver } from './driver.ts'
-import { type SeenGroup, type SeenUser, groupAttributes, groupFilter, groupOf, keeps, memberFilter, membersOf, pushed, userAttributes, userFilter, userOf } from './entries.ts'
+import { type SeenGroup, type SeenUser, groupAttributes, groupFilter, groupOf, keeps, memberFilter, membersOf, partOf, pushed, userAttributes, userFilter, userOf } from './entries.ts'
 import { equals, present } from './filter.ts'
 import { type DirectorySettings, settingsOf } from './settings.ts'
 import type { Directories, DirectoryDomain, DirectoryRef } from './store.ts'
 
 /** A group with more members than this is read through the list of users instead of one by one. */
 const MEMBERS_ONE_BY_ONE_MAX = 20
+/** Parts that one group's members may come in. Active Directory gives 1,500 at once. */
+const MEMBER_PARTS_MAX = 200
 
 const denied = () => new Fault('unauthorized', 'The request you have made requires authentication.')
 const folded = (dn: string) => dn.toLowerCase().replace(/,\s+/g, ',')
@@ -81,7 +83,7 @@ export class LdapDriver implements IdentityDriver {
   async usersOf(group: GroupRow, query: ListQuery): Promise<UserView[]> {
     const entry = await this.#groupEntry(group.id)
     if (entry === null) throw notFound('group', group.id)
-    const members = membersOf(entry, this.#settings)
+    const members = await this.#members(entry)
     const seen = (await this.#users(members)).filter((user) => keeps(query.filters, user))
     return paged(await this.#directories.sawUsers(this.#domainId, seen, this.#ctx.requestId), query)
   }
@@ -150,6 +152,21 @@ export class LdapDriver implements IdentityDriver {
     return this.#groupsOf(entries)
   }
 
+  /** All of a group's members: what the directory gives in parts is asked for part by part. */
+  async #members(entry: DirectoryEntry): Promise<string[]> {
+    const { member } = this.#settings.groups
+    const out = [...membersOf(entry, this.#settings)]
+    let part = partOf(entry, member)
+    for (let asked = 0; part !== null; asked++) {
+      out.push(...part.values)
+      if (part.next === null || part.values.length === 0) break
+      if (asked >= MEMBER_PARTS_MAX) throw new Fault('bad_gateway', `The directory gives the members of ${entry.dn} in more than ${MEMBER_PARTS_MAX} parts.`)
+      const { entries } = await this.#search(entry.dn, present('objectClass'), [`${member};range=${part.next}-*`], { scope: 'base', limit: 1 })
+      part = entries[0] === undefined ? null : partOf(entries[0], member)
+    }
+    return out
+  }
+
   /** The users among a group's members. */
   async #users(members: string[]): Promise<SeenUser[]> {
     const { users, groups } = this.#settings
@@ -174,7 +191,7 @@ export class LdapDriver implements IdentityDriver {
     let enabled: Set<string> | null = null
     if (group !== null && entries.length > 0) {
       const found = await this.#search(group, present('objectClass'), [this.#settings.groups.member], { scope: 'base', limit: 1 })
-      enabled = new Set(found.entries.flatMap((entry) => membersOf(entry, this.#settings)).map((dn) => dn.toLowerCase()))
+      enabled = new Set((await Promise.all(found.entries.map((entry) => this.#members(entry)))).flat().map((dn) => dn.toLowerCase()))
     }
     return entries.map((entry) => userOf(entry, this.#settings, enabled)).filter((user): user is SeenUser => user !== null)
   }
