@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { ErasureStorm } from './erasure.ts'
 import { NAMES, StormRun } from './storm-run.ts'
 
-const [FROM = 1, COUNT = 20] = (process.env.SKYHOOK_ERASURE_SEEDS ?? '1:20').split(':').map(Number)
+const [FROM = 1, COUNT = 10] = (process.env.SKYHOOK_ERASURE_SEEDS ?? '1:10').split(':').map(Number)
 /** Schemes in turn, with and without devices to spare. */
 const SHAPES = [{ hosts: 6, data: 3, parity: 2 }, { hosts: 5, data: 3, parity: 2 }, { hosts: 6, data: 2, parity: 2 }, { hosts: 7, data: 2, parity: 3 }, { hosts: 5, data: 4, parity: 1 }] as const
 const OPERATIONS = 40
