@@ -96,3 +96,27 @@ test('a body that is wanted goes out whole', async () => {
   link.receive({ type: 'head', stream: seen.open, ok: true, value: { taken: true } })
   assert.deepEqual(await put, { taken: true })
 })
+
+test('a body of a thousand pieces is watched by one timer: what the platform keeps of a cleared one is not kept for each piece', async () => {
+  let made = 0
+  let fire = () => {}
+  let now = 0
+  const link = new Link({ after: (_delay, work) => { made++; fire = work; return () => {} } }, () => now)
+  let open = 0
+  link.attach({ send: (data) => void (typeof data === 'string' && JSON.parse(data).type === 'open' && (open = JSON.parse(data).stream)), close() {} }, true)
+  let left = 1_000
+  const body = new ReadableStream<Uint8Array>({ pull: (controller) => (left-- > 0 ? controller.enqueue(new Uint8Array(16)) : controller.close()) })
+  const put = link.put('object.receive', args, body)
+  await tick(2_000)
+  assert.ok(left <= 0, 'all was read')
+  assert.equal(made, 1)
+  // The host said something a moment ago, then nothing more.
+  now = 40_000
+  link.receive({ type: 'credit', stream: open, frames: 1 })
+  now = 60_000
+  fire()
+  assert.equal(made, 2, 'it waits for the rest')
+  now = 100_001
+  fire()
+  await assert.rejects(put, /stopped answering/)
+})

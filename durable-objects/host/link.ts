@@ -45,6 +45,9 @@ interface Stream {
   answered: boolean
   /** May be silent for as long as it likes, once it has begun: a console. */
   quiet: boolean
+  /** When the host last gave a sign of life. */
+  heard_ms: number
+  isWatched: boolean
   /** Ends the wait for a sign of life. */
   calm(): void
 }
@@ -322,7 +325,7 @@ export class Link {
       rejectHead = no
     })
     head.catch(() => {})
-    const stream: Stream = { resolveHead, rejectHead, credits: STREAM_CREDITS, wake: null, queue: [], ended: false, error: null, pull: null, next: 0, expected: 0, headed: false, reading: false, answered: false, quiet: false, calm: () => {} }
+    const stream: Stream = { resolveHead, rejectHead, credits: STREAM_CREDITS, wake: null, queue: [], ended: false, error: null, pull: null, next: 0, expected: 0, headed: false, reading: false, answered: false, quiet: false, heard_ms: 0, isWatched: false, calm: () => {} }
     this.#streams.set(id, stream)
     this.#watch(id, stream)
     if (!this.send({ type: 'open', stream: id, ...request })) this.#fail(id, stream, down('it is not connected'))
@@ -363,14 +366,21 @@ export class Link {
     this.#socket?.send(encodeFrame(id, last ? FRAME_LAST : 0, payload, stream.next++))
   }
 
-  /** A host that says nothing about a stream for this long has given it up, whatever became of its words. */
+  /** A host that says nothing about a stream for this long has given it up, whatever became of its words. One timer for a stream: a body has thousands of pieces. */
   #watch(id: number, stream: Stream): void {
-    stream.calm()
-    if (!this.#streams.has(id) || stream.quiet) return
-    stream.calm = this.#timers.after(STREAM_STALL_MS, () => {
+    stream.heard_ms = this.#now()
+    if (stream.isWatched || stream.quiet || !this.#streams.has(id)) return
+    this.#watchFor(id, stream, STREAM_STALL_MS)
+  }
+
+  #watchFor(id: number, stream: Stream, delay_ms: number): void {
+    stream.isWatched = true
+    stream.calm = this.#timers.after(delay_ms, () => {
+      const left_ms = stream.heard_ms + STREAM_STALL_MS - this.#now()
+      if (left_ms > 0) return this.#watchFor(id, stream, left_ms)
       if (stream.ended && stream.headed) return this.#end(id, stream)
       // Unread frames wait for the reader, and a sender for its client: not for the host.
-      if ((stream.queue.length > 0 && stream.headed) || stream.reading) return this.#watch(id, stream)
+      if ((stream.queue.length > 0 && stream.headed) || stream.reading) return this.#watchFor(id, stream, STREAM_STALL_MS)
       this.#fail(id, stream, new Fault('unavailable', 'The host stopped answering in the middle of a transfer.'))
     })
   }

@@ -7,7 +7,7 @@ const CLIENTS = 2_000
 const AT_ONCE = 16
 /** What a process may keep of connections that it has in stock. */
 const FDS_SLACK = 12
-const RSS_SLACK_MIB = 96
+const RSS_SLACK_MIB = 64
 
 test(`S37: ${CLIENTS} clients that go away in the middle of transfers leave nothing open, half written or in memory`, async () => {
   const lab = await DisconnectLab.start()
