@@ -103,7 +103,11 @@ test('a body of a thousand pieces is watched by one timer: what the platform kee
   let now = 0
   const link = new Link({ after: (_delay, work) => { made++; fire = work; return () => {} } }, () => now)
   let open = 0
-  link.attach({ send: (data) => void (typeof data === 'string' && JSON.parse(data).type === 'open' && (open = JSON.parse(data).stream)), close() {} }, true)
+  const send = (data: string | Uint8Array | ArrayBuffer) => {
+    const message = typeof data === 'string' ? (JSON.parse(data) as { type: string; stream: number }) : null
+    if (message?.type === 'open') open = message.stream
+  }
+  link.attach({ send, close() {} }, true)
   let left = 1_000
   const body = new ReadableStream<Uint8Array>({ pull: (controller) => (left-- > 0 ? controller.enqueue(new Uint8Array(16)) : controller.close()) })
   const put = link.put('object.receive', args, body)
