@@ -1,4 +1,5 @@
 /** Storms over objects with a model of what each may read as: for replicas and for erasure-coded objects alike. */
+import assert from 'node:assert/strict'
 import type { Answer } from '../support/cloud.ts'
 import type { ObjectStorm } from './objects.ts'
 
@@ -65,6 +66,17 @@ export class StormRun {
     // Read before anything is repaired: what came back is old, and must not be believed.
     for (const name of NAMES) await this.read(name)
     if (this.away.size === 0) await this.storm.pass()
+  }
+
+  /** All is repaired: each object is to be had and right, and nothing was wrong before. */
+  async healed(replay: string): Promise<void> {
+    const before = this.mistakes.length
+    for (const name of NAMES) {
+      const got = await this.storm.get(name)
+      if (got.status === 503) this.mistakes.push(`${name} is not to be had after healing`)
+      await this.read(name)
+    }
+    assert.deepEqual(this.mistakes, [], `${replay} (${before} before healing)`)
   }
 
   async read(name: string): Promise<void> {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Door } from '../../../agent/door/index.ts'
 import { ACCOUNT, ROOT, type Site, exchange, site } from '../../support/door.ts'
+import { onDisks } from '../../support/on-disks.ts'
 
 const md5 = (text: string) => createHash('md5').update(text).digest('hex')
 let place: Site
@@ -23,26 +24,6 @@ async function back(): Promise<void> {
   assert.fail(`the door did not come back: ${JSON.stringify(door.status())}`)
 }
 
-/** Of all hosts: records, bytes, words for containers. */
-async function onDisks(): Promise<string> {
-  const found: string[] = []
-  for (const { driver } of place.hosts) {
-    for (const at of await driver.replicas.partitions('d1')) {
-      const where = { device: 'd1', ...at }
-      for (const set of await driver.replicas.versions({ ...where, suffixes: Object.keys(await driver.replicas.suffixes(where)) })) {
-        for (const [kind, timestamp] of [['data', set.data], ['meta', set.meta]] as const) {
-          if (timestamp === null) continue
-          const { stored, body } = await driver.replicas.read({ ...where, hash: set.hash, kind, timestamp })
-          found.push(JSON.stringify(stored))
-          for await (const chunk of body) found.push(Buffer.from(chunk).toString('latin1'))
-        }
-      }
-    }
-    for (const { update } of await driver.replicas.pending('d1')) found.push(JSON.stringify(update))
-  }
-  return found.join('\n')
-}
-
 before(async () => {
   place = await site(3, { encrypted: true })
   door = await place.door(0)
@@ -58,7 +39,7 @@ test('what is written through the door or the plane is encrypted on every disk, 
   for (let n = 0; n < 4; n++) assert.equal((await swift('PUT', `/c/door${n}`, { body: `through the door ${n}`, headers: { 'x-object-meta-a': 'a-metadata-value' } })).status, 201)
   assert.equal((await plane('PUT', '/c/plane', { body: 'through the plane' })).status, 201)
   await swift('POST', '/c/door0', { headers: { 'x-object-meta-a': 'posted-value' } })
-  const shown = await onDisks()
+  const shown = await onDisks(place.hosts)
   for (const text of ['through the door', 'through the plane', 'a-metadata-value', 'posted-value', md5('through the door 1')]) assert.ok(!shown.includes(text), text)
   for (let n = 0; n < 4; n++) for (const ask of [swift, plane]) assert.equal((await ask('GET', `/c/door${n}`)).text, `through the door ${n}`)
   assert.equal((await swift('GET', '/c/plane', { headers: { range: 'bytes=8-10' } })).text, 'the')
@@ -71,7 +52,7 @@ test('a new root secret is known to the door by the next state', async () => {
   place.cloud.env.OBJECT_KEYS = `${Buffer.alloc(32, 8).toString('base64url')},${first}`
   await door.poll()
   assert.equal((await swift('PUT', '/c/rotated', { body: 'under the new one' })).status, 201)
-  const roots = new Set([...(await onDisks()).matchAll(/"root":"([0-9a-f]{16})"/g)].map(([, root]) => root))
+  const roots = new Set([...(await onDisks(place.hosts)).matchAll(/"root":"([0-9a-f]{16})"/g)].map(([, root]) => root))
   assert.equal(roots.size, 2)
   for (const ask of [swift, plane]) assert.deepEqual([(await ask('GET', '/c/rotated')).text, (await ask('GET', '/c/door1')).text], ['under the new one', 'through the door 1'])
 })
@@ -83,7 +64,7 @@ test('without the plane the door goes on in containers whose keys it has; starte
   assert.equal((await swift('GET', '/c/door2')).text, 'through the door 2')
   assert.equal((await swift('PUT', '/c/alone', { body: 'written alone' })).status, 201)
   assert.equal((await swift('GET', '/c/alone')).text, 'written alone')
-  assert.ok(!(await onDisks()).includes('written alone'))
+  assert.ok(!(await onDisks(place.hosts)).includes('written alone'))
   // What it learned of containers is written down a second later.
   await new Promise((resolve) => setTimeout(resolve, 1_200))
   const heir = await place.door(0, { grant: false })

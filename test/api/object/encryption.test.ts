@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import { applyUpdate, checkListings } from '../../../workers/object/updates.ts'
 import { PREFIX } from '../../../workers/object/names.ts'
+import { onDisks } from '../../support/on-disks.ts'
 import { type ObjectCloud, objectCloud } from './cloud.ts'
 import { erasureCloud } from './erasure-cloud.ts'
 import { type S3Cloud, s3Cloud, xmlText } from './s3-cloud.ts'
@@ -19,26 +20,6 @@ const encrypt = (env: Env, on: boolean, ...bytes: number[]) => {
   env.OBJECT_KEYS = bytes.map(secret).join(',')
 }
 
-/** Everything that the hosts' disks hold of objects: stored records and bytes. */
-async function onDisks(from: ObjectCloud): Promise<string> {
-  const found: string[] = []
-  for (const { driver } of from.drivers.values()) {
-    for (const at of await driver.replicas.partitions('d1')) {
-      const place = { device: 'd1', ...at }
-      for (const set of await driver.replicas.versions({ ...place, suffixes: Object.keys(await driver.replicas.suffixes(place)) })) {
-        for (const [kind, timestamp] of [['data', set.data], ['meta', set.meta]] as const) {
-          if (timestamp === null) continue
-          const { stored, body } = await driver.replicas.read({ ...place, hash: set.hash, kind, timestamp })
-          found.push(JSON.stringify(stored))
-          for await (const chunk of body) found.push(Buffer.from(chunk).toString('latin1'))
-        }
-      }
-    }
-    for (const { update } of await driver.replicas.pending('d1')) found.push(JSON.stringify(update))
-  }
-  return found.join('\n')
-}
-
 before(async () => {
   cloud = await objectCloud({ hosts: 3, drivers: true })
   encrypt(cloud.env, true, 1)
@@ -50,7 +31,7 @@ test('bodies, ETags and metadata are on no disk; the API, listings and /info are
   const put = await cloud.swift('PUT', '/c/o', { body: BODY, headers: { 'x-object-meta-a': 'a-metadata-value', 'content-type': 'text/x-private', etag: md5(BODY) } })
   assert.deepEqual([put.status, put.headers.get('etag')], [201, md5(BODY)])
   await cloud.swift('POST', '/c/o', { headers: { 'x-object-meta-a': 'posted-value' } })
-  const shown = await onDisks(cloud)
+  const shown = await onDisks(cloud.drivers.values())
   for (const text of [BODY, md5(BODY), 'a-metadata-value', 'posted-value', 'x-private']) assert.ok(!shown.includes(text), text)
   assert.ok(shown.includes('/AUTH_project-a/c/o'), 'names are not hidden')
   const got = await cloud.swift('GET', '/c/o')
@@ -66,15 +47,15 @@ test('a new root secret seals what is written from then on, and what the old one
   await cloud.swift('PUT', '/c/old', { body: 'of the first' })
   encrypt(cloud.env, true, 2, 1)
   await cloud.swift('PUT', '/c/new', { body: 'of the second' })
-  const roots = async () => new Set([...(await onDisks(cloud)).matchAll(/"root":"([0-9a-f]{16})"/g)].map(([, root]) => root))
+  const roots = async () => new Set([...(await onDisks(cloud.drivers.values())).matchAll(/"root":"([0-9a-f]{16})"/g)].map(([, root]) => root))
   assert.equal((await roots()).size, 2)
   encrypt(cloud.env, false, 2, 1)
   await cloud.swift('PUT', '/c/plain', { body: 'for everybody to see' })
-  assert.ok((await onDisks(cloud)).includes('for everybody to see'))
+  assert.ok((await onDisks(cloud.drivers.values())).includes('for everybody to see'))
   assert.equal((await cloud.call('GET', `${PREFIX}/info`)).body.encryption, undefined)
   for (const [name, body] of [['old', 'of the first'], ['new', 'of the second'], ['plain', 'for everybody to see']] as const) assert.equal((await cloud.swift('GET', `/c/${name}`)).text, body, name)
   assert.equal((await cloud.swift('POST', '/c/old', { headers: { 'x-object-meta-a': 'still-hidden' } })).status, 202)
-  assert.ok(!(await onDisks(cloud)).includes('still-hidden'), 'metadata over an encrypted object is encrypted')
+  assert.ok(!(await onDisks(cloud.drivers.values())).includes('still-hidden'), 'metadata over an encrypted object is encrypted')
   assert.equal((await cloud.swift('HEAD', '/c/old')).headers.get('x-object-meta-a'), 'still-hidden')
   encrypt(cloud.env, true, 2, 1)
   assert.equal((await cloud.swift('GET', '/c/plain')).text, 'for everybody to see')
@@ -91,7 +72,7 @@ test('a root secret that is gone is said by its name; nothing is lost, and its r
   encrypt(cloud.env, true)
   assert.equal((await cloud.swift('PUT', '/c/none', { body: 'x' })).status, 503, 'never plainly for want of a key')
   assert.equal((await cloud.swift('GET', '/c/plain')).text, 'for everybody to see')
-  assert.ok(!(await onDisks(cloud)).includes('/c/none'))
+  assert.ok(!(await onDisks(cloud.drivers.values())).includes('/c/none'))
   encrypt(cloud.env, true, 2, 1)
   assert.equal((await cloud.swift('GET', '/c/old')).text, 'of the first')
 })
@@ -130,7 +111,7 @@ test('what auditors tell of an encrypted object, and what hosts keep for a conta
   const [host] = [...own.drivers.values()]
   assert.ok(host !== undefined)
   const [pending] = await host.driver.replicas.pending('d1')
-  assert.ok(pending !== undefined && !(await onDisks(own)).includes(md5(BODY)))
+  assert.ok(pending !== undefined && !(await onDisks(own.drivers.values())).includes(md5(BODY)))
   const list = async () => ((await own.swift('GET', '/c?format=json')).body as { name: string; hash: string; content_type: string }[]).map(({ name, hash, content_type }) => [name, hash, content_type])
   const row = ['o', md5(BODY), 'text/x-private']
   assert.deepEqual(await list(), [])
@@ -191,14 +172,14 @@ test('S3: a request may ask for encryption, is told so, and reads are told too; 
   await withS3(async (own) => {
     const put = await own.s3('PUT', '/bucket/one', { body: BODY, headers: { [SSE]: 'AES256', 'x-amz-meta-a': 'a-metadata-value' } })
     assert.deepEqual([put.status, put.headers.get(SSE), put.headers.get('etag')], [200, 'AES256', `"${md5(BODY)}"`])
-    const shown = await onDisks(own)
+    const shown = await onDisks(own.drivers.values())
     for (const text of [BODY, md5(BODY), 'a-metadata-value']) assert.ok(!shown.includes(text), text)
     for (const method of ['GET', 'HEAD']) assert.equal((await own.s3(method, '/bucket/one')).headers.get(SSE), 'AES256')
     await own.s3('PUT', '/bucket/plain', { body: 'seen by all' })
     assert.equal((await own.s3('GET', '/bucket/plain')).headers.get(SSE), null)
     const copied = await own.s3('PUT', '/bucket/plain', { headers: { 'x-amz-copy-source': '/bucket/plain', [SSE]: 'AES256' } })
     assert.deepEqual([copied.status, copied.headers.get(SSE)], [200, 'AES256'], 'a copy onto itself may change how it lies')
-    assert.deepEqual([(await own.s3('GET', '/bucket/plain')).text, (await onDisks(own)).includes('seen by all')], ['seen by all', false])
+    assert.deepEqual([(await own.s3('GET', '/bucket/plain')).text, (await onDisks(own.drivers.values())).includes('seen by all')], ['seen by all', false])
     for (const [name, value] of [[SSE, 'aws:kms'], [`${SSE}-aws-kms-key-id`, 'k'], [`${SSE}-customer-algorithm`, 'AES256']] as const) assert.equal((await own.s3('PUT', '/bucket/no', { body: 'x', headers: { [name]: value } })).status, 501, name)
   })
 })
@@ -218,7 +199,7 @@ test('S3: an upload in parts that began with encryption has it in every part and
     const body = `<CompleteMultipartUpload>${etags.map((etag, n) => `<Part><PartNumber>${n + 1}</PartNumber><ETag>${etag.replace(/"/g, '')}</ETag></Part>`).join('')}</CompleteMultipartUpload>`
     const done = await own.s3('POST', '/bucket/big', { query: { uploadId }, body })
     assert.deepEqual([done.status, done.headers.get(SSE)], [200, 'AES256'])
-    const shown = await onDisks(own)
+    const shown = await onDisks(own.drivers.values())
     for (const text of ['repeated over', md5(piece)]) assert.ok(!shown.includes(text), text)
     const got = await own.s3('GET', '/bucket/big', { headers: { range: 'bytes=5242870-5242890' } })
     assert.equal(got.text, Buffer.concat([piece, piece]).subarray(5242870, 5242891).toString())
@@ -240,7 +221,7 @@ test('S3: a bucket\'s default encryption holds for both dialects, and is not tak
     await own.swift('POST', '/bucket', { headers: { 'x-container-sysmeta-encryption': 'no' } })
     assert.equal((await own.s3('DELETE', '/bucket', { query: { encryption: '' } })).status, 204)
     await own.s3('PUT', '/bucket/c', { body: 'written afterwards' })
-    const shown = await onDisks(own)
+    const shown = await onDisks(own.drivers.values())
     assert.deepEqual(['written by S3', 'written by Swift', 'written afterwards'].map((text) => shown.includes(text)), [false, false, true])
     for (const [name, text] of [['a', 'written by S3'], ['b', 'written by Swift'], ['c', 'written afterwards']] as const) assert.equal((await own.s3('GET', `/bucket/${name}`)).text, text)
     encrypt(own.env, true, 1)
