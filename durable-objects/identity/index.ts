@@ -22,7 +22,8 @@ import { Vault } from '../../workers/identity/secrets/vault.ts'
 import { Login } from '../../workers/identity/tokens/login.ts'
 import { accountTasks } from '../../workers/object/account/tasks.ts'
 import { standNear } from '../../workers/identity/tokens/near.ts'
-import { type Form, Validations } from '../../workers/identity/tokens/validations.ts'
+import type { Form } from '../../workers/identity/tokens/scope.ts'
+import { Validations } from '../../workers/identity/tokens/validations.ts'
 import { SERVICES } from '../../workers/services.ts'
 import { callOn } from '../kernel/calls.ts'
 import type { Env } from '../kernel/env.ts'
@@ -31,6 +32,18 @@ import { IdentitySession } from './session.ts'
 
 /** Catalog names that differ from the service's own. */
 const CATALOG_NAMES: Record<string, string> = { volumev3: 'cinderv3' }
+
+const PARTS = {
+  /** For those who have no token yet. */
+  login: (realm: Realm) => new Login(realm),
+  /** What is known of directories, and where to ask them. */
+  directories: (realm: Realm) => new Directories(realm),
+  /** For those whom an identity provider vouches for. */
+  federation: (realm: Realm) => new FederatedLogin(realm),
+  /** For consumers: their signature is the credential. */
+  oauth: (realm: Realm) => new OAuthDoor(realm),
+}
+export type Part = keyof typeof PARTS
 
 export class IdentityObject extends SkyObject {
   #realm: Realm
@@ -60,9 +73,9 @@ export class IdentityObject extends SkyObject {
     return this.#validations.text(subject, allowExpired, form)
   }
 
-  /** For those who have no token yet. */
-  login(): Login {
-    return new Login(this.#realm)
+  /** A call for those who have no token to show: what they show is judged by the part itself. */
+  ask(part: Part, path: string[], args: unknown[]): unknown {
+    return callOn(PARTS[part](this.#realm), path, args)
   }
 
   /**
@@ -81,21 +94,6 @@ export class IdentityObject extends SkyObject {
   /** Access rules of an application credential that has some; none lets anything through. */
   accessRules(appCredId: string): AccessRule[] {
     return accessRulesOf(this.#realm.db, appCredId)
-  }
-
-  /** What is known of directories, and where to ask them. */
-  directories(): Directories {
-    return new Directories(this.#realm)
-  }
-
-  /** For those whom an identity provider vouches for. */
-  federation(): FederatedLogin {
-    return new FederatedLogin(this.#realm)
-  }
-
-  /** For consumers: their signature is the credential. */
-  oauth(): OAuthDoor {
-    return new OAuthDoor(this.#realm)
   }
 
   /** Keys that verify tokens: every one that may have signed a live token, and the next. */

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { RpcTarget } from 'cloudflare:workers'
 import { systemCaller } from '../../schema/values/caller.ts'
 import { callOn } from './calls.ts'
-import { sessionOn } from './rpc.ts'
+import { partOn, sessionOn } from './rpc.ts'
 
 class Servers extends RpcTarget {
   held = ['a secret of the instance']
@@ -43,4 +43,11 @@ test('a session collects names and makes one call, as the caller; it is no promi
   assert.deepEqual(seen, [[caller, ['servers', 'list'], ['x']]])
   assert.equal((session as unknown as { then?: unknown }).then, undefined)
   assert.equal(await (session as unknown as Promise<unknown>), session)
+})
+
+test('a part of an object is asked by its name, in one call', async () => {
+  const seen: unknown[] = []
+  const part = partOn<Stores, 'stores'>({ ask: async (...all: unknown[]) => void seen.push(all) }, 'stores')
+  await part.servers.list('x')
+  assert.deepEqual(seen, [['stores', ['servers', 'list'], ['x']]])
 })

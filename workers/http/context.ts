@@ -2,7 +2,6 @@
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import { REGION_OBJECT_NAME } from '../../durable-objects/kernel/env.ts'
 import { type Remote, sessionOn } from '../../durable-objects/kernel/rpc.ts'
-import { letGo } from '../../durable-objects/kernel/sessions.ts'
 import type { ProjectSession } from '../../durable-objects/project/session.ts'
 import type { RegionSession } from '../../durable-objects/region/session.ts'
 import type { Caller } from '../../schema/values/caller.ts'
@@ -42,7 +41,6 @@ export class Context<B = any, Q = URLSearchParams> {
   #caller: Caller | null
   #project: Remote<ProjectSession> | null = null
   #region: Remote<RegionSession> | null = null
-  #opened: unknown[] = []
   #judged = false
 
   constructor(parts: RequestParts, caller: Caller | null, body: B, query: Q) {
@@ -112,12 +110,6 @@ export class Context<B = any, Q = URLSearchParams> {
     return sessionOn<ProjectSession>(this.env.PROJECT.getByName(id), this.caller)
   }
 
-  /** A session that ends with the request. */
-  keep<T>(session: T): T {
-    this.#opened.push(session)
-    return session
-  }
-
   /** An object that knows of revocations is shown the caller, and refuses one whose token was revoked: nobody else has to ask. */
   judged(): void {
     this.#judged = true
@@ -128,11 +120,6 @@ export class Context<B = any, Q = URLSearchParams> {
     if (this.#judged) return
     await this.env.REGION.getByName(REGION_OBJECT_NAME).check(this.caller)
     this.judged()
-  }
-
-  /** Lets go of the sessions: an object keeps one alive until it is told. Called once the answer is made. */
-  release(): void {
-    for (const session of this.#opened.splice(0)) letGo(session)
   }
 
   /** Projects that may own the resource, by its id's tag; the caller's own first. */

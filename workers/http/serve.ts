@@ -72,13 +72,9 @@ export class Server {
   }
 
   async #answer(route: Route, ctx: Context, headers: Record<string, string>): Promise<Response> {
-    try {
-      const result = await route.handle(ctx)
-      if (route.policy !== 'public') await ctx.live()
-      return respond(route, result, headers)
-    } finally {
-      ctx.release()
-    }
+    const result = await route.handle(ctx)
+    if (route.policy !== 'public') await ctx.live()
+    return respond(route, result, headers)
   }
 
   #find(request: Request, path: string, version: Version): Match {

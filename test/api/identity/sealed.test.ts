@@ -65,9 +65,9 @@ test('passwords of directories and secrets at identity providers: plain, then se
   await ok('PUT', '/OS-FEDERATION/identity_providers/acme', { identity_provider: { enabled: true } })
   await ok('PUT', '/OS-FEDERATION/identity_providers/acme/protocols/openid', { protocol: { mapping_id: 'people' } })
   await ok('PUT', '/OS-FEDERATION/identity_providers/acme/protocols/openid/oidc', { oidc: { issuer: 'https://idp.example.org', client_id: 'x', client_secret: atProvider } })
-  const object = () => cloud.cluster.instance('IDENTITY', 'identity')
-  const sealed = object().federation().websso.begin({ idp_id: 'acme', protocol_id: 'openid', dashboard: 'https://d.test' })
-  const known = () => [object().federation().facts('acme', 'openid').client_secret, dump(cloud).includes(inDirectory), dump(cloud).includes(atProvider)]
+  const ask = (part: string, path: string[], ...args: unknown[]) => cloud.cluster.instance('IDENTITY', 'identity').ask(part, path, args)
+  const sealed = ask('federation', ['websso', 'begin'], { idp_id: 'acme', protocol_id: 'openid', dashboard: 'https://d.test' })
+  const known = () => [ask('federation', ['facts'], 'acme', 'openid').client_secret, dump(cloud).includes(inDirectory), dump(cloud).includes(atProvider)]
   assert.deepEqual(known(), [atProvider, true, true])
   for (const keys of [key(1), `${key(2)},${key(1)}`, key(2)]) {
     cloud.env.IDENTITY_KEYS = keys
@@ -75,8 +75,8 @@ test('passwords of directories and secrets at identity providers: plain, then se
     assert.deepEqual(known(), [atProvider, false, false])
   }
   await ok('PATCH', '/domains/default/config', { config: { identity: { driver: 'ldap' } } })
-  assert.equal(object().directories().domain('default').options.password, inDirectory)
-  assert.equal(object().federation().websso.finish(sealed.sealed, sealed.login.state).nonce, sealed.login.nonce, 'a login begun before')
+  assert.equal(ask('directories', ['domain'], 'default').options.password, inDirectory)
+  assert.equal(ask('federation', ['websso', 'finish'], sealed.sealed, sealed.login.state).nonce, sealed.login.nonce, 'a login begun before')
   cloud.close()
 })
 

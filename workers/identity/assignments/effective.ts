@@ -1,6 +1,7 @@
 /** Who has which roles where: groups, inheritance down the project tree, implied roles. Reads only; every rule about roles is here. */
-import { and, eq, inArray, or, sql } from 'drizzle-orm'
+import { type Placeholder, and, eq, inArray, or, sql } from 'drizzle-orm'
 import type { Db } from '../../../durable-objects/kernel/deps.ts'
+import { prepared } from '../../../durable-objects/kernel/prepared.ts'
 import { assignments, groupMembers, impliedRoles, projects, roles, vouchedMembers } from '../../../schema/identity/tables.ts'
 
 export const SYSTEM_TARGET = 'all'
@@ -12,7 +13,11 @@ const TREE_DEPTH_MAX = 64
 /** An object binds at most 100 parameters to a statement. */
 const BIND_CHUNK = 90
 
-export const projectById = (db: Db, id: string): ProjectRow | undefined => db.select().from(projects).where(eq(projects.id, id)).get()
+const projectWithId = prepared((db) => db.select().from(projects).where(eq(projects.id, sql.placeholder('id'))).prepare())
+const projectNamed = prepared((db) => db.select().from(projects).where(and(eq(projects.domain_id, sql.placeholder('domain')), eq(projects.name, sql.placeholder('name')))).prepare())
+export const projectById = (db: Db, id: string): ProjectRow | undefined => projectWithId(db).get({ id })
+/** A domain is a project whose own domain is ''. */
+export const projectByName = (db: Db, domain: string, name: string): ProjectRow | undefined => projectNamed(db).get({ domain, name })
 
 /** A query per chunk of ids, within the platform's bound on parameters. */
 export function byIds<T>(ids: Iterable<string>, query: (chunk: string[]) => T[]): T[] {
@@ -23,7 +28,8 @@ export function byIds<T>(ids: Iterable<string>, query: (chunk: string[]) => T[])
 }
 
 export const projectsByIds = (db: Db, ids: Iterable<string>): ProjectRow[] => byIds(ids, (chunk) => db.select().from(projects).where(inArray(projects.id, chunk)).all())
-export const rolesByIds = (db: Db, ids: Iterable<string>): RoleRow[] => byIds(ids, (chunk) => db.select().from(roles).where(inArray(roles.id, chunk)).all())
+const rolesWithIds = prepared((db) => db.select().from(roles).where(sql`${roles.id} IN (SELECT value FROM json_each(${sql.placeholder('ids')}))`).prepare())
+export const rolesByIds = (db: Db, ids: Iterable<string>): RoleRow[] => rolesWithIds(db).all({ ids: JSON.stringify([...ids]) })
 
 /** Parents, nearest first; the last is the domain. */
 export function ancestorsOf(db: Db, project: ProjectRow): ProjectRow[] {
@@ -57,15 +63,16 @@ export const memberIdsOf = (db: Db, groupId: string): string[] => [
   ].map((row) => row.id)),
 ]
 
-const actorIs = (userId: string) => or(and(eq(assignments.actor_type, 'user'), eq(assignments.actor_id, userId)), and(eq(assignments.actor_type, 'group'), sql`${assignments.actor_id} IN (SELECT group_id FROM group_members WHERE user_id = ${userId} UNION SELECT group_id FROM vouched_members WHERE user_id = ${userId})`))
+const actorIs = (userId: string | Placeholder) => or(and(eq(assignments.actor_type, 'user'), eq(assignments.actor_id, userId)), and(eq(assignments.actor_type, 'group'), sql`${assignments.actor_id} IN (SELECT group_id FROM group_members WHERE user_id = ${userId} UNION SELECT group_id FROM vouched_members WHERE user_id = ${userId})`))
 
 /** Assignments of a user, own and by group. */
 export const assignmentsOf = (db: Db, userId: string): AssignmentRow[] => db.select().from(assignments).where(actorIs(userId)).all()
 
+const allImplied = prepared((db) => db.select().from(impliedRoles).prepare())
 /** prior -> implied, all of it: a deployment has a handful. */
 export function impliedMap(db: Db): Map<string, string[]> {
   const map = new Map<string, string[]>()
-  for (const row of db.select().from(impliedRoles).all()) map.set(row.prior_id, [...(map.get(row.prior_id) ?? []), row.implied_id])
+  for (const row of allImplied(db).all()) map.set(row.prior_id, [...(map.get(row.prior_id) ?? []), row.implied_id])
   return map
 }
 
@@ -87,19 +94,27 @@ export function giversOf(db: Db, roleId: string): string[] {
   return [...new Set([roleId, ...implied.keys()])].filter((id) => expand(implied, [id]).has(roleId))
 }
 
+/** On a target itself, or inherited from above it (ids as a JSON list). */
+const assignedRoles = prepared((db) => {
+  const here = and(eq(assignments.target_type, sql.placeholder('type')), eq(assignments.target_id, sql.placeholder('id')), eq(assignments.inherited, false))
+  const above = and(sql`${assignments.target_id} IN (SELECT value FROM json_each(${sql.placeholder('above')}))`, eq(assignments.inherited, true))
+  return db.select({ role_id: assignments.role_id }).from(assignments).where(and(actorIs(sql.placeholder('user')), or(here, above))).prepare()
+})
+
 /** Role ids assigned to a user on a target, inherited ones included, implied ones not. */
 export function assignedRoleIds(db: Db, userId: string, target: { type: 'project' | 'domain' | 'system'; id: string }, project?: ProjectRow): string[] {
-  const here = and(eq(assignments.target_type, target.type), eq(assignments.target_id, target.id), eq(assignments.inherited, false))
   const above = project === undefined ? [] : ancestorsOf(db, project).map((row) => row.id)
-  const where = above.length === 0 ? here : or(here, and(inArray(assignments.target_id, above), eq(assignments.inherited, true)))
-  return [...new Set(db.select({ role_id: assignments.role_id }).from(assignments).where(and(actorIs(userId), where)).all().map((row) => row.role_id))]
+  return [...new Set(assignedRoles(db).all({ user: userId, type: target.type, id: target.id, above: JSON.stringify(above) }).map((row) => row.role_id))]
 }
+
+const rolesImplied = prepared((db) =>
+  db.select().from(roles).where(sql`${roles.domain_id} = '' AND ${roles.id} IN (
+    WITH RECURSIVE held(id) AS (SELECT value FROM json_each(${sql.placeholder('ids')}) UNION SELECT implied_id FROM implied_roles JOIN held ON prior_id = held.id) SELECT id FROM held)`).orderBy(roles.name).prepare())
 
 /** What a token carries: implied roles expanded, roles of a domain left out (they only imply). Sorted by name. */
 export function tokenRoles(db: Db, roleIds: Iterable<string>): RoleRow[] {
   const ids = [...roleIds]
-  if (ids.length === 0) return []
-  return rolesByIds(db, expand(impliedMap(db), ids)).filter((role) => role.domain_id === '').sort((a, b) => (a.name < b.name ? -1 : 1))
+  return ids.length === 0 ? [] : rolesImplied(db).all({ ids: JSON.stringify(ids) })
 }
 
 /** Those that give a token a role: one of a domain's own roles may imply none. */

@@ -1,6 +1,7 @@
 /** The catalog as tokens carry it: enabled services with their enabled endpoints, kept in memory between changes. */
-import { asc, eq } from 'drizzle-orm'
+import { asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../../durable-objects/kernel/deps.ts'
+import { prepared } from '../../../durable-objects/kernel/prepared.ts'
 import { endpointGroups, endpoints, projectEndpoints, services } from '../../../schema/identity/tables.ts'
 
 export interface CatalogEndpoint {
@@ -18,6 +19,8 @@ export interface CatalogService {
   name: string
   endpoints: CatalogEndpoint[]
 }
+
+const endpointsOfProject = prepared((db) => db.select().from(projectEndpoints).where(eq(projectEndpoints.project_id, sql.placeholder('id'))).prepare())
 
 export class Catalog {
   #db: Db
@@ -42,7 +45,7 @@ export class Catalog {
 
   /** Endpoints associated with a project, singly or by group; null without any association. */
   endpointIdsOf(projectId: string): Set<string> | null {
-    const rows = this.#db.select().from(projectEndpoints).where(eq(projectEndpoints.project_id, projectId)).all()
+    const rows = endpointsOfProject(this.#db).all({ id: projectId })
     if (rows.length === 0) return null
     const ids = new Set(rows.filter((row) => row.kind === 'endpoint').map((row) => row.ref_id))
     for (const { ref_id } of rows.filter((row) => row.kind === 'group')) {

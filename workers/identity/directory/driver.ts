@@ -1,9 +1,8 @@
 /** Who knows the users and groups of a domain: this cloud itself (`sql`), or a directory on site (`ldap`), as the domain's configuration says. Routes ask a driver; what it answers has one shape. */
-import { IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
 import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
 import type { Context } from '../../http/context.ts'
 import type { GroupRow } from '../groups/store.ts'
-import { realmOf } from '../kernel/http.ts'
+import { partOf, realmOf } from '../kernel/http.ts'
 import type { ListQuery } from '../kernel/listing.ts'
 import type { Membership, UserView } from '../users/store.ts'
 import { LdapDriver } from './ldap.ts'
@@ -38,7 +37,7 @@ export const sqlDriver = (ctx: Context): IdentityDriver => ({
   usersOf: async (group, query) => await realmOf(ctx).users.ofGroup(group.id, query),
 })
 
-export const directoriesOf = (ctx: Context): Remote<Directories> => ctx.keep(ctx.env.IDENTITY.getByName(IDENTITY_NAME).directories())
+export const directoriesOf = (ctx: Context): Remote<Directories> => partOf<Directories>(ctx, 'directories')
 
 /** Who is asked for the lists of a domain. */
 export async function driverOfDomain(ctx: Context, domainId: string | null): Promise<IdentityDriver> {

@@ -1,6 +1,7 @@
 /** Rows of federation that hang on others: what providers, users, groups and domains take with them. Used by their stores, in the Identity object. */
 import { and, eq, inArray, lte, min } from 'drizzle-orm'
 import type { Db, Tx } from '../../../durable-objects/kernel/deps.ts'
+import { prepared } from '../../../durable-objects/kernel/prepared.ts'
 import { directoryEntries, federatedUsers, federationOidc, federationProtocols, identityProviders, users, vouchedMembers } from '../../../schema/identity/tables.ts'
 import { byIds } from '../assignments/effective.ts'
 import type { Realm } from '../kernel/realm.ts'
@@ -69,10 +70,11 @@ export function removeVouchedGroup(tx: Tx, groupId: string): void {
   tx.db.delete(directoryEntries).where(eq(directoryEntries.public_id, groupId)).run()
 }
 
+const firstEnd = prepared((db) => db.select({ at: min(vouchedMembers.expires_ms) }).from(vouchedMembers).prepare())
 /** Memberships whose time is over. Asked before roles are read; costs nothing where none is. */
 export function dropExpired(realm: Pick<Realm, 'deps'>): void {
   const { db, clock } = realm.deps
   const now = clock.now_ms()
-  const due = db.select({ at: min(vouchedMembers.expires_ms) }).from(vouchedMembers).get()?.at ?? null
+  const due = firstEnd(db).get()?.at ?? null
   if (due !== null && due <= now) db.delete(vouchedMembers).where(lte(vouchedMembers.expires_ms, now)).run()
 }

@@ -1,6 +1,7 @@
 /** What identity's routes share: the caller's session on the Identity object, targets of foreign rows, links, lists. */
 import { IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
-import { type Remote, sessionOn } from '../../../durable-objects/kernel/rpc.ts'
+import { type Remote, partOn, sessionOn } from '../../../durable-objects/kernel/rpc.ts'
+import type { Part } from '../../../durable-objects/identity/index.ts'
 import type { IdentitySession } from '../../../durable-objects/identity/session.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
@@ -12,38 +13,24 @@ import { identityOptions } from './options.ts'
 import type { Page, PageForm } from './pages.ts'
 import type { Login } from '../tokens/login.ts'
 
-interface Opened {
-  session?: Remote<IdentitySession>
-  login?: Remote<Login>
-}
-
-const opened = new WeakMap<Context, Opened>()
-
-function openedOf(ctx: Context): Opened {
-  let found = opened.get(ctx)
-  if (found === undefined) {
-    found = {}
-    opened.set(ctx, found)
-  }
-  return found
-}
+const opened = new WeakMap<Context, Remote<IdentitySession>>()
 
 /** The caller's session: the object admits the caller at each call. */
 export function realmOf(ctx: Context): Remote<IdentitySession> {
-  const own = openedOf(ctx)
-  if (own.session === undefined) {
+  let session = opened.get(ctx)
+  if (session === undefined) {
     ctx.judged()
-    own.session = sessionOn<IdentitySession>(ctx.env.IDENTITY.getByName(IDENTITY_NAME), ctx.caller)
+    session = sessionOn<IdentitySession>(ctx.env.IDENTITY.getByName(IDENTITY_NAME), ctx.caller)
+    opened.set(ctx, session)
   }
-  return own.session
+  return session
 }
 
 /** The way in for those who have no token, or whose old password is the credential. */
-export function loginOf(ctx: Context): Remote<Login> {
-  const own = openedOf(ctx)
-  own.login ??= ctx.keep(ctx.env.IDENTITY.getByName(IDENTITY_NAME).login())
-  return own.login
-}
+export const loginOf = (ctx: Context): Remote<Login> => partOf<Login>(ctx, 'login')
+
+/** What the Identity object does for those who have no session on it. */
+export const partOf = <T>(ctx: Context, part: Part): Remote<T> => partOn<T, Part>(ctx.env.IDENTITY.getByName(IDENTITY_NAME), part)
 
 /** Loads a row and authorizes on it. Who may see nothing of the kind gets 403 whether it exists or not (as upstream); who may gets the 404. */
 export async function authorized<T>(ctx: Context, rule: string, load: Promise<T>, target: (row: T) => Target): Promise<T> {

@@ -1,13 +1,12 @@
 /** /v3/OS-OAUTH1: request tokens, who authorizes them, access tokens (form-encoded, as RFC 5849 has it), and what a user has authorized. */
 import * as v from 'valibot'
-import { IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
 import type { Remote } from '../../../durable-objects/kernel/rpc.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { isoMicros } from '../../../schema/values/time.ts'
 import type { Context } from '../../http/context.ts'
 import type { PolicyRule } from '../../http/policy.ts'
 import { type Route, reply, route } from '../../http/route.ts'
-import { listView, param, realmOf, rootUrl } from '../kernel/http.ts'
+import { listView, param, partOf, realmOf, rootUrl } from '../kernel/http.ts'
 import type { RoleRow } from '../assignments/effective.ts'
 import { roleView as fullRoleView } from '../roles/views.ts'
 import { type OAuthSigned, signedRequest } from './signature.ts'
@@ -18,7 +17,7 @@ const ROLES_MAX = 100
 const role = v.pipe(v.strictObject({ id: v.optional(v.string()), name: v.optional(v.string()) }), v.check((ref) => (ref.id === undefined) !== (ref.name === undefined), 'must have either an id or a name'))
 const authorizeBody = v.object({ roles: v.pipe(v.array(role), v.maxLength(ROLES_MAX)) })
 
-export const oauthDoorOf = (ctx: Context): Remote<OAuthDoor> => ctx.keep(ctx.env.IDENTITY.getByName(IDENTITY_NAME).oauth())
+export const oauthDoorOf = (ctx: Context): Remote<OAuthDoor> => partOf<OAuthDoor>(ctx, 'oauth')
 
 export function oauthSigned(ctx: Context): OAuthSigned {
   const signed = signedRequest({ method: ctx.request.method, url: ctx.url, header: ctx.request.headers.get('authorization'), origin: ctx.origin })

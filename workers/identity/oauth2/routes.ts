@@ -5,7 +5,6 @@
 import { isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { type Route, reply, route } from '../../http/route.ts'
-import { loginOf } from '../kernel/http.ts'
 import { authenticateAndIssue } from '../tokens/authenticate.ts'
 import { clientOf } from './client.ts'
 import { type OAuth2Error, oauth2Error, ofFault } from './errors.ts'
@@ -39,8 +38,7 @@ async function token(ctx: Context): Promise<unknown> {
   if (grant === null) return refuse(ctx, oauth2Error(400, 'invalid_request', 'The parameter grant_type is required.'))
   if (grant !== 'client_credentials') return refuse(ctx, oauth2Error(400, 'unsupported_grant_type', `The parameter grant_type ${grant} is not supported.`))
   try {
-    const { token: access_token, record } = await authenticateAndIssue(ctx, loginOf(ctx), { identity: { methods: ['application_credential'], application_credential: client } })
-    const { expires_ms, issued_ms } = record.caller
+    const { token: access_token, expires_ms, issued_ms } = await authenticateAndIssue(ctx, { identity: { methods: ['application_credential'], application_credential: client } }, false)
     return reply({ status: 200, headers: NO_STORE, body: { access_token, token_type: 'Bearer', expires_in: Math.floor((expires_ms - issued_ms) / 1000) } })
   } catch (error) {
     if (isFault(error)) return refuse(ctx, ofFault(error))

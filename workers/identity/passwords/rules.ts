@@ -1,6 +1,7 @@
 /** Rules about passwords (Keystone's security compliance): strength, age, history, lockout. Reads state; writes go through the stores. */
-import { desc, eq } from 'drizzle-orm'
+import { desc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../../durable-objects/kernel/deps.ts'
+import { prepared } from '../../../durable-objects/kernel/prepared.ts'
 import { passwords, type users } from '../../../schema/identity/tables.ts'
 import { invalid } from '../kernel/realm.ts'
 import type { IdentityOptions } from '../kernel/options.ts'
@@ -10,7 +11,8 @@ const DAY_MS = 86_400_000
 type UserRow = typeof users.$inferSelect
 type PasswordRow = typeof passwords.$inferSelect
 
-export const currentPassword = (db: Db, userId: string): PasswordRow | undefined => db.select().from(passwords).where(eq(passwords.user_id, userId)).orderBy(desc(passwords.seq)).limit(1).get()
+const newest = prepared((db) => db.select().from(passwords).where(eq(passwords.user_id, sql.placeholder('user'))).orderBy(desc(passwords.seq)).limit(1).prepare())
+export const currentPassword = (db: Db, userId: string): PasswordRow | undefined => newest(db).get({ user: userId })
 export const passwordHistory = (db: Db, userId: string): PasswordRow[] => db.select().from(passwords).where(eq(passwords.user_id, userId)).orderBy(desc(passwords.seq)).all()
 
 export function isLocked(user: UserRow, options: IdentityOptions, now_ms: number): boolean {

@@ -10,13 +10,14 @@ import { clientAddress } from '../../http/client-address.ts'
 import type { Context } from '../../http/context.ts'
 import { directoriesOf } from '../directory/driver.ts'
 import { LdapDriver } from '../directory/ldap.ts'
+import { loginOf } from '../kernel/http.ts'
 import { identityOptions } from '../kernel/options.ts'
 import { sameParams } from '../passwords/hash.ts'
 import { hasherOf } from '../passwords/hasher.ts'
 import { oauthDoorOf, oauthSigned } from '../oauth1/routes.ts'
 import type { Login } from './login.ts'
 import type { AuthRequest } from './requests.ts'
-import type { Issued, NameRef, ScopeRequest } from './scope.ts'
+import type { NameRef, Rendered, ScopeRequest } from './scope.ts'
 
 export interface Proof {
   user_id: string
@@ -103,10 +104,12 @@ export function scopeOf(scope: AuthRequest['scope']): ScopeRequest {
   return first
 }
 
-export async function authenticateAndIssue(ctx: Context, login: Remote<Login>, auth: AuthRequest): Promise<Issued> {
+export async function authenticateAndIssue(ctx: Context, auth: AuthRequest, catalog: boolean): Promise<Rendered> {
+  const login = loginOf(ctx)
+  const methods = [...new Set(auth.identity.methods)]
   const scope = scopeOf(auth.scope)
   const proofs: Proof[] = []
-  for (const name of new Set(auth.identity.methods)) {
+  for (const name of methods) {
     const method = METHODS[name]
     if (method === undefined) throw new Fault('unauthorized', `Attempted to authenticate with an unsupported method.`)
     proofs.push(await method(ctx, login, auth.identity))
@@ -115,7 +118,7 @@ export async function authenticateAndIssue(ctx: Context, login: Remote<Login>, a
   if (proofs.some((proof) => proof.user_id !== all.user_id)) throw denied()
   if (all.app_cred_id !== undefined && auth.scope !== undefined) throw new Fault('unauthorized', 'Application credentials cannot request a scope.')
   return await login.issue({
-    user_id: all.user_id, methods: [...new Set(auth.identity.methods)], scope, parent: all.parent ?? null, app_cred_id: all.app_cred_id ?? null, ...(all.oauth_token_id === undefined ? {} : { oauth_token_id: all.oauth_token_id }), password: all.password ?? null, request_id: ctx.requestId,
-    address: addressOf(ctx), receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
-  })
+    user_id: all.user_id, methods, scope, parent: all.parent ?? null, app_cred_id: all.app_cred_id ?? null, ...(all.oauth_token_id === undefined ? {} : { oauth_token_id: all.oauth_token_id }), password: all.password ?? null,
+    request_id: ctx.requestId, address: addressOf(ctx), receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
+  }, { origin: ctx.origin, catalog })
 }

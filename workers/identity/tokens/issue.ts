@@ -3,17 +3,17 @@
  * validated, so that a validated token shows today's roles. Runs in the Identity object.
  */
 import { and, eq } from 'drizzle-orm'
-import { accessRules, applicationCredentials, credentials, oauthAccessTokens, projects, trusts, users, vouchedMembers } from '../../../schema/identity/tables.ts'
+import { accessRules, applicationCredentials, credentials, oauthAccessTokens, trusts, vouchedMembers } from '../../../schema/identity/tables.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { signToken } from '../../../schema/values/token.ts'
-import { type ProjectRow, type RoleRow, SYSTEM_TARGET, assignedRoleIds, expand, impliedMap, projectById, tokenRoles } from '../assignments/effective.ts'
+import { type ProjectRow, type RoleRow, SYSTEM_TARGET, assignedRoleIds, expand, impliedMap, projectById, projectByName, tokenRoles } from '../assignments/effective.ts'
 import type { Realm } from '../kernel/realm.ts'
 import { currentPassword } from '../passwords/rules.ts'
+import { type UserRow, userById } from '../users/rows.ts'
 import { dropExpired, federatedRowsOf, providerById, sourceOf } from '../federation/rows.ts'
 import type { IssueRequest, Issued, NameRef, Named, ScopeRequest, TokenRecord } from './scope.ts'
 
-type UserRow = typeof users.$inferSelect
 type TrustRow = typeof trusts.$inferSelect
 type AppCredRow = typeof applicationCredentials.$inferSelect
 type OAuthRow = typeof oauthAccessTokens.$inferSelect
@@ -43,8 +43,10 @@ const bare = (user: UserRow): Subject => ({ user, project: null, domain: null, s
 
 export class Issuer {
   #realm: Realm
-  /** Rows read by this one request: a project's domain is asked for several times. */
+  /** Rows read by this one request: some are asked for several times. */
   #seen = new Map<string, ProjectRow | undefined>()
+  #users = new Map<string, UserRow | undefined>()
+  #passwords = new Map<string, ReturnType<typeof currentPassword>>()
   constructor(realm: Realm) {
     this.#realm = realm
   }
@@ -112,7 +114,7 @@ export class Issuer {
 
   /** Enabled, in an enabled domain. The message never says which. */
   liveUser(id: string): UserRow {
-    const user = this.#realm.db.select().from(users).where(eq(users.id, id)).get()
+    const user = this.#user(id)
     if (user === undefined || !user.enabled || this.#project(user.domain_id)?.enabled !== true) throw refused('The request you have made requires authentication.')
     if (user.origin === 'federated' && this.#provider(user) === null) throw refused('The request you have made requires authentication.')
     return user
@@ -162,7 +164,7 @@ export class Issuer {
 
   /** The user's default project, where it can be used; else no scope. */
   #defaultScope(user: UserRow): Subject {
-    const project = user.default_project_id === null ? undefined : projectById(this.#realm.db, user.default_project_id)
+    const project = user.default_project_id === null ? undefined : this.#project(user.default_project_id)
     if (project === undefined) return bare(user)
     try {
       return this.#onProject(user, project)
@@ -186,7 +188,7 @@ export class Issuer {
     const { db, deps } = this.#realm
     const appCred = db.select().from(applicationCredentials).where(eq(applicationCredentials.id, id)).get()
     if (appCred === undefined || appCred.user_id !== user.id || endOf(appCred) <= deps.clock.now_ms()) throw refused('The request you have made requires authentication.')
-    const project = projectById(db, appCred.project_id)
+    const project = this.#project(appCred.project_id)
     if (project === undefined) throw refused('The request you have made requires authentication.')
     const held = new Set(this.#onProject(user, project).roleIds)
     const all = expand(impliedMap(db), held)
@@ -234,7 +236,7 @@ export class Issuer {
     const trustor = this.liveUser(trust.trustor_user_id)
     const user = trust.impersonation ? trustor : trustee
     if (trust.project_id === null) return { ...bare(user), trust }
-    const project = projectById(db, trust.project_id)
+    const project = this.#project(trust.project_id)
     if (project === undefined) throw refused(`Could not find project: ${trust.project_id}.`)
     const held = expand(impliedMap(db), this.#onProject(trustor, project).roleIds)
     if (trust.role_ids.some((role) => !held.has(role))) throw new Fault('forbidden', 'Trustor no longer has the roles of this trust.')
@@ -242,22 +244,36 @@ export class Issuer {
   }
 
   findDomain(ref: { id?: string; name?: string }): ProjectRow | undefined {
-    const { db } = this.#realm
-    if (ref.id !== undefined) return db.select().from(projects).where(and(eq(projects.id, ref.id), eq(projects.is_domain, true))).get()
-    return db.select().from(projects).where(and(eq(projects.domain_id, ''), eq(projects.name, ref.name ?? ''))).get()
+    if (ref.id === undefined) return this.#known(projectByName(this.#realm.db, '', ref.name ?? ''))
+    const row = this.#project(ref.id)
+    return row?.is_domain === true ? row : undefined
   }
 
   findProject(ref: NameRef): ProjectRow | undefined {
-    const { db } = this.#realm
     if (ref.id !== undefined) return this.#project(ref.id)
     const domain = this.findDomain(ref.domain ?? {})
     if (domain === undefined) return undefined
-    return db.select().from(projects).where(and(eq(projects.domain_id, domain.id), eq(projects.name, ref.name ?? ''))).get()
+    return this.#known(projectByName(this.#realm.db, domain.id, ref.name ?? ''))
+  }
+
+  passwordOf(userId: string): ReturnType<typeof currentPassword> {
+    if (!this.#passwords.has(userId)) this.#passwords.set(userId, currentPassword(this.#realm.db, userId))
+    return this.#passwords.get(userId)
+  }
+
+  #user(id: string): UserRow | undefined {
+    if (!this.#users.has(id)) this.#users.set(id, userById(this.#realm.db, id))
+    return this.#users.get(id)
   }
 
   #project(id: string): ProjectRow | undefined {
     if (!this.#seen.has(id)) this.#seen.set(id, projectById(this.#realm.db, id))
     return this.#seen.get(id)
+  }
+
+  #known(row: ProjectRow | undefined): ProjectRow | undefined {
+    if (row !== undefined) this.#seen.set(row.id, row)
+    return row
   }
 
   domainName(id: string): string {
@@ -284,7 +300,7 @@ export class Issuer {
     const rules = appCred?.access_rule_ids?.flatMap((id) => db.select({ id: accessRules.id, service: accessRules.service, method: accessRules.method, path: accessRules.path }).from(accessRules).where(eq(accessRules.id, id)).all()) ?? null
     return {
       caller,
-      user: { id: user.id, name: user.name, domain: this.#named(user.domain_id), password_expires_ms: currentPassword(db, user.id)?.expires_ms ?? null },
+      user: { id: user.id, name: user.name, domain: this.#named(user.domain_id), password_expires_ms: this.passwordOf(user.id)?.expires_ms ?? null },
       project: project === null ? null : { id: project.id, name: project.name, domain: project.is_domain ? { id: project.id, name: project.name } : this.#named(project.domain_id), is_domain: project.is_domain },
       domain: domain === null ? null : { id: domain.id, name: domain.name },
       roles: subject.roles.map(({ id, name }) => ({ id, name })),

@@ -17,9 +17,11 @@ import { base32, matchingStep } from '../mfa/totp.ts'
 import { decoyHash } from '../passwords/hash.ts'
 import { checkMinimumAge, currentPassword, isInactive, isLocked, passwordHistory } from '../passwords/rules.ts'
 import { ofUser } from '../revocations/concerned.ts'
+import { localUserByName, userById } from '../users/rows.ts'
 import { setPassword } from '../users/store.ts'
 import { Issuer } from './issue.ts'
-import type { IssueRequest, Issued, NameRef } from './scope.ts'
+import type { Form, IssueRequest, NameRef, Rendered } from './scope.ts'
+import { rendered } from './views.ts'
 
 /** Methods that take from the bucket of the client's address. */
 const COUNTED = ['password', 'totp', 'application_credential']
@@ -76,7 +78,7 @@ export class Login extends RpcTarget {
   passwordFailed(user_id: string | null): void {
     if (user_id === null) return
     const { db, deps, options } = this.#realm
-    const user = db.select().from(users).where(eq(users.id, user_id)).get()
+    const user = userById(db, user_id)
     if (user === undefined || options.lockout_failure_attempts <= 0) return
     const now = deps.clock.now_ms()
     if (isLocked(user, options, now)) return
@@ -139,7 +141,7 @@ export class Login extends RpcTarget {
     return row === undefined ? nobody : { user_id: row.user_id, app_cred_id: row.id, hash: row.secret_hash, directory: directoryRef(this.#realm, row.user_id) }
   }
 
-  async issue(request: IssueRequest): Promise<Issued> {
+  async issue(request: IssueRequest, form: Form): Promise<Rendered> {
     const { db, deps, options, revoker } = this.#realm
     const { parent } = request
     if (parent !== null) {
@@ -151,8 +153,7 @@ export class Login extends RpcTarget {
     }
     const issuer = new Issuer(this.#realm)
     const user = issuer.liveUser(request.user_id)
-    const current = currentPassword(db, user.id)
-    if (request.password !== null && current?.hash !== request.password.hash) throw new Fault('unauthorized', 'The request you have made requires authentication.')
+    if (request.password !== null && issuer.passwordOf(user.id)?.hash !== request.password.hash) throw new Fault('unauthorized', 'The request you have made requires authentication.')
     const attempts = request.methods.filter((method) => COUNTED.includes(method)).length
     if (attempts > 0) this.#realm.attempts.giveBack(request.address ?? null, attempts)
     const proved = request.receipt === undefined ? request.methods : [...new Set([...request.methods, ...methodsOfReceipt(this.#realm, user, request.receipt)])]
@@ -164,7 +165,7 @@ export class Login extends RpcTarget {
     }
     if (request.scope.kind === 'trust') this.#useTrust(request.scope.trust_id)
     if (options.disable_user_account_days_inactive > 0) db.update(users).set({ active_ms: deps.clock.now_ms() }).where(eq(users.id, user.id)).run()
-    return issued
+    return rendered(issued, form)
   }
 
   #useTrust(id: string): void {
@@ -175,9 +176,9 @@ export class Login extends RpcTarget {
 
   #findUser(ref: NameRef) {
     const { db } = this.#realm
-    if (ref.id !== undefined) return db.select().from(users).where(eq(users.id, ref.id)).get()
+    if (ref.id !== undefined) return userById(db, ref.id)
     const domain = new Issuer(this.#realm).findDomain(ref.domain ?? {})
     if (domain === undefined) return undefined
-    return db.select().from(users).where(and(eq(users.domain_id, domain.id), eq(users.name, ref.name ?? ''), eq(users.origin, 'local'))).get()
+    return localUserByName(db, domain.id, ref.name ?? '')
   }
 }

@@ -4,7 +4,8 @@
  */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
-import type { Form, Validations } from './validations.ts'
+import type { Form } from './scope.ts'
+import type { Validations } from './validations.ts'
 
 interface Near {
   validations: Validations

@@ -6,13 +6,13 @@ import type { Context } from '../../http/context.ts'
 import { type Route, reply, route } from '../../http/route.ts'
 import { catalogView } from '../catalog/views.ts'
 import { domainView } from '../domains/views.ts'
-import { flag, listView, loginOf, realmOf, rootUrl } from '../kernel/http.ts'
+import { flag, listView, realmOf, rootUrl } from '../kernel/http.ts'
 import type { Receipt } from '../mfa/receipts.ts'
 import { projectView } from '../projects/views.ts'
 import { authenticateAndIssue, subjectOf } from './authenticate.ts'
 import { nearText } from './near.ts'
 import { AUTH_BODY_BYTES_MAX, authRequest } from './requests.ts'
-import { receiptView, tokenView } from './views.ts'
+import { receiptView } from './views.ts'
 
 /** Rules of the user ask for more than was proved: the answer says what, and carries a receipt of what was. */
 const receiptOf = (error: unknown): Receipt | null => (isFault(error, 'unauthorized') ? ((error.details as { receipt?: Receipt } | undefined)?.receipt ?? null) : null)
@@ -43,8 +43,8 @@ export const tokenRoutes: Route[] = [
     method: 'POST', path: '/v3/auth/tokens', policy: 'public', body: authRequest, body_bytes_max: AUTH_BODY_BYTES_MAX, status: 201,
     handle: async (ctx) => {
       try {
-        const { token, record } = await authenticateAndIssue(ctx, loginOf(ctx), ctx.body.auth)
-        return reply({ status: 201, headers: { 'x-subject-token': token, ...VARY }, body: tokenView(record, { origin: ctx.origin, catalog: !flag(ctx.url.searchParams, 'nocatalog') }) })
+        const { token, text } = await authenticateAndIssue(ctx, ctx.body.auth, !flag(ctx.url.searchParams, 'nocatalog'))
+        return reply({ status: 201, headers: { 'content-type': 'application/json', 'x-subject-token': token, ...VARY }, body: text })
       } catch (error) {
         const receipt = receiptOf(error)
         if (receipt === null) throw error

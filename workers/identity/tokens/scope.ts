@@ -62,3 +62,17 @@ export interface Issued {
   token: string
   record: TokenRecord
 }
+
+/** How a token's JSON is wanted. */
+export interface Form {
+  origin: string
+  catalog: boolean
+}
+
+/** A token with its JSON, rendered where the rows are. */
+export interface Rendered {
+  token: string
+  text: string
+  issued_ms: number
+  expires_ms: number
+}

@@ -6,15 +6,11 @@ import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Realm } from '../kernel/realm.ts'
 import { Issuer } from './issue.ts'
+import type { Form } from './scope.ts'
 import { tokenView } from './views.ts'
 
 const KEPT_MS = 1_000
 const KEPT_MAX = 2_000
-
-export interface Form {
-  origin: string
-  catalog: boolean
-}
 
 interface Kept {
   text: string

@@ -2,9 +2,9 @@
 import { isoMicros } from '../../../schema/values/time.ts'
 import { catalogView } from '../catalog/views.ts'
 import type { Receipt } from '../mfa/receipts.ts'
-import type { TokenRecord } from './scope.ts'
+import type { Form, Issued, Rendered, TokenRecord } from './scope.ts'
 
-export function tokenView(record: TokenRecord, options: { origin: string; catalog: boolean }): { token: Record<string, unknown> } {
+export function tokenView(record: TokenRecord, options: Form): { token: Record<string, unknown> } {
   const { caller, user } = record
   // Who comes by a provider has no password here that could expire.
   const vouched = record.federation === null ? { password_expires_at: user.password_expires_ms === null ? null : isoMicros(user.password_expires_ms).slice(0, -1) } : { 'OS-FEDERATION': { identity_provider: { id: record.federation.idp_id }, protocol: { id: record.federation.protocol_id }, groups: record.federation.group_ids.map((id) => ({ id })) } }
@@ -36,6 +36,8 @@ export function tokenView(record: TokenRecord, options: { origin: string; catalo
   if (record.oauth !== null) token['OS-OAUTH1'] = record.oauth
   return { token }
 }
+
+export const rendered = ({ token, record }: Issued, form: Form): Rendered => ({ token, text: JSON.stringify(tokenView(record, form)), issued_ms: record.caller.issued_ms, expires_ms: record.caller.expires_ms })
 
 export const receiptView = ({ user, methods, issued_ms, expires_ms, required_auth_methods }: Receipt) =>
   ({ receipt: { methods, user, expires_at: isoMicros(expires_ms), issued_at: isoMicros(issued_ms) }, required_auth_methods })

@@ -1,13 +1,12 @@
 /** Federated login: a token of an identity provider for one of ours, and browser logins for dashboards. Public routes: the provider's token, or its code, is the credential. */
 import { createHash } from 'node:crypto'
-import { IDENTITY_NAME } from '../../../../durable-objects/kernel/env.ts'
 import type { Remote } from '../../../../durable-objects/kernel/rpc.ts'
 import { Fault } from '../../../../schema/values/fault.ts'
 import { clientAddress } from '../../../http/client-address.ts'
 import type { Context } from '../../../http/context.ts'
 import { type Route, reply, route } from '../../../http/route.ts'
 import { domainView } from '../../domains/views.ts'
-import { flag, listView, param, realmOf, rootUrl } from '../../kernel/http.ts'
+import { flag, listView, param, partOf, realmOf, rootUrl } from '../../kernel/http.ts'
 import { identityOptions } from '../../kernel/options.ts'
 import { projectView } from '../../projects/views.ts'
 import type { Issued } from '../../tokens/scope.ts'
@@ -26,7 +25,7 @@ const COOKIE_PATH = '/identity/v3/auth/OS-FEDERATION'
 const REMOTE_ID = 'HTTP_OIDC_ISS'
 
 const addressOf = (ctx: Context): string | null => clientAddress(ctx.env, ctx.request)
-const doorOf = (ctx: Context): Remote<FederatedLogin> => ctx.keep(ctx.env.IDENTITY.getByName(IDENTITY_NAME).federation())
+const doorOf = (ctx: Context): Remote<FederatedLogin> => partOf<FederatedLogin>(ctx, 'federation')
 
 function verifierOf(ctx: Context, facts: ProtocolFacts): Verifier {
   const { env, now_ms, requestId } = ctx
