@@ -14,11 +14,14 @@ export interface Limited {
 
 /** `max`: bytes; 0 is no limit. */
 export function limitBody(request: Request, max: number): Limited {
+  const free = { request, refusal: () => null }
+  if (max === 0) return free
   const announced = request.headers.get('content-length')
-  if (max === 0 || request.body === null) return { request, refusal: () => null }
   if (announced !== null) return { request, refusal: () => (Number(announced) > max ? tooLarge(announced, max) : null) }
+  const { body } = request
+  if (body === null) return free
   let seen = 0
-  const counted = request.body.pipeThrough(
+  const counted = body.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         seen += chunk.length

@@ -14,6 +14,7 @@ export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'COP
 /** A result that is more than a body. */
 export interface Reply {
   status?: number
+  /** Names in lower case. */
   headers?: Record<string, string>
   body?: unknown
 }
@@ -103,9 +104,8 @@ export function respond(spec: Route, result: unknown, headers: Record<string, st
   }
   const parts: Reply = result instanceof ReplyBox ? result.parts : { body: result }
   const status = parts.status ?? spec.status ?? (parts.body === undefined ? 204 : 200)
-  const all = new Headers({ ...headers, ...parts.headers })
-  if (parts.body === undefined || parts.body === null) return new Response(null, { status, headers: all })
-  if (typeof parts.body === 'string' || parts.body instanceof ReadableStream || parts.body instanceof Uint8Array) return new Response(parts.body as BodyInit, { status, headers: all })
-  if (!all.has('content-type')) all.set('content-type', 'application/json')
-  return new Response(JSON.stringify(parts.body), { status, headers: all })
+  const { body } = parts
+  if (body === undefined || body === null) return new Response(null, { status, headers: { ...headers, ...parts.headers } })
+  if (typeof body === 'string' || body instanceof ReadableStream || body instanceof Uint8Array) return new Response(body as BodyInit, { status, headers: { ...headers, ...parts.headers } })
+  return new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json', ...headers, ...parts.headers } })
 }
