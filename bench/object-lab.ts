@@ -6,6 +6,10 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { agentFlags } from '../bin/commands/supervise.ts'
+import { bundle } from '../bin/lib/bundle.ts'
+import { homeOf } from '../bin/lib/home.ts'
+import { CHILD_ENV } from '../bin/lib/processes.ts'
 import { type Shipped, freePort, shipped } from '../test/support/shipped.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -21,7 +25,7 @@ try {
   for (const disk of DISKS) makeDisk(disk)
   const { join_token } = await cloud.api.call('POST', '/agents/v1/join-tokens', { uses: 1 })
   const port = await freePort()
-  host = startHost(join_token.token, port)
+  host = startHost((await bundle(homeOf(cloud.env))).agent, join_token.token, port)
   await cloud.until('three devices in the ring', async () => (await cloud.api.call('GET', '/agents/v1/rings/0')).ring.devices.filter((device: { host_up: boolean }) => device.host_up).length === DISKS.length)
   const granted = cloud.cli(['host', 'door', 'h0', `http://127.0.0.1:${port}`])
   if (granted.status !== 0) throw new Error(granted.stderr)
@@ -57,10 +61,11 @@ function makeDisk(name: string): void {
   execFileSync('mount', ['-o', 'loop,noatime', image, at])
 }
 
-function startHost(token: string, port: number): ChildProcess {
+/** As `skyhook join` starts it: what is measured is what is shipped. */
+function startHost(agent: string, token: string, port: number): ChildProcess {
   const log = openSync(join(dir, 'agent.log'), 'a')
-  const argv = ['--disable-warning=ExperimentalWarning', join(ROOT, 'agent/main.ts'), '--plane', cloud.url, '--state', join(dir, 'state'), '--roles', 'object', '--name', 'h0', '--objects', join(dir, 'devices'), '--door', `127.0.0.1:${port}`]
-  const child = spawn(process.execPath, argv, { cwd: ROOT, stdio: ['ignore', log, log], env: { ...process.env, SKYHOOK_JOIN_TOKEN: token } })
+  const argv = [...agentFlags(true), agent, '--plane', cloud.url, '--state', join(dir, 'state'), '--roles', 'object', '--name', 'h0', '--objects', join(dir, 'devices'), '--door', `127.0.0.1:${port}`]
+  const child = spawn(process.execPath, argv, { cwd: ROOT, stdio: ['ignore', log, log], env: { ...process.env, ...CHILD_ENV, SKYHOOK_JOIN_TOKEN: token } })
   closeSync(log)
   return child
 }

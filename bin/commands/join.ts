@@ -5,6 +5,7 @@ import { bundle } from '../lib/bundle.ts'
 import { homeOf, makeHome } from '../lib/home.ts'
 import { installPackages } from '../lib/packages.ts'
 import { Problem } from '../lib/problem.ts'
+import { CHILD_ENV } from '../lib/processes.ts'
 import { agentFlags } from './supervise.ts'
 
 export async function run(args: string[]): Promise<number> {
@@ -17,7 +18,7 @@ export async function run(args: string[]): Promise<number> {
   makeHome(home)
   const { agent } = await bundle(home)
   const argv = [...agentFlags(values.door !== undefined), agent, '--plane', url, '--state', home.host, '--roles', values.roles ?? 'compute,volume,gateway,object,image', ...(values.name === undefined ? [] : ['--name', values.name]), ...(values.objects === undefined ? [] : ['--objects', values.objects]), ...(values.door === undefined ? [] : ['--door', values.door])]
-  const child = spawn(process.execPath, argv, { stdio: 'inherit', env: { ...process.env, ...(token === undefined ? {} : { SKYHOOK_JOIN_TOKEN: token }) } })
+  const child = spawn(process.execPath, argv, { stdio: 'inherit', env: { ...process.env, ...CHILD_ENV, ...(token === undefined ? {} : { SKYHOOK_JOIN_TOKEN: token }) } })
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal as NodeJS.Signals))
   return await new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)))
 }

@@ -7,6 +7,8 @@ export const RESTART_DELAY_MS = 250
 export const RESTART_DELAY_MAX_MS = 10_000
 /** A process that ran this long starts anew at once. */
 export const STEADY_AFTER_MS = 30_000
+/** Of every process of the cloud: a few threads need no allocator of their own each, which would keep what they free. */
+export const CHILD_ENV: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' }
 
 export interface ProcessSpec {
   name: string
@@ -43,7 +45,7 @@ export class KeptProcess {
     const [program = '', ...args] = this.#spec.argv
     const started = Date.now()
     const log = openSync(this.#spec.log, 'a', 0o600)
-    this.#child = spawn(program, args, { stdio: ['ignore', log, log], cwd: this.#spec.cwd, env: { ...process.env, MALLOC_ARENA_MAX: '1', ...this.#spec.env } })
+    this.#child = spawn(program, args, { stdio: ['ignore', log, log], cwd: this.#spec.cwd, env: { ...process.env, ...CHILD_ENV, ...this.#spec.env } })
     closeSync(log)
     this.#child.on('error', (error) => this.#say(`${this.#spec.name}: ${error.message}`))
     this.#child.on('exit', (code, signal) => {
