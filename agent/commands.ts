@@ -4,9 +4,9 @@
  */
 import type { Command, CommandArgs, CommandName, CommandResults } from '../schema/agent/commands.ts'
 import type { AgentMessage } from '../schema/agent/protocol.ts'
+import { wireError } from '../schema/agent/wire.ts'
 import { Fault } from '../schema/values/fault.ts'
 import type { Log } from './log.ts'
-import { wireError } from './messages.ts'
 import type { StateStore } from './state.ts'
 
 export const REMEMBERED_MS = 3_600_000

@@ -1,8 +1,8 @@
 /** Checks of what the plane sends, before anything acts on it: shapes, and ids that may become parts of paths and arguments. */
 import * as v from 'valibot'
 import { KIND_ORDER, type Kind } from '../schema/agent/desired.ts'
-import { MESSAGE_BYTES_MAX, type ObjectArgs, type PlaneMessage, type ObjectOp, type WireError } from '../schema/agent/protocol.ts'
-import { Fault, isFault } from '../schema/values/fault.ts'
+import { MESSAGE_BYTES_MAX, type ObjectArgs, type PlaneMessage, type ObjectOp } from '../schema/agent/protocol.ts'
+import { Fault } from '../schema/values/fault.ts'
 
 const id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/))
 const count = v.pipe(v.number(), v.integer(), v.minValue(0))
@@ -23,10 +23,13 @@ const message = v.variant('type', [
   v.looseObject({ type: v.literal('observed_ack'), seq: count }),
   v.looseObject({ type: v.literal('command'), id: v.pipe(v.string(), v.minLength(1), v.maxLength(128)), name: v.string(), args: v.looseObject({}), deadline_ms: v.number() }),
   v.looseObject({ type: v.literal('echo'), nonce: v.string() }),
-  v.looseObject({ type: v.literal('open'), stream, op: v.picklist(['object.put', 'object.get', 'object.head', 'object.post', 'object.delete', 'object.fragments', 'object.commit', 'object.query', 'object.read', 'object.receive', 'object.defer', 'console']), args: v.looseObject({}) }),
+  v.looseObject({ type: v.literal('open'), stream, op: v.picklist(['object.put', 'object.get', 'object.find', 'object.head', 'object.post', 'object.delete', 'object.fragments', 'object.commit', 'object.query', 'object.read', 'object.receive', 'object.defer', 'console']), args: v.looseObject({}) }),
   v.looseObject({ type: v.literal('credit'), stream, frames: count }),
   v.looseObject({ type: v.literal('reset'), stream, error: v.string() }),
 ])
+
+/** Of one host that one object is looked for on. */
+const FIND_DEVICES_MAX = 64
 
 const replicaArgs = v.looseObject({
   device: v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/)),
@@ -41,6 +44,7 @@ const objectArgs = v.looseObject({
   timestamp: v.pipe(v.string(), v.regex(/^\d{10,12}\.\d{5}(_[0-9a-f]{1,16})?$/)),
 })
 
+const findArgs = v.looseObject({ at: objectArgs, also: v.pipe(v.array(replicaArgs.entries.device), v.maxLength(FIND_DEVICES_MAX)), body: v.boolean() })
 const consoleArgs = v.looseObject({ server_id: id, kind: v.picklist(['vnc', 'serial']), incarnation: count })
 
 /** The driver looks at the rest of what these take. */
@@ -53,7 +57,7 @@ export function replicaCall(op: unknown, args: unknown): { op: ObjectOp; args: O
   return { op, args: args as unknown as ObjectArgs }
 }
 
-const argsOf = (op: string) => (op === 'console' ? consoleArgs : BETWEEN_REPLICAS.has(op) ? replicaArgs : objectArgs)
+const argsOf = (op: string) => (op === 'console' ? consoleArgs : op === 'object.find' ? findArgs : BETWEEN_REPLICAS.has(op) ? replicaArgs : objectArgs)
 
 /** Null for a type this build does not know: a newer plane may say more than we understand. */
 export function parseMessage(text: string): PlaneMessage | null {
@@ -71,6 +75,3 @@ export function parseMessage(text: string): PlaneMessage | null {
   const issue = parsed.issues[0]
   throw new Fault('bad_request', `${type}: ${issue.message} at ${v.getDotPath(issue) ?? 'the top'}`)
 }
-
-export const wireError = (error: unknown): WireError =>
-  isFault(error) ? { kind: error.kind, message: error.message, ...(error.details === undefined ? {} : { details: error.details }) } : { kind: 'internal', message: error instanceof Error ? error.message : String(error) }

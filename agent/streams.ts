@@ -2,12 +2,13 @@
  * Byte streams on the host link, the agent's side: object bodies and consoles in binary frames, with credits. Either side begins with STREAM_CREDITS frames it may
  * send; the receiver grants one more for each it has consumed. A slow disk or a slow client thus holds up its own stream only.
  */
-import { type AgentMessage, type ConsoleArgs, decodeFrame, encodeFrame, FRAME_BYTES_MAX, FRAME_LAST, type ObjectRequest, type PlaneMessage, STREAM_CREDITS, type StreamRequest } from '../schema/agent/protocol.ts'
+import { type AgentMessage, type ConsoleArgs, decodeFrame, encodeFrame, encodeHeadFrame, type FindArgs, FRAME_BYTES_MAX, FRAME_LAST, type ObjectRequest, type PlaneMessage, STREAM_CREDITS, type StreamRequest } from '../schema/agent/protocol.ts'
+import { wireError } from '../schema/agent/wire.ts'
 import { Fault, isFault } from '../schema/values/fault.ts'
 import type { ConsoleChannel } from './drivers/hypervisor/driver.ts'
 import type { ObjectDriver } from './drivers/object/driver.ts'
+import { findHere } from './find.ts'
 import { type Log, messageOf } from './log.ts'
-import { wireError } from './messages.ts'
 import { answerQuery } from './object-services/answer.ts'
 import { outlived } from './young.ts'
 
@@ -126,9 +127,8 @@ export class Streams {
       if (stream.failure !== null) return
       if (headed) this.output.send({ type: 'reset', stream: stream.id, error: messageOf(error) })
       else this.output.send({ type: 'head', stream: stream.id, ok: false, error: wireError(error) })
-      const { op, args } = request
       // Asking for what is not there is how the ring looks for replicas.
-      if (!isFault(error, 'not_found')) this.log('stream_failed', { op, ...('device' in args ? { device: args.device, hash: (args as { hash?: string }).hash } : { server_id: args.server_id, kind: args.kind }), error: messageOf(error) })
+      if (!isFault(error, 'not_found')) this.log('stream_failed', { op: request.op, ...subjectOf(request), error: messageOf(error) })
     }
   }
 
@@ -139,7 +139,21 @@ export class Streams {
       const { answer, body } = await read(driver, request)
       head(answer)
       await this.pour(stream, body)
-    } else head(await perform(driver, request, () => this.incoming(stream)))
+    } else if (request.op === 'object.find') await this.find(stream, driver, request.args, head)
+    else head(await perform(driver, request, () => this.incoming(stream)))
+  }
+
+  private async find(stream: Stream, driver: ObjectDriver, args: FindArgs, head: (value: unknown) => void): Promise<void> {
+    const { found, body } = await findHere(driver, args)
+    found.forEach((one, n) => {
+      if ('error' in one && one.error.kind !== 'not_found') this.log('stream_failed', { op: 'object.find', device: [args.at.device, ...args.also][n], hash: args.at.hash, error: one.error.message })
+    })
+    if (body instanceof Uint8Array) {
+      if (stream.failure === null) this.output.sendFrame(encodeHeadFrame(stream.id, { found }, body))
+      return
+    }
+    head({ found })
+    if (body !== null) await this.pour(stream, body)
   }
 
   /** A console: bytes both ways, each as it comes, until the machine or the viewer is gone. */
@@ -207,6 +221,12 @@ export class Streams {
   }
 }
 
+function subjectOf({ op, args }: StreamRequest): Record<string, unknown> {
+  if (op === 'console') return { server_id: args.server_id, kind: args.kind }
+  const at: { device: string; hash?: string } = op === 'object.find' ? args.at : args
+  return { device: at.device, hash: at.hash }
+}
+
 /** Operations that answer with bytes. */
 async function read(driver: ObjectDriver, request: Extract<ObjectRequest, { op: 'object.get' | 'object.read' }>): Promise<{ answer: unknown; body: AsyncIterable<Uint8Array> }> {
   if (request.op === 'object.get') {
@@ -217,7 +237,7 @@ async function read(driver: ObjectDriver, request: Extract<ObjectRequest, { op: 
   return { answer: stored, body }
 }
 
-async function perform(driver: ObjectDriver, request: Exclude<ObjectRequest, { op: 'object.get' | 'object.read' }>, incoming: () => AsyncIterable<Uint8Array>): Promise<unknown> {
+async function perform(driver: ObjectDriver, request: Exclude<ObjectRequest, { op: 'object.get' | 'object.read' | 'object.find' }>, incoming: () => AsyncIterable<Uint8Array>): Promise<unknown> {
   switch (request.op) {
     case 'object.put': return await driver.put(request.args, incoming())
     case 'object.head': return await driver.head(request.args)

@@ -4,10 +4,12 @@ import https from 'node:https'
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeStream } from 'node:stream/web'
 import { pipeline } from 'node:stream/promises'
-import type { FragmentsFound, ObjectArgs, ObjectHead, ObjectOpArgs, ObjectOp } from '../../schema/agent/protocol.ts'
+import type { FindArgs, FoundHere, FragmentsFound, ObjectArgs, ObjectHead, ObjectOpArgs, ObjectOp } from '../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
+import { wireError } from '../../schema/agent/wire.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import { type Intake, shareIntake } from '../drivers/object/intake.ts'
+import { findHere } from '../find.ts'
 import type { Identity } from '../identity.ts'
 import { evidenceNow } from './evidence.ts'
 import { FanBody, Pieces } from './fan.ts'
@@ -59,6 +61,7 @@ export class Hosts {
     return {
       status: async () => ({ connected: await this.#connected(id) }),
       objectPut: async (args: ObjectArgs, body: Body) => (await put(args, body)).value as ObjectHead,
+      objectsFind: (args: FindArgs) => this.#find(id, args),
       objectHead: async (args: ObjectArgs) => (await ask('object.head', args)).value as ObjectHead,
       objectPost: async (args: ObjectArgs) => (await ask('object.post', args)).value as ObjectHead,
       objectFragments: async (args: ObjectArgs) => (await ask('object.fragments', args)).value as FragmentsFound,
@@ -82,6 +85,20 @@ export class Hosts {
     const url = presence.host(id)?.door_url ?? null
     if (url !== null && !this.#isAway(id)) return this.#onPeer(id, url, op, args, body)
     return this.#throughPlane(id, op, args, body)
+  }
+
+  /** Several devices of a host: own ones in one go, of another one by one. */
+  async #find(id: string, args: FindArgs): Promise<{ found: FoundHere[]; body: Uint8Array | Body | null }> {
+    const { identity, driver } = this.#deps
+    if (id === identity.host_id) {
+      const { found, body } = await findHere(driver, args)
+      return { found, body: body === null || body instanceof Uint8Array ? body : streamFrom(body) }
+    }
+    const works = [args.at.device, ...args.also].map((device, n) => this.#ask(id, args.body && n === 0 ? 'object.get' : 'object.head', { ...args.at, device }, null))
+    const answers = await Promise.allSettled(works)
+    const found = answers.map((one): FoundHere => (one.status === 'fulfilled' ? { head: one.value.value as ObjectHead } : { error: wireError(one.reason) }))
+    const [first] = answers
+    return { found, body: first?.status === 'fulfilled' && first.value.body !== null ? streamFrom(first.value.body) : null }
   }
 
   /** Replicas of one write on several of this host's devices share what is learned of the body. */

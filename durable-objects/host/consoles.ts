@@ -6,7 +6,7 @@
 import { FRAME_BYTES_MAX } from '../../schema/agent/protocol.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import type { Timers } from '../kernel/env.ts'
-import type { ConsoleLine } from './link.ts'
+import type { ConsoleLine } from './stream.ts'
 
 /** Where the Worker hands over a viewer's upgrade; no path of the outside leads here. */
 export const CONSOLE_PATH = '/console'

@@ -5,7 +5,7 @@
 import type { CommandArgs, CommandName, CommandResults } from '../../schema/agent/commands.ts'
 import type { DesiredItem } from '../../schema/agent/desired.ts'
 import type { HostFacts, ObservedItem } from '../../schema/agent/observed.ts'
-import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, type FragmentsFound, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, type ObjectOpArgs, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_FRAGMENTS, PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_SEALING } from '../../schema/agent/protocol.ts'
+import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, type FindArgs, type FragmentsFound, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, type ObjectOpArgs, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_FIND, PROTOCOL_VERSION_FRAGMENTS, PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_SEALING } from '../../schema/agent/protocol.ts'
 import type { StoredVersion } from '../../schema/agent/replication.ts'
 import { migrations } from '../../schema/host/migrations.ts'
 import type { Caller } from '../../schema/values/caller.ts'
@@ -14,6 +14,7 @@ import { REGION_OBJECT_NAME, systemTimers, type Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
 import { CONSOLES_MAX, CONSOLE_CALLER, CONSOLE_PATH, Consoles, type ViewerSocket } from './consoles.ts'
 import { DesiredTable } from './desired.ts'
+import { type Found, type Spares, findOneByOne } from './find.ts'
 import { Link, type LinkSocket } from './link.ts'
 import { resume } from './resume.ts'
 import { hostTasks } from './tasks.ts'
@@ -95,11 +96,21 @@ export class HostObject extends SkyObject {
   }
 
   /** `spares`: other hosts that have the object. Should this one fail or fall silent in the middle of the body, one of them goes on from there. */
-  async objectGet(args: ObjectArgs, spares: { host_id: string; args: ObjectArgs }[] = []): Promise<{ head: ObjectHead; body: ReadableStream<Uint8Array> }> {
+  async objectGet(args: ObjectArgs, spares: Spares = []): Promise<{ head: ObjectHead; body: ReadableStream<Uint8Array> }> {
     const opened: { head: ObjectHead | null } = { head: null }
     const { head, body } = await this.#link.get('object.get', args, spares.length === 0 ? undefined : (sent) => resume(this.deps.env, opened.head, args, spares, sent))
     opened.head = head as ObjectHead
     return { head: opened.head, body }
+  }
+
+  /** One object on several devices of this host, in one exchange with its agent; with the body as the first has it. */
+  async objectsFind(args: FindArgs, spares: Spares = []): Promise<Found> {
+    if (this.#protocol < PROTOCOL_VERSION_FIND) return await findOneByOne(this, args, spares)
+    const opened: { head: ObjectHead | null } = { head: null }
+    const { found, body } = await this.#link.find(args, spares.length === 0 ? undefined : (sent) => resume(this.deps.env, opened.head, args.at, spares, sent))
+    const [first] = found
+    if (first !== undefined && 'head' in first) opened.head = first.head
+    return { found, body }
   }
 
   /** What there is of an erasure-coded object here. */

@@ -1,7 +1,7 @@
 /** Bytes to a host over the link: an answer that comes before the body is out ends it, at once and for good. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decodeFrame, FRAME_BYTES_MAX, STREAM_CREDITS } from '../../schema/agent/protocol.ts'
+import { decodeFrame, encodeFrame, encodeHeadFrame, FRAME_BYTES_MAX, FRAME_LAST, STREAM_CREDITS } from '../../schema/agent/protocol.ts'
 import { Link } from './link.ts'
 
 const tick = async (turns = 20) => {
@@ -123,4 +123,31 @@ test('a body of a thousand pieces is watched by one timer: what the platform kee
   now = 100_001
   fire()
   await assert.rejects(put, /stopped answering/)
+})
+
+test('an object on several devices is one exchange: a short body is there with what is said of it, a long one follows', async () => {
+  const find = { at: { ...args, name: '/a/c/o' }, also: ['d2'], body: true }
+  const found = [{ head: { timestamp: 't', size_bytes: 3, etag: 'e', metadata: {} } }, { error: { kind: 'not_found', message: 'none' } }]
+  const { link, seen } = lab()
+  const short = link.find(find)
+  link.receiveFrame(encodeHeadFrame(seen.open, { found }, new Uint8Array([1, 2, 3])))
+  assert.deepEqual(await short, { found, body: new Uint8Array([1, 2, 3]) })
+  assert.equal(seen.timers.size, 0)
+
+  const long = link.find(find)
+  link.receive({ type: 'head', stream: seen.open, ok: true, value: { found } })
+  const { body } = await long
+  assert.ok(body instanceof ReadableStream)
+  link.receiveFrame(encodeFrame(seen.open, 0, new Uint8Array([4]), 0))
+  link.receiveFrame(encodeFrame(seen.open, FRAME_LAST, new Uint8Array([5]), 1))
+  assert.deepEqual(new Uint8Array(await new Response(body).arrayBuffer()), new Uint8Array([4, 5]))
+
+  const none = link.find({ ...find, body: false })
+  link.receive({ type: 'head', stream: seen.open, ok: true, value: { found } })
+  assert.deepEqual(await none, { found, body: null })
+  assert.equal(seen.timers.size, 0)
+
+  const lost = link.find(find)
+  link.detach('it went')
+  await assert.rejects(lost, { kind: 'unavailable' })
 })

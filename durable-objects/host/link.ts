@@ -3,10 +3,12 @@
  * rows or is asked again. Knows nothing of what the messages mean to projects.
  */
 import type { Command, CommandName, CommandResults } from '../../schema/agent/commands.ts'
-import { type AgentMessage, FRAME_BYTES_MAX, FRAME_LAST, type ConsoleArgs, type DiskOp, type ObjectOpArgs, type PlaneMessage, STREAM_CREDITS, type StreamRequest, type WireError, decodeFrame, encodeFrame } from '../../schema/agent/protocol.ts'
-import { FAULT_STATUS, Fault, type FaultKind } from '../../schema/values/fault.ts'
+import { type AgentMessage, FRAME_BYTES_MAX, FRAME_LAST, type ConsoleArgs, type DiskOp, type FindArgs, type FoundHere, type ObjectOpArgs, type PlaneMessage, type StreamRequest, decodeFrame, decodeHead, encodeFrame } from '../../schema/agent/protocol.ts'
+import { faultOf } from '../../schema/agent/wire.ts'
+import { Fault } from '../../schema/values/fault.ts'
 import type { Timers } from '../kernel/env.ts'
 import { cutFrame } from './frames.ts'
+import { type ConsoleLine, type Stream, type Waiter, newStream } from './stream.ts'
 
 /** What the object holds of the socket: workerd's hibernatable WebSocket, or the simulator's. */
 export interface LinkSocket {
@@ -15,50 +17,6 @@ export interface LinkSocket {
   /** Small state kept with the socket over hibernation. */
   serializeAttachment?(value: unknown): void
   deserializeAttachment?(): unknown
-}
-
-interface Waiter {
-  promise: Promise<unknown>
-  resolve(value: unknown): void
-  reject(error: unknown): void
-  cancel(): void
-}
-
-interface Stream {
-  resolveHead(value: unknown): void
-  rejectHead(error: unknown): void
-  /** Frames we may still send. */
-  credits: number
-  wake: (() => void) | null
-  /** get: frames arrived and not yet read. */
-  queue: Uint8Array[]
-  ended: boolean
-  error: Fault | null
-  pull: (() => void) | null
-  /** Of the next frame to go, and of the next to come. */
-  next: number
-  expected: number
-  headed: boolean
-  /** Waiting for the client's next bytes. */
-  reading: boolean
-  /** The host has answered before the body was out: it wants no more of it. */
-  answered: boolean
-  /** May be silent for as long as it likes, once it has begun: a console. */
-  quiet: boolean
-  /** When the host last gave a sign of life. */
-  heard_ms: number
-  isWatched: boolean
-  /** Ends the wait for a sign of life. */
-  calm(): void
-}
-
-/** A line both ways to a machine's console. */
-export interface ConsoleLine {
-  output: ReadableStream<Uint8Array>
-  /** At most FRAME_BYTES_MAX; resolves when it is on its way. */
-  write(bytes: Uint8Array): Promise<void>
-  /** The viewer left. */
-  end(): void
 }
 
 /** How long a stream may stand still before it is given up. */
@@ -74,7 +32,6 @@ export type Resume = (sent: number) => Promise<ReadableStream<Uint8Array> | null
 export const COMMAND_AGAIN_MS = 10_000
 export const COMMAND_AGAIN_MAX_MS = 5 * 60_000
 
-export const faultOf = (error: WireError): Fault => new Fault(error.kind in FAULT_STATUS ? (error.kind as FaultKind) : 'unavailable', error.message, { details: (error as { details?: unknown }).details })
 const down = (why: string) => new Fault('unavailable', `The host cannot be reached: ${why}.`)
 
 export class Link {
@@ -202,7 +159,7 @@ export class Link {
   }
 
   receiveFrame(bytes: Uint8Array): void {
-    const { stream: id, last, sequence, payload } = decodeFrame(bytes)
+    const { stream: id, last, isHead, sequence, payload } = decodeFrame(bytes)
     const stream = this.#streams.get(id)
     if (stream === undefined || sequence < stream.expected) return
     if (sequence > stream.expected) {
@@ -211,8 +168,13 @@ export class Link {
     }
     stream.expected++
     this.#watch(id, stream)
-    if (payload.byteLength > 0) stream.queue.push(payload.slice())
     if (last) stream.ended = true
+    if (isHead) {
+      const { head, body } = decodeHead(payload)
+      stream.headed = true
+      stream.queue.push(body)
+      stream.resolveHead(head)
+    } else if (payload.byteLength > 0) stream.queue.push(payload.slice())
     stream.pull?.()
   }
 
@@ -254,6 +216,17 @@ export class Link {
   async get<O extends DiskOp>(op: O, args: ObjectOpArgs[O], resume?: Resume): Promise<{ head: unknown; body: ReadableStream<Uint8Array> }> {
     const { id, stream, head } = this.#open({ op, args } as StreamRequest)
     return { head: await head, body: this.#body(id, stream, resume) }
+  }
+
+  /** The same for an object on several devices at once; a short body is there with the head, whole. */
+  async find(args: FindArgs, resume?: Resume): Promise<{ found: FoundHere[]; body: Uint8Array | ReadableStream<Uint8Array> | null }> {
+    const { id, stream, head } = this.#open({ op: 'object.find', args })
+    const { found } = (await head) as { found: FoundHere[] }
+    const [first] = found
+    const isComing = args.body && first !== undefined && 'head' in first
+    if (isComing && !(stream.ended && stream.queue.length === 1)) return { found, body: this.#body(id, stream, resume) }
+    this.#end(id, stream)
+    return { found, body: isComing ? (stream.queue[0] ?? null) : null }
   }
 
   /** Opens a console: bytes both ways until either end has enough. */
@@ -325,7 +298,7 @@ export class Link {
       rejectHead = no
     })
     head.catch(() => {})
-    const stream: Stream = { resolveHead, rejectHead, credits: STREAM_CREDITS, wake: null, queue: [], ended: false, error: null, pull: null, next: 0, expected: 0, headed: false, reading: false, answered: false, quiet: false, heard_ms: 0, isWatched: false, calm: () => {} }
+    const stream = newStream(resolveHead, rejectHead)
     this.#streams.set(id, stream)
     this.#watch(id, stream)
     if (!this.send({ type: 'open', stream: id, ...request })) this.#fail(id, stream, down('it is not connected'))

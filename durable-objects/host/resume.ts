@@ -1,11 +1,12 @@
 /** Going on with a body in the middle of it: the same bytes of the same version, from the byte where the first host left off. */
 import type { ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
 import type { Env } from '../kernel/env.ts'
+import type { Spares } from './find.ts'
 
 const dataAt = (head: ObjectHead): string => head.data_at ?? head.timestamp
 
 /** The rest of the body from another host, or null where none has it. `spares` gets shorter: a host that failed once is not asked again. */
-export async function resume(env: Env, head: ObjectHead | null, args: ObjectArgs, spares: { host_id: string; args: ObjectArgs }[], sent: number): Promise<ReadableStream<Uint8Array> | null> {
+export async function resume(env: Env, head: ObjectHead | null, args: ObjectArgs, spares: Spares, sent: number): Promise<ReadableStream<Uint8Array> | null> {
   if (head === null) return null
   const [first, last] = args.range ?? [0, head.size_bytes - 1]
   if (first + sent > last) return null

@@ -17,8 +17,9 @@
  *   credit {stream, frames}                <->   (receiver grants; one frame is at most FRAME_BYTES_MAX)
  *   reset {stream, error}                  <->   (either side gives up)
  *
- * Binary frame: u32 stream id (big endian), u8 flags (1 = last), u32 sequence (from 0; a gap ends the stream, a repetition is dropped), payload. For `object.put` and `object.receive` the plane sends frames and
- * the agent answers `head` when all is on disk; for `object.get` and `object.read` the agent sends `head` and then frames. For `console` the agent answers `head` once the machine's
+ * Binary frame: u32 stream id (big endian), u8 flags (1 = last, 2 = with the head), u32 sequence (from 0; a gap ends the stream, a repetition is dropped), payload. For `object.put` and `object.receive` the plane sends frames and
+ * the agent answers `head` when all is on disk; for `object.get` and `object.read` the agent sends `head` and then frames; for `object.find` likewise, or all at once where the body is short: one
+ * frame whose payload begins with the head (u32 length, JSON). For `console` the agent answers `head` once the machine's
  * socket is open, then both sides send frames until either says it was the last.
  */
 import type { Command } from './commands.ts'
@@ -29,7 +30,7 @@ import type { ErasureScheme } from '../values/erasure.ts'
 import type { ListingUpdate, ReceiveArgs, ReplicaQuery, VersionAt } from './replication.ts'
 import type { Sealing } from './sealing.ts'
 
-export const PROTOCOL_VERSION = 4
+export const PROTOCOL_VERSION = 5
 /** Oldest agent or plane this build talks to. */
 export const PROTOCOL_VERSION_MIN = 1
 /** From this version on an agent knows consoles; an older one takes `open` of a console for a broken message. */
@@ -38,9 +39,14 @@ export const PROTOCOL_VERSION_CONSOLES = 2
 export const PROTOCOL_VERSION_SEALING = 3
 /** From this version on an agent knows fragments of erasure-coded objects. */
 export const PROTOCOL_VERSION_FRAGMENTS = 4
+/** From this version on an agent looks for an object on several of its devices at once. */
+export const PROTOCOL_VERSION_FIND = 5
 export const FRAME_BYTES_MAX = 256 * 1024
 export const FRAME_HEADER_BYTES = 9
 export const FRAME_LAST = 1
+export const FRAME_HEAD = 2
+/** A body up to this size comes with what is said of it, in one message. */
+export const BODY_AT_ONCE_BYTES = 64 * 1024
 /** Frames a receiver lets the sender have in flight. */
 export const STREAM_CREDITS = 8
 export const ECHO_INTERVAL_MS = 10_000
@@ -71,7 +77,7 @@ export type PlaneMessage =
   | { type: 'credit'; stream: number; frames: number }
   | { type: 'reset'; stream: number; error: string }
 
-/** Errors on the wire: a Fault's kind where there is one, so that both ends throw the same thing. */
+/** Errors on the wire: a Fault's kind where there is one, so that both ends throw the same thing (wire.ts). */
 export interface WireError {
   kind: string
   message: string
@@ -80,12 +86,13 @@ export interface WireError {
 /** A host's clock may be ahead of the plane's by this much; a time beyond would make an object, or its absence, that no later write could replace. */
 export const HOST_CLOCK_SKEW_MS = 5 * 60_000
 
-/** What each operation on replicas takes. `fragments` and `commit` are of erasure-coded policies: what there is of an object, and that a write was acknowledged. `query`, `read` and `receive` are between hosts; `defer` keeps word for a container that could not be told. */
+/** What each operation on replicas takes. `fragments` and `commit` are of erasure-coded policies: what there is of an object, and that a write was acknowledged. `find` asks for heads on several devices, and for the body on the first of them. `query`, `read` and `receive` are between hosts; `defer` keeps word for a container that could not be told. */
 export interface ObjectOpArgs {
   'object.fragments': ObjectArgs
   'object.commit': ObjectArgs
   'object.put': ObjectArgs
   'object.get': ObjectArgs
+  'object.find': FindArgs
   'object.head': ObjectArgs
   'object.post': ObjectArgs
   'object.delete': ObjectArgs
@@ -100,6 +107,17 @@ export type ObjectOp = 'object.put' | 'object.get' | 'object.head' | 'object.pos
 export type DiskOp = keyof ObjectOpArgs
 export type ObjectRequest = { [O in DiskOp]: { op: O; args: ObjectOpArgs[O] } }[DiskOp]
 export type StreamRequest = ObjectRequest | { op: 'console'; args: ConsoleArgs }
+
+/** One object on several devices of a host: `at` names the first, `also` the others. */
+export interface FindArgs {
+  at: ObjectArgs
+  also: string[]
+  /** With the body as the first device has it. */
+  body: boolean
+}
+
+/** What a device has of it, in the order they were named. */
+export type FoundHere = { head: ObjectHead } | { error: WireError }
 
 export type ConsoleKind = 'vnc' | 'serial'
 
@@ -212,8 +230,23 @@ export function encodeFrame(stream: number, flags: number, payload: Uint8Array, 
   return frame
 }
 
-export function decodeFrame(frame: Uint8Array): { stream: number; last: boolean; sequence: number; payload: Uint8Array } {
+/** The whole answer in one frame: what is said of the body, then the body. */
+export function encodeHeadFrame(stream: number, head: unknown, body: Uint8Array): Uint8Array {
+  const text = new TextEncoder().encode(JSON.stringify(head))
+  const payload = new Uint8Array(4 + text.byteLength + body.byteLength)
+  new DataView(payload.buffer).setUint32(0, text.byteLength)
+  payload.set(text, 4)
+  payload.set(body, 4 + text.byteLength)
+  return encodeFrame(stream, FRAME_LAST | FRAME_HEAD, payload, 0)
+}
+
+export function decodeHead(payload: Uint8Array): { head: unknown; body: Uint8Array } {
+  const end = 4 + new DataView(payload.buffer, payload.byteOffset).getUint32(0)
+  return { head: JSON.parse(new TextDecoder().decode(payload.subarray(4, end))), body: payload.slice(end) }
+}
+
+export function decodeFrame(frame: Uint8Array): { stream: number; last: boolean; isHead: boolean; sequence: number; payload: Uint8Array } {
   if (frame.byteLength < FRAME_HEADER_BYTES) throw new Error(`frame of ${frame.byteLength} bytes is shorter than its header`)
   const view = new DataView(frame.buffer, frame.byteOffset)
-  return { stream: view.getUint32(0), last: ((frame[4] ?? 0) & FRAME_LAST) !== 0, sequence: view.getUint32(5), payload: frame.subarray(FRAME_HEADER_BYTES) }
+  return { stream: view.getUint32(0), last: ((frame[4] ?? 0) & FRAME_LAST) !== 0, isHead: ((frame[4] ?? 0) & FRAME_HEAD) !== 0, sequence: view.getUint32(5), payload: frame.subarray(FRAME_HEADER_BYTES) }
 }

@@ -15,8 +15,9 @@ import { type Identity, createIdentity, publicKeyOf } from '../../agent/identity
 import { type Log, silentLog } from '../../agent/log.ts'
 import { systemTimers } from '../../agent/timers.ts'
 import type { Env } from '../../durable-objects/kernel/env.ts'
+import { findOneByOne } from '../../durable-objects/host/find.ts'
 import { SkyObject } from '../../durable-objects/kernel/object.ts'
-import type { ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
+import type { FindArgs, ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import { systemClock } from '../../schema/values/time.ts'
 import * as bundle from '../../workers/index.ts'
@@ -97,6 +98,9 @@ function driverHosts(hosts: SiteHost[]) {
     }
     objectHead(args: ObjectArgs): Promise<ObjectHead> {
       return this.#driver().head(args)
+    }
+    objectsFind(args: FindArgs) {
+      return findOneByOne(this as never, args)
     }
     async objectGet(args: ObjectArgs) {
       const { head, body } = await this.#driver().get(args)

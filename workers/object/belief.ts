@@ -43,7 +43,7 @@ export async function believe(env: Env, hostId: string, claim: Claim, now_ms: nu
   const others = (devices: readonly RingDevice[]) => devices.filter((device) => device.host_id !== hostId)
   const [first, second] = [others([...at.primaries, ...at.formers]), others(nearHandoffs(at))]
   const needed = quorumOf(at.primaries.length) - (at.primaries.some((device) => device.host_id === hostId) ? 1 : 0)
-  const look = (devices: readonly RingDevice[]) => Promise.all(devices.map((device) => ask(env, at, device, false, now_ms)))
+  const look = (devices: readonly RingDevice[]) => Promise.all(devices.map((device) => ask(env, at, device, now_ms)))
   const agreeing = () => answers.filter((answer) => confirms(claim, answer, at.primaries.includes(answer.device)))
   const answers = await look(first)
   if (agreeing().length < needed) answers.push(...(await look(second)))

@@ -4,17 +4,21 @@
  * newer than what was found, the answer is "not now", never an old object.
  */
 import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
-import type { ObjectHead } from '../../schema/agent/protocol.ts'
+import type { FoundHere, ObjectHead } from '../../schema/agent/protocol.ts'
+import { faultOf } from '../../schema/agent/wire.ts'
 import type { ErasureScheme } from '../../schema/values/erasure.ts'
 import { type Fault, isFault } from '../../schema/values/fault.ts'
 import { swiftFault } from './errors.ts'
 import { containerKey, type ObjectName } from './names.ts'
 import { type Located, locate, nearHandoffs } from './placement.ts'
-import { argsOf, attempt, avoided, hostOf, quorumOf } from './replica-calls.ts'
+import { argsOf, attempt, avoided, hostOf, type Outcome, quorumOf } from './replica-calls.ts'
 import type { RingDevice } from './ring.ts'
 import { timestampOf } from './timestamp.ts'
 
 export const READ_STRAGGLER_MS = 250
+
+/** A short one is there whole. */
+export type Body = ReadableStream<Uint8Array> | Uint8Array
 
 export interface Found {
   head: ObjectHead
@@ -37,7 +41,7 @@ export interface Holders {
 export interface Answer {
   device: RingDevice
   head: ObjectHead | null
-  body?: ReadableStream<Uint8Array>
+  body?: Body
   /** Timestamp of a tombstone. */
   gone: string | null
   lost: boolean
@@ -55,17 +59,43 @@ export const newest = (heads: ObjectHead[]): ObjectHead => heads.reduce((best, h
 const sparesOf = (at: Located, devices: readonly RingDevice[], first: RingDevice, now_ms: number) =>
   devices.filter((device) => device !== first).map((device) => ({ host_id: device.host_id, args: argsOf(at, device, timestampOf(now_ms)) }))
 
-export async function ask(env: Env, at: Located, device: RingDevice, withBody: boolean, now_ms: number): Promise<Answer> {
-  const outcome = await attempt(env, device, now_ms, async () => {
-    const args = argsOf(at, device, timestampOf(now_ms))
-    return withBody ? await hostOf(env, device).objectGet(args, sparesOf(at, [...at.primaries, ...at.formers], device, now_ms)) : { head: await hostOf(env, device).objectHead(args), body: undefined }
-  })
+const drop = (body: Body | null | undefined): void => {
+  if (body instanceof ReadableStream) void body.cancel().catch(() => {})
+}
+
+export async function ask(env: Env, at: Located, device: RingDevice, now_ms: number): Promise<Answer> {
+  return meaning(await attempt(env, device, now_ms, () => hostOf(env, device).objectHead(argsOf(at, device, timestampOf(now_ms)))), null)
+}
+
+/** Devices of one host are asked in one call, and so is the one that is to send the body: the first. */
+function askEach(env: Env, at: Located, order: readonly RingDevice[], withBody: boolean, now_ms: number): Promise<Answer>[] {
+  const together = new Map<string, RingDevice[]>()
+  for (const device of order) together.set(device.host_id, [...(together.get(device.host_id) ?? []), device])
+  const asked = new Map([...together].map(([id, devices]) => [id, withBody && devices[0] === order[0] ? askOne(env, at, devices, true, now_ms) : devices.length > 1 ? askOne(env, at, devices, false, now_ms) : null]))
+  return order.map((device) => asked.get(device.host_id)?.then((answers) => answers.find((one) => one.device === device) as Answer) ?? ask(env, at, device, now_ms))
+}
+
+/** One host about several of its devices, and for the body of the first. */
+async function askOne(env: Env, at: Located, devices: readonly RingDevice[], withBody: boolean, now_ms: number): Promise<Answer[]> {
+  const [first] = devices as [RingDevice]
+  const args = { at: argsOf(at, first, timestampOf(now_ms)), also: devices.slice(1).map(({ device }) => device), body: withBody }
+  const outcome = await attempt(env, first, now_ms, () => hostOf(env, first).objectsFind(args, withBody ? sparesOf(at, [...at.primaries, ...at.formers], first, now_ms) : []))
+  if (!outcome.ok) return devices.map((device) => meaning({ ...outcome, device }, null))
+  const { found, body } = outcome.value
+  return devices.map((device, n) => meaning(told(device, found[n]), n === 0 ? body : null))
+}
+
+const told = (device: RingDevice, one: FoundHere | undefined): Outcome<ObjectHead> =>
+  one !== undefined && 'head' in one ? { ok: true, value: one.head, device } : { ok: false, error: one === undefined ? swiftFault(503) : faultOf(one.error), device }
+
+function meaning(outcome: Outcome<ObjectHead>, body: Body | null): Answer {
+  const { device } = outcome
   // A host that is not able to open it (an agent of an earlier build) has nothing to say of it.
-  if (outcome.ok && outcome.value.head.etag === '') {
-    void outcome.value.body?.cancel().catch(() => {})
+  if (outcome.ok && outcome.value.etag === '') {
+    drop(body)
     return { device, head: null, gone: null, lost: true, root: null }
   }
-  if (outcome.ok) return { device, head: outcome.value.head, gone: null, lost: false, root: null, ...(outcome.value.body === undefined ? {} : { body: outcome.value.body }) }
+  if (outcome.ok) return { device, head: outcome.value, gone: null, lost: false, root: null, ...(body === null ? {} : { body }) }
   const missing = isFault(outcome.error, 'not_found')
   const gone = missing ? ((outcome.error as Fault).details as { timestamp?: string } | undefined)?.timestamp : undefined
   return { device, head: null, gone: gone ?? null, lost: !missing, root: rootMissing(outcome.error) }
@@ -86,39 +116,38 @@ function judge(answers: readonly Answer[]): { best: ObjectHead | null; gone: str
 /**
  * The newest version, or null. With `withBody` the first device starts sending at once; should another have something newer, its stream is dropped and the newer one is opened.
  */
-async function findNewest(env: Env, name: ObjectName, policy: number, withBody: boolean, now_ms: number): Promise<(Found & { body?: ReadableStream<Uint8Array> }) | null> {
+async function findNewest(env: Env, name: ObjectName, policy: number, withBody: boolean, now_ms: number): Promise<(Found & { body?: Body }) | null> {
   const at = await locate(env, name, policy, now_ms)
   const order = [...[...at.primaries].sort((a, b) => Number(avoided(env, a.host_id, now_ms)) - Number(avoided(env, b.host_id, now_ms))), ...at.formers]
   const quorum = quorumOf(at.primaries.length)
-  const answers = await enough(order.map((device, n) => ask(env, at, device, withBody && n === 0, now_ms)), at.primaries, quorum, env.SIM?.timers ?? systemTimers)
+  const answers = await enough(askEach(env, at, order, withBody, now_ms), at.primaries, quorum, env.SIM?.timers ?? systemTimers)
   const isCertain = answers.length === order.length && answers.every((one) => !one.lost)
   const isKnown = answers.some((one) => one.head !== null || one.gone !== null)
-  if (!isCertain || !isKnown) answers.push(...(await Promise.all(nearHandoffs(at).map((device) => ask(env, at, device, false, now_ms)))))
+  if (!isCertain || !isKnown) answers.push(...(await Promise.all(nearHandoffs(at).map((device) => ask(env, at, device, now_ms)))))
   const { best, gone } = judge(answers)
   const root = answers.find((one) => one.root !== null)?.root
   if (best === null && root != null) throw swiftFault(503, `The object is encrypted under the root secret ${root}, whose keys are not here: the deployment does not have it (OBJECT_KEYS), or this is a door that did not ask its plane for them in time.`)
   const body = answers.find((one) => one.body !== undefined)
-  const drop = () => void body?.body?.cancel().catch(() => {})
   if (!isCertain) {
     const word = await wordOf(env, name)
     if (word !== null && isBehind(best, gone, word)) {
-      drop()
+      drop(body?.body)
       throw swiftFault(503)
     }
     if (word?.deleted_at != null && (best === null || word.deleted_at >= dataAt(best))) {
-      drop()
+      drop(body?.body)
       return null
     }
   }
   if (best === null || gone >= dataAt(best)) {
-    drop()
+    drop(body?.body)
     if (best === null && gone === '' && answers.filter((one) => !one.lost).length < quorum) throw swiftFault(503)
     return null
   }
   const holders = answers.filter((one) => one.head !== null && dataAt(one.head) === dataAt(best) && one.head.etag === best.etag).sort((a, b) => Number(b.head?.timestamp === best.timestamp) - Number(a.head?.timestamp === best.timestamp))
   const devices = holders.map((one) => one.device)
   if (body?.body !== undefined && holders.includes(body)) return { head: best, devices, at, body: body.body }
-  drop()
+  drop(body?.body)
   return { head: best, devices, at }
 }
 
@@ -165,7 +194,7 @@ async function enough(works: Promise<Answer>[], primaries: readonly RingDevice[]
     for (const work of works) {
       void work.then((answer) => {
         if (closed) {
-          void answer.body?.cancel().catch(() => {})
+          drop(answer.body)
           return
         }
         answers.push(answer)
@@ -193,10 +222,10 @@ export interface Copies {
 
 export async function copiesOf(env: Env, at: Located, timestamp: string, now_ms: number): Promise<Copies> {
   const has = (answer: Answer) => answer.head !== null && dataAt(answer.head) >= timestamp
-  const answers = await Promise.all(at.primaries.map((device) => ask(env, at, device, false, now_ms)))
+  const answers = await Promise.all(at.primaries.map((device) => ask(env, at, device, now_ms)))
   const held = answers.filter(has).length
   const unreachable = answers.filter((answer) => answer.lost).length
-  const others = await Promise.all([...at.formers, ...at.handoffs().slice(0, at.primaries.length).filter((device) => !at.formers.includes(device))].map((device) => ask(env, at, device, false, now_ms)))
+  const others = await Promise.all([...at.formers, ...at.handoffs().slice(0, at.primaries.length).filter((device) => !at.formers.includes(device))].map((device) => ask(env, at, device, now_ms)))
   const extra = others.filter(has).length
   return { copies: held + extra, missing: answers.length - held - unreachable, extra, unreachable }
 }
@@ -206,7 +235,7 @@ export async function headReplicas(env: Env, name: ObjectName, policy: number, n
 }
 
 /** The newest version and all of its bytes. */
-export async function getReplicas(env: Env, name: ObjectName, policy: number, now_ms: number): Promise<(Found & { body: ReadableStream<Uint8Array> }) | null> {
+export async function getReplicas(env: Env, name: ObjectName, policy: number, now_ms: number): Promise<(Found & { body: Body }) | null> {
   const found = await findNewest(env, name, policy, true, now_ms)
   if (found === null) return null
   return { ...found, body: found.body ?? (await openRange(env, found, null, now_ms)) }

@@ -13,12 +13,12 @@ import * as whole from './replicas-read.ts'
 import * as writes from './replicas-write.ts'
 
 export { quorumOf, streamOf } from './replica-calls.ts'
-export type { Copies, Found } from './replicas-read.ts'
+export type { Body, Copies, Found } from './replicas-read.ts'
 export { deferUpdate, deleteReplicas, type PutOptions, postReplicas } from './replicas-write.ts'
 
-type Body = ReadableStream<Uint8Array>
+type Stream = ReadableStream<Uint8Array>
 
-export async function putReplicas(env: Env, name: ObjectName, policy: number, body: Body | Uint8Array | null, options: writes.PutOptions, now_ms: number): Promise<ObjectHead> {
+export async function putReplicas(env: Env, name: ObjectName, policy: number, body: Stream | Uint8Array | null, options: writes.PutOptions, now_ms: number): Promise<ObjectHead> {
   const scheme = schemeOf(env, policy)
   return scheme === null ? await writes.putReplicas(env, name, policy, body, options, now_ms) : await putFragments(env, name, policy, scheme, body, options, now_ms)
 }
@@ -28,14 +28,14 @@ export async function headReplicas(env: Env, name: ObjectName, policy: number, n
   return scheme === null ? await whole.headReplicas(env, name, policy, now_ms) : await findFragments(env, name, policy, scheme, now_ms)
 }
 
-export async function getReplicas(env: Env, name: ObjectName, policy: number, now_ms: number): Promise<(whole.Found & { body: Body }) | null> {
+export async function getReplicas(env: Env, name: ObjectName, policy: number, now_ms: number): Promise<(whole.Found & { body: whole.Body }) | null> {
   const scheme = schemeOf(env, policy)
   if (scheme === null) return await whole.getReplicas(env, name, policy, now_ms)
   const found = await findFragments(env, name, policy, scheme, now_ms)
   return found === null ? null : { ...found, body: await openFragments(env, found, null, now_ms) }
 }
 
-export async function openRange(env: Env, found: whole.Found, range: [number, number] | null, now_ms: number): Promise<Body> {
+export async function openRange(env: Env, found: whole.Found, range: [number, number] | null, now_ms: number): Promise<Stream> {
   return found.fragments === undefined ? await whole.openRange(env, found, range, now_ms) : await openFragments(env, found, range, now_ms)
 }
 

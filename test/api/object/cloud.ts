@@ -1,8 +1,9 @@
 /** A cloud with object hosts that keep replicas in memory (MemoryHosts: a double of Host objects with their agents), for tests of the object store. */
 import { createHash } from 'node:crypto'
+import { findOneByOne } from '../../../durable-objects/host/find.ts'
 import { SkyObject } from '../../../durable-objects/kernel/object.ts'
 import type { Env } from '../../../durable-objects/kernel/env.ts'
-import type { ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
+import type { FindArgs, ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
 import { type DigestName, digestOf } from '../../../schema/values/digests.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Clock } from '../../../schema/values/time.ts'
@@ -88,6 +89,9 @@ export function hostClass(hosts: MemoryHosts) {
     }
     objectHead(args: ObjectArgs): ObjectHead {
       return this.#read('head', args).head
+    }
+    objectsFind(args: FindArgs) {
+      return findOneByOne(this as never, args)
     }
     objectGet(args: ObjectArgs): { head: ObjectHead; body: ReadableStream<Uint8Array> } {
       const { head, data } = this.#read('get', args)

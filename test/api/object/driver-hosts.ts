@@ -4,9 +4,10 @@
  */
 import { createFakeObjectDisk, createFakeObjectDriver, type FakeObjectDisk } from '../../../agent/drivers/object/fake.ts'
 import type { ObjectDriver } from '../../../agent/drivers/object/driver.ts'
+import { findOneByOne } from '../../../durable-objects/host/find.ts'
 import { SkyObject } from '../../../durable-objects/kernel/object.ts'
 import type { Env } from '../../../durable-objects/kernel/env.ts'
-import type { ObjectArgs, ObjectHead, ObjectOpArgs } from '../../../schema/agent/protocol.ts'
+import type { FindArgs, ObjectArgs, ObjectHead, ObjectOpArgs } from '../../../schema/agent/protocol.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { MemoryHosts } from './cloud.ts'
 
@@ -63,6 +64,9 @@ export function driverHostClass(hosts: MemoryHosts, drivers: Map<string, DriverH
     }
     async objectHead(args: ObjectArgs): Promise<ObjectHead> {
       return await this.#at('head', args).head(args)
+    }
+    objectsFind(args: FindArgs) {
+      return findOneByOne(this as never, args)
     }
     async objectGet(args: ObjectArgs) {
       const { head, body } = await this.#at('get', args).get(args)

@@ -1,9 +1,10 @@
 /** A cloud whose one policy is erasure-coded, with object hosts that are real drivers on disks in memory, and ways to hurt them. */
+import { findOneByOne } from '../../../durable-objects/host/find.ts'
 import { SkyObject } from '../../../durable-objects/kernel/object.ts'
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import { createFakeObjectDriver, FakeObjectDisk } from '../../../agent/drivers/object/fake.ts'
 import type { ObjectDriver } from '../../../agent/drivers/object/driver.ts'
-import type { ObjectArgs, ObjectOp } from '../../../schema/agent/protocol.ts'
+import type { FindArgs, ObjectArgs, ObjectOp } from '../../../schema/agent/protocol.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { type Answer, mintedCloud, type TestCloud } from '../../support/cloud.ts'
 import { ROOT } from './cloud.ts'
@@ -62,6 +63,9 @@ function hostClass(hosts: Map<string, ErasureHost>, open: { count: number }) {
     objectDelete = async (args: ObjectArgs) => (await this.#host('object.delete', args)).driver.delete(args)
     objectFragments = async (args: ObjectArgs) => (await this.#host('object.fragments', args)).driver.fragments(args)
     objectCommit = async (args: ObjectArgs) => (await this.#host('object.commit', args)).driver.commit(args)
+    objectsFind(args: FindArgs) {
+      return findOneByOne(this as never, args)
+    }
     async objectGet(args: ObjectArgs) {
       const host = await this.#host('object.get', args)
       const { head, body } = await host.driver.get(args)

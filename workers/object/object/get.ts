@@ -61,8 +61,10 @@ export async function respondObject(request: SwiftRequest, opened: Opened | null
   const usable = ifRange === null || ifRange.replace(/"/g, '') === opened.etag.replace(/"/g, '') || Date.parse(ifRange) >= modified_ms
   const ranges = usable ? resolveRanges(request.headers.get('range'), opened.size) : null
   if (ranges === null) {
-    const body = bodyOf(await opened.open(null))
-    return new Response(fixed(body, opened.size) as never, { status: 200, headers: { ...headers, 'content-length': String(opened.size) } })
+    const source = await opened.open(null)
+    // A short one that is there whole needs no stream.
+    const body = source instanceof Uint8Array ? source : fixed(bodyOf(source), opened.size)
+    return new Response(body as never, { status: 200, headers: { ...headers, 'content-length': String(opened.size) } })
   }
   opened.drop()
   if (ranges.length === 0) {

@@ -8,7 +8,7 @@ import { storedName, versionId, versioningOf } from '../container/rows.ts'
 import { type Metadata, metaOf } from '../headers.ts'
 import { knownContainer } from '../known.ts'
 import { type ObjectName, containerKey } from '../names.ts'
-import { type Found, getReplicas, headReplicas, openRange, streamOf } from '../replicas.ts'
+import { type Body as AnyBody, type Found, getReplicas, headReplicas, openRange, streamOf } from '../replicas.ts'
 
 export type Body = ReadableStream<Uint8Array>
 
@@ -60,11 +60,11 @@ export async function openStored(env: Env, name: ObjectName, withBody: boolean, 
   const place = await placeOf(env, name, version, now_ms)
   if (place === null) return null
   const { policy, stored } = place
-  const found: (Found & { body?: Body }) | null = withBody ? await getReplicas(env, stored, policy, now_ms) : await headReplicas(env, stored, policy, now_ms)
+  const found: (Found & { body?: AnyBody }) | null = withBody ? await getReplicas(env, stored, policy, now_ms) : await headReplicas(env, stored, policy, now_ms)
   if (found === null) return null
   let body = found.body
   const drop = () => {
-    void body?.cancel().catch(() => {})
+    if (body instanceof ReadableStream) void body.cancel().catch(() => {})
     body = undefined
   }
   const { head } = found

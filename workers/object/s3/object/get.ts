@@ -130,7 +130,8 @@ async function send(opened: Opened, headers: Record<string, string>, range: [num
     return new Response(null, { status, headers: all })
   }
   if (range !== null) opened.drop()
-  return new Response(fixed(bodyOf(await opened.open(range)), length) as never, { status, headers: all })
+  const source = await opened.open(range)
+  return new Response((source instanceof Uint8Array ? source : fixed(bodyOf(source), length)) as never, { status, headers: all })
 }
 
 /** The segments of a multipart object; null where it is none. */
