@@ -9,6 +9,7 @@ import { Fault, isFault } from '../../schema/values/fault.ts'
 import type { ContainerInfo, ObjectRow } from '../../workers/object/container/store.ts'
 import { metaOf } from '../../workers/object/headers.ts'
 import { headReplicas } from '../../workers/object/replicas.ts'
+import type { BucketConfig } from '../../workers/object/s3/store.ts'
 import { Stamps } from '../../workers/object/timestamp.ts'
 import type { Log } from '../log.ts'
 import type { Timers } from '../timers.ts'
@@ -35,6 +36,8 @@ export interface KnownContainer {
   info: ContainerInfo
   /** The latest time seen of it. */
   last: string
+  /** What S3 keeps with it, where it was asked for. */
+  config?: BucketConfig
 }
 
 export interface ContainersDeps {
@@ -172,15 +175,23 @@ export class Containers {
     const key = keyOf(call)
     if (call.method === 'info') {
       if (call.on === 'account') return this.#learn(key, value)
-      if (value === null) this.#fresh.delete(key)
-      else this.#hearOf(key, value as ContainerInfo, (value as ContainerInfo).put_at)
-      return this.#learn(key, value === null ? null : ({ info: value as ContainerInfo, last: this.#known<KnownContainer>(key)?.last ?? '' } satisfies KnownContainer))
+      return this.#heardContainer(key, value === null ? null : { info: value as ContainerInfo })
     }
-    if (call.method !== 'begin' || value === null) return
+    if (call.method === 's3Bucket') return this.#heardContainer(key, value as { info: ContainerInfo; config: BucketConfig } | null)
+    if ((call.method !== 'begin' && call.method !== 's3Begin') || value === null || !Object.hasOwn(value as object, 'info')) return
     const { info, timestamp } = value as { info: ContainerInfo; timestamp: string }
     this.#saw(timestamp)
     this.#hearOf(key, info, timestamp)
-    this.#learn(key, { info, last: timestamp } satisfies KnownContainer)
+    this.#learn(key, { ...this.#known<KnownContainer>(key), info, last: timestamp } satisfies KnownContainer)
+  }
+
+  #heardContainer(key: string, value: Pick<KnownContainer, 'info' | 'config'> | null): void {
+    if (value === null) {
+      this.#fresh.delete(key)
+      return this.#learn(key, null)
+    }
+    this.#hearOf(key, value.info, value.info.put_at)
+    this.#learn(key, { last: '', ...this.#known<KnownContainer>(key), ...value } satisfies KnownContainer)
   }
 
   #accountAlone(call: Call): unknown {
@@ -197,6 +208,11 @@ export class Containers {
     switch (call.method) {
       case 'info':
         return this.#need(known).info
+      case 's3Bucket': {
+        const { info, config } = this.#need(known)
+        if (config === undefined) throw offline('this bucket was not used here before')
+        return { info, config }
+      }
       case 'object':
         return await this.#existing(call, this.#need(known).info, name)
       case 'begin': {

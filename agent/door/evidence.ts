@@ -11,6 +11,9 @@ export const withEvidence = <T>(evidence: DoorEvidence, work: () => T): T => cur
 /** Requests that may have their write's time from this door's clock (containers.ts), and whether one had. */
 export const hasty = new WeakMap<DoorEvidence, { used: boolean }>()
 
+/** How a request is passed on to the plane, where its handler finds that it is not one for a door. */
+export const passes = new WeakMap<DoorEvidence, () => Promise<Response>>()
+
 export function evidenceNow(): DoorEvidence {
   const found = current.getStore()
   if (found === undefined) throw new Fault('internal', 'work of a door without a request')

@@ -1,5 +1,6 @@
 /** A door: the object store's handlers on this host, over its own disks. What ties server, plane and disk together. */
 import type { Env } from '../../durable-objects/kernel/env.ts'
+import type { DoorS3 } from '../../schema/agent/door.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import type { Clock } from '../../schema/values/time.ts'
 import { forgetRevocations } from '../../workers/object/revoked.ts'
@@ -13,6 +14,7 @@ import { Peers } from './peers.ts'
 import { createDoorPlane } from './plane.ts'
 import { Presence } from './presence.ts'
 import { reconcile } from './reconcile.ts'
+import { s3AtPlane } from './s3.ts'
 import { DoorServer } from './server.ts'
 import { DoorStore } from './store.ts'
 
@@ -74,7 +76,7 @@ export async function startDoor(options: DoorOptions): Promise<Door> {
     deliver: () => reconcile({ plane, store, env: envNow, now_ms: () => presence.now_ms(), log }),
   })
   const hosts = new Hosts({ identity, driver, plane, presence })
-  const envNow = (): Env => (env ??= makeEnv(presence, hosts, containers))
+  const envNow = (): Env => (env ??= makeEnv(presence, hosts, containers, s3AtPlane(plane, presence)))
   const containers: Containers = new Containers({ plane, presence, store, timers, log, env: envNow })
   const status = (): DoorStatus => ({
     status: 'ok', online: presence.online, seen_at: presence.seen_ms === 0 ? null : new Date(presence.seen_ms).toISOString(), pending: store.pendingCount, refused: store.refusedCount, requests: server.open, rings: Object.fromEntries([...presence.rings].map(([policy, ring]) => [policy, ring.version])),
@@ -98,7 +100,7 @@ export async function startDoor(options: DoorOptions): Promise<Door> {
 }
 
 /** The bindings that the handlers ask for; anything else is not there. */
-function makeEnv(presence: Presence, hosts: Hosts, containers: Containers): Env {
+function makeEnv(presence: Presence, hosts: Hosts, containers: Containers, s3: DoorS3): Env {
   const none = () => {
     throw new Fault('unavailable', 'This is not served by a door.')
   }
@@ -121,6 +123,6 @@ function makeEnv(presence: Presence, hosts: Hosts, containers: Containers): Env 
     CONTAINER: { getByName: (key: string) => containers.container(key) } as never,
     ACCOUNT: { getByName: (name: string) => containers.account(name) } as never,
     DOOR_KEYS: (account, container, name) => containers.keys(account, container, name.container === container ? name.object : (name.object.split('\0')[1] ?? '')),
-    PROJECT: missing, REGION: missing,
+    DOOR_S3: s3, PROJECT: missing, REGION: missing,
   }
 }

@@ -16,6 +16,9 @@ import type { Identity } from '../identity.ts'
 export const CALL_TIMEOUT_MS = 8_000
 export const STREAM_IDLE_MS = 60_000
 const SOCKETS_MAX = 256
+/** Characters that the plane takes of a path, and of an account's or container's name. */
+const PATH_MAX = 16_384
+const NAME_MAX = 2_048
 
 export class Unreachable extends Fault {
   constructor(why: string) {
@@ -41,6 +44,8 @@ export interface DoorPlane {
   replica(evidence: DoorEvidence, op: ObjectOp, host: string, args: ObjectArgs, body: Readable | null): Promise<{ value: unknown; body: IncomingMessage | null }>
   /** A client's request as it is. */
   forward(method: string, path: string, headers: OutgoingHttpHeaders, body: Readable | null): Promise<IncomingMessage>
+  /** A client's S3 request as it is; `client`: the digest of what is told of its head. */
+  passS3(method: string, path: string, client: string, headers: OutgoingHttpHeaders, body: Readable | null): Promise<IncomingMessage>
   close(): void
 }
 
@@ -107,6 +112,8 @@ export function createDoorPlane(plane: string, identity: Identity): DoorPlane {
     state: async (rings, revocations) => (await json('GET', `/agents/v1/door/state?rings=${queryPart(JSON.stringify(rings))}&revocations=${revocations}`, null)) as DoorState,
     call: (evidence, call) =>
       new Promise((done, failed) => {
+        // Calls share a request: one that the plane could not read would spoil those of others.
+        if (evidence.path.length > PATH_MAX || call.account.length > NAME_MAX || (call.container?.length ?? 0) > NAME_MAX) return failed(new Fault('bad_request', 'A name is too long.'))
         waiting.push({ evidence, call, done, failed })
         if (waiting.length === 1) setImmediate(() => void flush())
       }),
@@ -118,6 +125,10 @@ export function createDoorPlane(plane: string, identity: Identity): DoorPlane {
       return await replicaAnswer(response, op)
     },
     forward: (method, path, headers, body) => open(method, path, { ...headers, host: origin.host }, STREAM_IDLE_MS, body),
+    passS3: (method, given, client, headers, body) => {
+      const path = `/agents/v1/door/s3?path=${queryPart(given)}&client=${client}`
+      return open(method, path, { ...headers, authorization: identity.authorization(method, path) }, STREAM_IDLE_MS, body)
+    },
     close: () => agent.destroy(),
   }
 }

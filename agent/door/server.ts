@@ -1,6 +1,6 @@
 /**
- * The door's HTTP server. Objects are served here by the object store's own handlers; accounts, containers and what unpacks archives go to the plane as they are; other doors
- * call for replicas. It listens on the address that the operator named, and on no other.
+ * The door's HTTP server. Objects are served here by the object store's own handlers, Swift's and S3's; accounts, containers and what unpacks archives go to the plane as they are; other
+ * doors call for replicas. It listens on the address that the operator named, and on no other.
  */
 import { randomUUID } from 'node:crypto'
 import http, { type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
@@ -13,19 +13,21 @@ import { Server } from '../../workers/http/serve.ts'
 import { forgetAccount, forgetContainer } from '../../workers/object/known.ts'
 import { PREFIX, parseNames, splitPath } from '../../workers/object/names.ts'
 import { policies } from '../../workers/object/policy.ts'
+import { s3 } from '../../workers/object/s3/service.ts'
 import { object } from '../../workers/object/service.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import { type Log, messageOf } from '../log.ts'
 import { replicaCall } from '../messages.ts'
 import type { Timers } from '../timers.ts'
 import type { Containers } from './containers.ts'
-import { evidenceOf, hasty, withEvidence } from './evidence.ts'
+import { evidenceOf, hasty, passes, withEvidence } from './evidence.ts'
 import { fanOf } from './fan.ts'
 import { onDisk } from './hosts.ts'
 import { type DoorPlane, isUnreachable } from './plane.ts'
 import type { Peers } from './peers.ts'
 import type { Presence } from './presence.ts'
 import { DoorRequest, hasBody, headersOf } from './request.ts'
+import { evidenceOfS3, isOnSite, isS3, passOn } from './s3.ts'
 import { SEALING_HEADER, join } from './sealing.ts'
 
 export const HEADERS_BYTES_MAX = 128 * 1024
@@ -65,7 +67,7 @@ function isPlainPut({ method, headers }: IncomingMessage): boolean {
 export class DoorServer {
   #deps: ServerDeps
   #http: http.Server
-  #swift: { env: Env; server: Server } | null = null
+  #servers: { env: Env; swift: Server; s3: Server } | null = null
   #open = 0
 
   constructor(deps: ServerDeps) {
@@ -102,7 +104,9 @@ export class DoorServer {
     const [path, query] = at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
     if (path === '/door/v1/health') return sendJson(response, 200, this.#deps.status())
     if (path === '/door/v1/replicas' && message.method === 'POST') return await this.#replica(message, response, url, new URLSearchParams(query))
-    if (!path.startsWith(`${PREFIX}/`)) return sendJson(response, 404, { error: { code: 404, kind: 'not_found', message: `A door serves ${PREFIX} only.` } })
+    const claimed = path.startsWith(`${PREFIX}/`)
+    if (isS3(message, this.#deps.env(), claimed)) return await this.#s3(message, response, path)
+    if (!claimed) return sendJson(response, 404, { error: { code: 404, kind: 'not_found', message: `A door serves ${PREFIX} and S3 only.` } })
     const below = path.slice(PREFIX.length)
     if (below === '/healthcheck' || isObjectRequest(message.method ?? '', below, query, message.headers['content-type'] ?? '')) return await this.#object(message, response, below)
     await this.#forward(message, response, below)
@@ -110,13 +114,13 @@ export class DoorServer {
 
   async #object(message: IncomingMessage, response: ServerResponse, below: string): Promise<void> {
     const { presence } = this.#deps
-    const { env, server } = this.#handlers()
+    const { env, swift } = this.#handlers()
     const aborted = new AbortController()
     response.on('close', () => aborted.abort())
     const request = new DoorRequest(message, `http://${message.headers.host ?? 'door'}`, aborted.signal, this.#deps.timers)
     const evidence = evidenceOf(request.method, message.url ?? '/', request.headers)
     const id = `req-${randomUUID()}`
-    const handle = () => server.handle(request as unknown as Request, env, below, id, presence.now_ms(), (work) => void work.catch(() => {}))
+    const handle = () => swift.handle(request as unknown as Request, env, below, id, presence.now_ms(), (work) => void work.catch(() => {}))
     await withEvidence(evidence, async () => {
       if (!isPlainPut(message)) return await send(message, response, await handle())
       // Held, so that it can be written again should the time that it got here be too early.
@@ -132,10 +136,32 @@ export class DoorServer {
     })
   }
 
-  #handlers(): { env: Env; server: Server } {
+  async #s3(message: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    const { presence, timers } = this.#deps
+    const { env, s3: server } = this.#handlers()
+    const id = `req-${randomUUID()}`
+    let answer: Response
+    try {
+      if (isOnSite(message, env)) {
+        const aborted = new AbortController()
+        response.on('close', () => aborted.abort())
+        const request = new DoorRequest(message, `http://${message.headers.host ?? 'door'}`, aborted.signal, timers)
+        const evidence = evidenceOfS3(message, request.headers, presence.now_ms())
+        passes.set(evidence, () => passOn(this.#deps, message))
+        return await withEvidence(evidence, async () => send(message, response, await server.handle(request as unknown as Request, env, path, id, presence.now_ms(), (work) => void work.catch(() => {}))))
+      }
+      answer = await passOn(this.#deps, message)
+    } catch (error) {
+      if (!isFault(error) || response.headersSent) throw error
+      answer = renderFault('s3', error, { method: message.method ?? 'GET', url: `http://door${path}` } as Request, id)
+    }
+    await send(message, response, answer)
+  }
+
+  #handlers(): { env: Env; swift: Server; s3: Server } {
     const env = this.#deps.env()
-    if (this.#swift?.env !== env) this.#swift = { env, server: new Server(object, env, policies) }
-    return this.#swift
+    if (this.#servers?.env !== env) this.#servers = { env, swift: new Server(object, env, policies), s3: new Server(s3, env, policies) }
+    return this.#servers
   }
 
   async #forward(message: IncomingMessage, response: ServerResponse, below: string): Promise<void> {

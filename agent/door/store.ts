@@ -112,7 +112,7 @@ export class DoorStore {
     this.#db.exec('BEGIN')
     this.#rows('DELETE FROM pending WHERE seq = ?', entry.seq)
     const { evidence } = entry
-    const shown = { ...entry, evidence: { ...evidence, headers: Object.fromEntries(Object.entries(evidence.headers).filter(([name]) => !/token/i.test(name))), path: evidence.path.replace(/\?.*$/s, '') } }
+    const shown = { ...entry, evidence: { ...evidence, headers: Object.fromEntries(Object.entries(evidence.headers).filter(([name]) => !/token|^authorization$/i.test(name))), path: evidence.path.replace(/\?.*$/s, '') } }
     if (reason !== null) this.#rows('INSERT OR REPLACE INTO refused (seq, at_ms, entry, reason) VALUES (?, ?, ?, ?)', entry.seq, entry.at_ms, JSON.stringify(shown), reason)
     this.#db.exec('COMMIT')
     this.#pending--

@@ -1,5 +1,5 @@
 /**
- * Doors in the cloud's own books: the host is allowed to be one, and the catalog's internal endpoint of the object store leads there. Said by the administrator, never by
+ * Doors in the cloud's own books: the host is allowed to be one, and the catalog's internal endpoints of the object store (Swift's and S3's) lead there. Said by the administrator, never by
  * the host: whoever stands behind that endpoint is shown every tenant's tokens.
  */
 import type { Api } from './api.ts'
@@ -28,16 +28,16 @@ export async function setDoor(api: Api, hostName: string, url: string | null): P
   const host = hosts.find((one) => one.name === hostName || one.id === hostName)
   if (host === undefined) throw new Problem(`there is no host ${hostName} (npx skyhook host list).`)
   if (host.door_url !== url) await api.call('PATCH', `/agents/v1/hosts/${host.id}`, { door_url: url })
-  await setEndpoint(api, nameOf(host), url)
+  await setEndpoint(api, 'object-store', nameOf(host), url === null ? null : `${url}/object-store/v1/AUTH_%(project_id)s`)
+  await setEndpoint(api, 's3', nameOf(host), url === null ? null : `${url}/s3`)
 }
 
-async function setEndpoint(api: Api, name: string, url: string | null): Promise<void> {
-  const { services } = (await api.call('GET', '/identity/v3/services?type=object-store')) as { services: { id: string }[] }
+async function setEndpoint(api: Api, type: string, name: string, wanted: string | null): Promise<void> {
+  const { services } = (await api.call('GET', `/identity/v3/services?type=${type}`)) as { services: { id: string }[] }
   const [service] = services
   if (service === undefined) return
   const list = async () => ((await api.call('GET', `/identity/v3/endpoints?service_id=${service.id}&interface=internal`)) as { endpoints: Endpoint[] }).endpoints
   const before = await list()
-  const wanted = url === null ? null : `${url}/object-store/v1/AUTH_%(project_id)s`
   for (const old of before) if (old.name === name && old.url !== wanted) await api.call('DELETE', `/identity/v3/endpoints/${old.id}`)
   if (wanted !== null && !before.some((one) => one.name === name && one.url === wanted)) {
     await api.call('POST', '/identity/v3/endpoints', { endpoint: { service_id: service.id, interface: 'internal', url: wanted, name, ...(before[0] === undefined ? {} : { region_id: before[0].region_id }) } })

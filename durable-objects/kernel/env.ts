@@ -1,4 +1,5 @@
 /** Bindings of the bundle (wrangler.toml, or the generated workerd config): objects, the hashing service, and plain settings. */
+import type { DoorS3 } from '../../schema/agent/door.ts'
 import type { SealingKey } from '../../schema/agent/sealing.ts'
 import type { Random } from '../../schema/values/random.ts'
 import type { Clock } from '../../schema/values/time.ts'
@@ -41,6 +42,8 @@ export interface Env {
   SYNC_REALMS?: string
   /** Only in a door: a container's keys, as the plane tells them to a request that may use the object. */
   DOOR_KEYS?: (account: string, container: string, name: { account: string; container: string; object: string }) => Promise<readonly SealingKey[]>
+  /** Only in a door: what an S3 request needs of the plane. */
+  DOOR_S3?: DoorS3
   /** Only where one process holds Worker and objects: its name for itself; see workers/identity/tokens/near.ts. */
   NEAR?: string
   /** JSON overrides of limits: security compliance, scheduler... */

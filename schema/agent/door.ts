@@ -5,9 +5,10 @@
  *   GET  /agents/v1/door/state?rings=VERSIONS&revocations=CURSOR    what a door keeps on disk: ring, token keys, revocations, other doors
  *   POST /agents/v1/door/calls?digest=SHA256                        calls on containers and accounts; the digest (base64url) is of the body, and signed with the path
  *   POST /agents/v1/door/replicas?op=OP&host=ID&args=...&evidence=  one replica on a host that has no door
+ *   any  /agents/v1/door/s3?path=PATH&client=SHA256                 an S3 request as it is; the digest is of the header that says what the client's own head had
  */
 import type { PublicKey } from '../values/token.ts'
-import type { Revocation } from '../values/caller.ts'
+import type { Caller, Revocation } from '../values/caller.ts'
 import type { FaultKind } from '../values/fault.ts'
 
 /** How often a door that is connected asks for its state: revocations are never older than this and one answer. */
@@ -22,12 +23,19 @@ export const EVIDENCE_HEADERS = [
   'x-auth-token', 'x-storage-token', 'x-service-token', 'referer', 'cf-connecting-ip', 'destination', 'destination-account', 'x-copy-from', 'x-copy-from-account', 'x-object-manifest', 'x-symlink-target', 'x-symlink-target-account',
 ] as const
 
+/** How long before its last call an S3 request may have come: its signature is checked as of then, and bodies take their time. */
+export const S3_REQUEST_MS_MAX = 6 * 3_600_000
+
 /** The head of a client's request, as the door got it. */
 export interface DoorEvidence {
+  /** Absent: Swift's. */
+  dialect?: 's3'
   method: string
   /** Path with query, raw. */
   path: string
   headers: Record<string, string>
+  /** S3: when it came. */
+  begun_ms?: number
   /** When it was answered, where that was without the plane. */
   at_ms?: number
 }
@@ -42,6 +50,42 @@ export interface DoorCall {
   method: string
   args: unknown[]
 }
+
+/** Who signed an S3 request, as the plane found: the keys that say so stay there. */
+export interface S3Verdict {
+  caller: Omit<Caller, 'request_id'>
+  access: string
+  presigned: boolean
+  /** x-amz-content-sha256, or what stands for it. */
+  payload: string
+  /** The signature that those of chunks go on from; null for version 2. */
+  seed: string | null
+}
+
+/** Signatures of a streamed body's chunks, each with the SHA-256 of what it is of, in their order; the trailer's comes with its text. */
+export interface ChunkLinks {
+  /** The signature that they go on from. */
+  previous: string
+  chunks: [sha256: string, signature: string][]
+  trailer?: [text: string, signature: string]
+}
+
+/** What only the plane can do for an S3 request at a door. */
+export interface DoorS3 {
+  signer(): Promise<S3Verdict | null>
+  /** Fault SignatureDoesNotMatch where one of them is not right. */
+  chunks(links: ChunkLinks): Promise<void>
+  /** The request as it is, answered by the plane. Its body must not have been touched. */
+  pass(): Promise<Response>
+}
+
+/** What a request passed on by a door was when it came there: its own signature, and what that covers. */
+export interface PassedHead {
+  host: string
+  authorization: string | null
+  client_ip: string
+}
+export const PASSED_HEADER = 'x-skyhook-client'
 
 export interface DoorCalls {
   evidence: DoorEvidence[]

@@ -11,19 +11,38 @@ import { rulesAllow } from '../http/access-rules.ts'
 import { authenticate } from '../http/auth.ts'
 import { Context } from '../http/context.ts'
 import { Policy } from '../http/policy.ts'
+import { type ObjectRow, versionId } from './container/rows.ts'
 import { containerKeys, sealingFor } from './encryption/keymaster.ts'
 import { tempUrl } from './features/tempurl.ts'
-import { PREFIX, containerKey, splitContainerObject } from './names.ts'
+import { type ObjectName, PREFIX, containerKey, splitContainerObject } from './names.ts'
 import type { RingDevice } from './ring.ts'
 import { locate } from './placement.ts'
 import { schemeOf } from './policies.ts'
 import { policies } from './policy.ts'
 import { type Operation, SwiftRequest } from './request.ts'
 import { isRevoked, revocationsOf } from './revoked.ts'
+import { judgeS3 } from './s3/door.ts'
+import { isLocked } from './s3/object/lock.ts'
 import { isFuture } from './timestamp.ts'
 
 /** What a call needs: to write there, to list there, or to do anything at all with what is there. */
-type Right = 'any' | 'write' | 'list'
+export type Right = 'any' | 'write' | 'list'
+
+/** A client's request, judged: what a door may do for it. */
+export interface Judged {
+  /** Calls on containers, and the right that each needs. */
+  readonly calls: Readonly<Record<string, Right>>
+  /** 401 or 403 where the request has it not. `object`: its name, or below which prefix; null is the container as such. */
+  need(right: Right, account: string, container: string, object: string | null): Promise<void>
+  /** Accounts are asked for quotas, ACLs and signing keys: of where the request reads or writes. */
+  needAccount(account: string): Promise<void>
+  /** What a call is about. */
+  subject(call: DoorCall): string | null
+  /** Calls that are about the caller. */
+  identity(call: DoorCall): Promise<unknown>
+  /** What is done instead of what the door wrote, where that is not for it to say. */
+  amend(call: DoorCall): Promise<unknown[]>
+}
 
 const CONTAINER_CALLS: Readonly<Record<string, Right>> = {
   info: 'any', object: 'any', word: 'any', version: 'any', latest: 'any', list: 'list', listText: 'list', listVersions: 'list', throttle: 'any',
@@ -44,22 +63,58 @@ function policyFor(env: Env): Policy {
 }
 
 /** The client's request as the object store sees it, at the time it was answered. */
-export async function judge(env: Env, evidence: DoorEvidence, requestId: string, now_ms: number): Promise<SwiftRequest> {
+export async function judge(env: Env, evidence: DoorEvidence, requestId: string, now_ms: number): Promise<Judged> {
   const at_ms = evidence.at_ms ?? now_ms
   if (at_ms > now_ms + HOST_CLOCK_SKEW_MS) throw refused('its time is in the future')
   if (at_ms < now_ms - DOOR_DELAY_MAX_MS) throw refused('it was too long ago')
   if (OPERATIONS[evidence.method] === undefined) throw refused(`${evidence.method} is not a method of objects`)
-  const request = new Request(`http://door${evidence.path}`, { method: evidence.method, headers: evidence.headers })
-  // The path as the client wrote it: a URL would normalise names such as '..'.
-  Object.defineProperty(request, 'url', { value: `http://door${evidence.path}` })
-  Object.defineProperty(request, 'cf', { value: { clientIp: evidence.headers['cf-connecting-ip'] } })
+  const request = requestOf(evidence, 'door')
+  if (evidence.dialect === 's3') return await judgeS3(env, evidence, contextOf(env, requestOf(evidence, evidence.headers.host ?? 'door'), requestId, now_ms, null), now_ms)
   const caller = await callerOf(env, request, evidence, requestId, now_ms)
-  const url = new URL(request.url)
-  const ctx = new Context({ request, env, url, params: {}, requestId, version: [1, 0], policy: policyFor(env), now_ms: at_ms, waitUntil: () => {} }, caller, undefined, url.searchParams)
-  const judged = new SwiftRequest(ctx)
+  const judged = new SwiftRequest(contextOf(env, request, requestId, at_ms, caller))
   judged.caller = caller
   await tempUrl(judged)
-  return judged
+  return judgedSwift(env, judged)
+}
+
+function requestOf({ method, path, headers }: DoorEvidence, host: string): Request {
+  const request = new Request(`http://door${path}`, { method, headers })
+  // The path as the client wrote it: a URL would normalise names such as '..'.
+  Object.defineProperty(request, 'url', { value: `http://${host}${path}` })
+  Object.defineProperty(request, 'cf', { value: { clientIp: headers['cf-connecting-ip'] } })
+  return request
+}
+
+function contextOf(env: Env, request: Request, requestId: string, now_ms: number, caller: Caller | null): Context {
+  const url = new URL(request.url)
+  return new Context({ request, env, url, params: {}, requestId, version: [1, 0], policy: policyFor(env), now_ms, waitUntil: () => {} }, caller, undefined, url.searchParams)
+}
+
+const judgedSwift = (env: Env, request: SwiftRequest): Judged => ({
+  calls: CONTAINER_CALLS,
+  need: (right, account, container, object) => need(request, right, account, container, object),
+  needAccount: (account) => needAccount(request, account),
+  subject: (call) => subjectOf(request, call),
+  async identity({ method, account }) {
+    if (method !== 'accessRules' || request.caller?.app_cred_id !== account) throw refused('only the rules of the request\'s own credential')
+    return await env.IDENTITY.getByName(IDENTITY_NAME).accessRules(account)
+  },
+  amend: async ({ method, account, container, args }) => {
+    if (method === 'removeVersion') await unlocked(env, { account, container: container ?? '', object: String(args[0]) }, String(args[1]), request.now_ms)
+    return method === 'putObject' ? [withoutS3(args[0] as ObjectRow), ...args.slice(1)] : args
+  },
+})
+
+/** What S3 keeps with a row (locks, uploads whose parts go with it) is no word of Swift's. */
+function withoutS3(row: ObjectRow): ObjectRow {
+  const extra = Object.entries(row.extra ?? {}).filter(([name]) => !name.startsWith('s3-'))
+  return { ...row, extra: extra.length === 0 ? null : Object.fromEntries(extra) }
+}
+
+/** A locked version is removed by nobody's word. */
+async function unlocked(env: Env, name: ObjectName, version: string, now_ms: number): Promise<void> {
+  const found = await env.CONTAINER.getByName(containerKey(name.account, name.container)).version(name.object, versionId(version))
+  if (found !== null && isLocked(found.extra, now_ms, false)) throw refused('the version is locked')
 }
 
 async function callerOf(env: Env, request: Request, evidence: DoorEvidence, requestId: string, now_ms: number): Promise<Caller | null> {
@@ -148,31 +203,28 @@ function checkTimes(value: unknown, now_ms: number): void {
   for (const time of times) if (typeof time === 'string' && /^\d{10}\.\d{5}$/.test(time) && isFuture(time, now_ms)) throw refused('its timestamp is in the future')
 }
 
-export async function doorCall(env: Env, request: SwiftRequest, call: DoorCall, now_ms: number): Promise<unknown> {
+export async function doorCall(env: Env, request: Judged, call: DoorCall, now_ms: number): Promise<unknown> {
   const { account, container, method, args } = call
   if (call.on === 'account') {
     own(ACCOUNT_CALLS, method)
-    await needAccount(request, account)
+    await request.needAccount(account)
     return await (env.ACCOUNT.getByName(account) as unknown as Stub)[method]?.(...args)
   }
-  if (call.on === 'identity') {
-    if (method !== 'accessRules' || request.caller?.app_cred_id !== account) throw refused('only the rules of the request\'s own credential')
-    return await env.IDENTITY.getByName(IDENTITY_NAME).accessRules(account)
-  }
+  if (call.on === 'identity') return await request.identity(call)
   if (container === null) throw refused('a container is needed')
   if (method === 'keys') {
     const [object] = args
-    await need(request, 'any', account, container, typeof object === 'string' ? object : null)
+    await request.need('any', account, container, typeof object === 'string' ? object : null)
     return containerKeys(env, account, container)
   }
-  const right = own(CONTAINER_CALLS, method)
+  const right = own(request.calls, method)
   if (right === 'write') for (const value of args.slice(0, 2)) checkTimes(value, now_ms)
-  await need(request, right, account, container, subjectOf(request, call))
-  return await (env.CONTAINER.getByName(containerKey(account, container)) as unknown as Stub)[method]?.(...args)
+  await request.need(right, account, container, request.subject(call))
+  return await (env.CONTAINER.getByName(containerKey(account, container)) as unknown as Stub)[method]?.(...(await request.amend(call)))
 }
 
 /** A replica on a host that has no door: of an object that the request has the right to, where the ring says it is. */
-export async function doorReplica(env: Env, request: SwiftRequest, op: ObjectOp, hostId: string, given: ObjectArgs, body: ReadableStream<Uint8Array> | null, now_ms: number): Promise<Response> {
+export async function doorReplica(env: Env, request: Judged, op: ObjectOp, hostId: string, given: ObjectArgs, body: ReadableStream<Uint8Array> | null, now_ms: number): Promise<Response> {
   const match = /^\/([^/]+)\/([^/]+)\/(.+)$/s.exec(given.name)
   if (match === null) throw refused('the object has no name')
   const [, account = '', container = '', object = ''] = match
@@ -181,7 +233,10 @@ export async function doorReplica(env: Env, request: SwiftRequest, op: ObjectOp,
   const known = version === undefined ? { container, object } : { container: version, object: object.split('\0')[1] ?? '' }
   const isRead = op === 'object.get' || op === 'object.head' || op === 'object.fragments'
   if (!isRead) checkTimes(given.timestamp, now_ms)
-  await need(request, isRead ? 'any' : 'write', account, known.container, known.object)
+  // A version's bytes are written once, at its own time: what is there under another's name is not this request's.
+  if (op === 'object.put' && version !== undefined && object.split('\0')[2] !== given.timestamp) throw refused('a version is named by its time')
+  await request.need(isRead ? 'any' : 'write', account, known.container, known.object)
+  if (op === 'object.delete' && version !== undefined) await unlocked(env, { account, ...known }, object.split('\0')[2] ?? '', now_ms)
   const at = await locate(env, { account, container, object }, given.policy, now_ms)
   // Its keys are known here: a door's word is not taken for them.
   const sealing = op === 'object.delete' || op === 'object.commit' ? undefined : isRead ? at.sealing : sealingFor(at.sealing, given.sealing?.seal)

@@ -47,9 +47,9 @@ export interface S3Cloud extends ObjectCloud {
 
 export const queryText = (query: Record<string, string>): string => Object.entries(query).map(([name, value]) => `${awsEncode(name)}=${awsEncode(value)}`).join('&')
 
-export async function s3Cloud(options: { hosts?: number; clock?: Clock; drivers?: boolean } = {}): Promise<S3Cloud> {
-  const cloud = await objectCloud(options)
-  const identity = cloud.cluster.instance('IDENTITY', 'identity')
+/** Identity knows these keys from now on, until it is told to forget one. */
+export function teachKeys(cluster: ObjectCloud['cluster']): { forget(key: Key): void } {
+  const identity = cluster.instance('IDENTITY', 'identity')
   const known = new Map([MEMBER, READER, OTHER].map((key) => [key.access, key]))
   const find = (access: string): Key => {
     const key = known.get(access)
@@ -61,6 +61,12 @@ export async function s3Cloud(options: { hosts?: number; clock?: Clock; drivers?
     if (hmacBase64('sha1', find(access).secret, string_to_sign) !== signature) throw new Fault('forbidden', 'wrong', { type: 'SignatureDoesNotMatch' })
     return { caller: find(access).caller }
   }
+  return { forget: ({ access }) => void known.delete(access) }
+}
+
+export async function s3Cloud(options: { hosts?: number; clock?: Clock; drivers?: boolean } = {}): Promise<S3Cloud> {
+  const cloud = await objectCloud(options)
+  teachKeys(cloud.cluster)
   const now_ms = () => options.clock?.now_ms() ?? Date.now()
   const s3 = async (method: string, path: string, given: S3Options = {}): Promise<Answer> => {
     const key = given.key === undefined ? MEMBER : given.key
@@ -71,17 +77,20 @@ export async function s3Cloud(options: { hosts?: number; clock?: Clock; drivers?
     else if (key !== null) sign4(key, method, path, query, headers, url.host, given.payload ?? sha256Hex(given.body ?? ''), given.at_ms ?? now_ms(), given.region ?? 'us-east-1')
     return await cloud.call(method, `${path}${query === '' ? '' : `?${query}`}`, { headers, ...(given.body === undefined ? {} : { body: given.body as BodyInit }) })
   }
-  const presign = (method: string, path: string, { expires_s = 300, key = MEMBER, query = {}, at_ms = now_ms() }: { expires_s?: number; key?: Key; query?: Record<string, string>; at_ms?: number } = {}): string => {
-    const amz_date = amzDate(at_ms)
-    const scope: Scope = { date: amz_date.slice(0, 8), region: 'us-east-1', service: 's3' }
-    const all = queryText({ ...query, 'X-Amz-Algorithm': 'AWS4-HMAC-SHA256', 'X-Amz-Credential': `${key.access}/${scope.date}/${scope.region}/s3/aws4_request`, 'X-Amz-Date': amz_date, 'X-Amz-Expires': String(expires_s), 'X-Amz-SignedHeaders': 'host' })
-    const signature = signatureOf(signingKey(key.secret, scope), amz_date, scope, { method, path, query: all, headers: new Headers({ host: new URL(ORIGIN).host }), signed_headers: ['host'], payload_hash: UNSIGNED_PAYLOAD, service: 's3' })
-    return `${path}?${all}&X-Amz-Signature=${signature}`
-  }
+  const presign: S3Cloud['presign'] = (method, path, { at_ms = now_ms(), ...given } = {}) => presigned(method, path, new URL(ORIGIN).host, { ...given, at_ms })
   return { ...cloud, now_ms, s3, presign, raw: (method, url, { headers, body } = {}) => cloud.call(method, url, { ...(headers === undefined ? {} : { headers }), ...(body === undefined ? {} : { body }) }) }
 }
 
-function sign4(key: Key, method: string, path: string, query: string, headers: Record<string, string>, host: string, payload: string, at_ms: number, region: string): string {
+/** Path and query of version 4 in the query. */
+export function presigned(method: string, path: string, host: string, { expires_s = 300, key = MEMBER, query = {}, at_ms }: { expires_s?: number; key?: Key; query?: Record<string, string>; at_ms: number }): string {
+  const amz_date = amzDate(at_ms)
+  const scope: Scope = { date: amz_date.slice(0, 8), region: 'us-east-1', service: 's3' }
+  const all = queryText({ ...query, 'X-Amz-Algorithm': 'AWS4-HMAC-SHA256', 'X-Amz-Credential': `${key.access}/${scope.date}/${scope.region}/s3/aws4_request`, 'X-Amz-Date': amz_date, 'X-Amz-Expires': String(expires_s), 'X-Amz-SignedHeaders': 'host' })
+  const signature = signatureOf(signingKey(key.secret, scope), amz_date, scope, { method, path, query: all, headers: new Headers({ host: host }), signed_headers: ['host'], payload_hash: UNSIGNED_PAYLOAD, service: 's3' })
+  return `${path}?${all}&X-Amz-Signature=${signature}`
+}
+
+export function sign4(key: Key, method: string, path: string, query: string, headers: Record<string, string>, host: string, payload: string, at_ms: number, region: string): string {
   const amz_date = amzDate(at_ms)
   const scope: Scope = { date: amz_date.slice(0, 8), region, service: 's3' }
   headers['x-amz-date'] = amz_date
@@ -93,7 +102,7 @@ function sign4(key: Key, method: string, path: string, query: string, headers: R
   return signature
 }
 
-function sign2(key: Key, method: string, path: string, headers: Record<string, string>, query: Record<string, string>, at_ms: number): void {
+export function sign2(key: Key, method: string, path: string, headers: Record<string, string>, query: Record<string, string>, at_ms: number): void {
   headers['x-amz-date'] = new Date(at_ms).toUTCString()
   const text = s3StringToSignV2({ method, resource: path, query: new URLSearchParams(query), headers: new Headers(headers), expires_s: null })
   headers.authorization = `AWS ${key.access}:${hmacBase64('sha1', key.secret, text)}`
@@ -105,14 +114,14 @@ export interface Chunked {
 }
 
 /** A body in signed chunks, with the headers of its request; `trailer`: 'name:value' signed after it. `spoil` changes a byte of the payload after it was signed. */
-export function signedChunks(method: string, path: string, data: Uint8Array, options: { chunk: number; at_ms: number; trailer?: [string, string]; spoil?: boolean; key?: Key }): Chunked {
-  const { chunk, at_ms, trailer, key = MEMBER } = options
+export function signedChunks(method: string, path: string, data: Uint8Array, options: { chunk: number; at_ms: number; trailer?: [string, string]; spoil?: boolean; key?: Key; host?: string }): Chunked {
+  const { chunk, at_ms, trailer, key = MEMBER, host = new URL(ORIGIN).host } = options
   const payload = `STREAMING-AWS4-HMAC-SHA256-PAYLOAD${trailer === undefined ? '' : '-TRAILER'}`
   const headers: Record<string, string> = { 'content-encoding': 'aws-chunked', 'x-amz-decoded-content-length': String(data.byteLength), ...(trailer === undefined ? {} : { 'x-amz-trailer': trailer[0] }) }
   const amz_date = amzDate(at_ms)
   const scope: Scope = { date: amz_date.slice(0, 8), region: 'us-east-1', service: 's3' }
   const signing = signingKey(key.secret, scope)
-  let previous = sign4(key, method, path, '', headers, new URL(ORIGIN).host, payload, at_ms, 'us-east-1')
+  let previous = sign4(key, method, path, '', headers, host, payload, at_ms, 'us-east-1')
   const parts: Buffer[] = []
   for (let at = 0; at <= data.byteLength; at += chunk) {
     const piece = data.subarray(at, Math.min(at + chunk, data.byteLength))

@@ -6,11 +6,11 @@ import type { ObjectArgs } from '../../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { JSON_BYTES_MAX, type Route, route, validate } from '../../http/route.ts'
-import { doorCall, doorReplica, judge } from '../../object/door.ts'
+import { type Judged, doorCall, doorReplica, judge } from '../../object/door.ts'
 import { rootIds } from '../../object/encryption/keymaster.ts'
 import { policiesOf } from '../../object/policies.ts'
 import type { RingView } from '../../object/ring-store.ts'
-import type { SwiftRequest } from '../../object/request.ts'
+import { passedS3 } from '../../object/s3/passed.ts'
 import { signedBy } from '../signature.ts'
 import { doorCalls, evidence as evidenceSchema, replicaArgs, replicaOp, ringVersions } from './requests.ts'
 
@@ -79,8 +79,8 @@ async function calls(ctx: Context): Promise<{ results: DoorResult[] }> {
   const text = await request.text()
   if (createHash('sha256').update(text).digest('base64url') !== query.get('digest')) throw new Fault('unauthorized', 'The body is not the one that was signed.')
   const body = validate(doorCalls, JSON.parse(text)) as DoorCalls & { ordered?: boolean }
-  const judged = new Map<number, Promise<SwiftRequest>>()
-  const requestOf = (at: number): Promise<SwiftRequest> => {
+  const judged = new Map<number, Promise<Judged>>()
+  const requestOf = (at: number): Promise<Judged> => {
     const evidence = body.evidence[at]
     if (evidence === undefined) throw new Fault('bad_request', 'A call names evidence that did not come along.')
     const found = judged.get(at) ?? judge(env, evidence, requestId, now_ms)
@@ -109,8 +109,15 @@ async function replica(ctx: Context): Promise<Response> {
   }
 }
 
+/** A client's S3 request as it came to the door. */
+async function passed(ctx: Context): Promise<Response> {
+  await signingDoor(ctx)
+  return await passedS3(ctx)
+}
+
 export const routes: Route[] = [
   route({ method: 'GET', path: '/v1/door/state', policy: 'public', handle: state }),
   route({ method: 'POST', path: '/v1/door/calls', policy: 'public', body: 'stream', handle: calls }),
   route({ method: 'POST', path: '/v1/door/replicas', policy: 'public', body: 'stream', handle: replica }),
+  ...(['GET', 'PUT', 'POST', 'DELETE', 'OPTIONS'] as const).map((method) => route({ method, path: '/v1/door/s3', policy: 'public', body: 'stream', handle: passed })),
 ]

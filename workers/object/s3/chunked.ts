@@ -3,6 +3,7 @@
  * Decoded as a stream: what is wrong breaks the stream before its end, so nothing of it is ever kept; `failure` then says why.
  */
 import { createHash } from 'node:crypto'
+import type { ChunkLinks } from '../../../schema/agent/door.ts'
 import type { Fault } from '../../../schema/values/fault.ts'
 import { type Digest, type DigestName, createDigest } from '../../../schema/values/digests.ts'
 import { type Scope, chunkStringToSign, sameSignature, sign, trailerStringToSign } from '../../http/sigv4.ts'
@@ -19,12 +20,21 @@ export interface ChunkSigning {
   seed: string
 }
 
+/** Where the key is elsewhere (a door): signatures are collected, and checked there some at a time. Throws where one is not right. */
+export interface RemoteSigning {
+  seed: string
+  check(links: ChunkLinks): Promise<void>
+}
+
+/** Chunks whose signatures are asked about at once: some 16 MiB of what clients usually send. */
+export const LINKS_AT_ONCE = 256
+
 export interface DecoderOptions {
   source: ReadableStream<Uint8Array>
   /** x-amz-decoded-content-length */
   length: number
   /** null: chunks carry no signatures. */
-  signing: ChunkSigning | null
+  signing: ChunkSigning | RemoteSigning | null
   /** Whether a trailer follows, and the checksum in it. */
   trailer: boolean
   checksum: DigestName | null
@@ -51,12 +61,22 @@ class ChunkReader {
   #hash = createHash('sha256')
   #digest: Digest | null
   #trailer = ''
+  #links: ChunkLinks
   checksum: string | null = null
 
   constructor(options: DecoderOptions) {
     this.#options = options
     this.#signature = options.signing?.seed ?? ''
+    this.#links = { previous: this.#signature, chunks: [] }
     this.#digest = options.checksum === null ? null : createDigest(options.checksum)
+  }
+
+  /** Signatures that are yet to be checked, once there are `least`. */
+  links(least: number): ChunkLinks | null {
+    const links = this.#links
+    if (links.trailer === undefined && links.chunks.length < least) return null
+    this.#links = { previous: this.#signature, chunks: [] }
+    return links
   }
 
   /** The payload in a piece of the body. */
@@ -113,7 +133,11 @@ class ChunkReader {
   #closeChunk(): void {
     const { signing } = this.#options
     if (signing === null) return
-    this.#check(sign(signing.key, chunkStringToSign(signing.amz_date, signing.scope, this.#signature, this.#hash.digest('hex'))), this.#claimed)
+    const sha256 = this.#hash.digest('hex')
+    if (!('key' in signing)) {
+      this.#links.chunks.push([sha256, this.#claimed])
+      this.#signature = this.#claimed
+    } else this.#check(sign(signing.key, chunkStringToSign(signing.amz_date, signing.scope, this.#signature, sha256)), this.#claimed)
   }
 
   #check(right: string, given: string): void {
@@ -132,7 +156,8 @@ class ChunkReader {
     const { signing, checksum } = this.#options
     if (signing !== null && this.#options.trailer) {
       const canonical = [...fields].map(([name, value]) => `${name}:${value}\n`).join('')
-      this.#check(sign(signing.key, trailerStringToSign(signing.amz_date, signing.scope, this.#signature, canonical)), signature ?? '')
+      if (!('key' in signing)) this.#links.trailer = [canonical, signature ?? '']
+      else this.#check(sign(signing.key, trailerStringToSign(signing.amz_date, signing.scope, this.#signature, canonical)), signature ?? '')
     }
     if (checksum === null || this.#digest === null) return
     const given = fields.get(`x-amz-checksum-${checksum}`)
@@ -174,9 +199,25 @@ function byobReader(stream: ReadableStream<Uint8Array>): LargeReads | null {
   }
 }
 
+/** Asks about signatures elsewhere while the body goes on: one question at a time, and none left open at its end. */
+function checker({ signing }: DecoderOptions, chunks: ChunkReader): (atEnd: boolean) => Promise<void> {
+  if (signing === null || 'key' in signing) return async () => {}
+  let asked: Promise<void> = Promise.resolve()
+  return async (atEnd) => {
+    const links = chunks.links(atEnd ? 1 : LINKS_AT_ONCE)
+    if (links === null) return atEnd ? await asked : undefined
+    await asked
+    asked = signing.check(links)
+    // Told to whoever asks next.
+    asked.catch(() => {})
+    if (atEnd) await asked
+  }
+}
+
 export function decodeChunked(options: DecoderOptions): Decoder {
   const reader = sourceOf(options.source)
   const chunks = new ChunkReader(options)
+  const check = checker(options, chunks)
   const decoder: Decoder = { body: undefined as never, failure: null, checksum: null }
   decoder.body = new ReadableStream({
     type: 'bytes',
@@ -191,10 +232,12 @@ export function decodeChunked(options: DecoderOptions): Decoder {
               out.set(data, length)
               length += data.byteLength
             })
+            await check(false)
             if (length > 0) controller.enqueue(out.subarray(0, length) as never)
           }
           if (!done) continue
           chunks.finish()
+          await check(true)
           decoder.checksum = chunks.checksum
           controller.close()
           return
@@ -210,4 +253,14 @@ export function decodeChunked(options: DecoderOptions): Decoder {
     },
   }) as ReadableStream<Uint8Array>
   return decoder
+}
+
+/** Checks what a decoder elsewhere collected. */
+export function checkLinks({ key, amz_date, scope }: Pick<ChunkSigning, 'key' | 'amz_date' | 'scope'>, { previous, chunks, trailer }: ChunkLinks): void {
+  let last = previous
+  for (const [sha256, signature] of chunks) {
+    if (!sameSignature(signature, sign(key, chunkStringToSign(amz_date, scope, last, sha256)))) throw s3Fault('SignatureDoesNotMatch')
+    last = signature
+  }
+  if (trailer !== undefined && !sameSignature(trailer[1], sign(key, trailerStringToSign(amz_date, scope, last, trailer[0])))) throw s3Fault('SignatureDoesNotMatch')
 }

@@ -70,9 +70,10 @@ export class S3Request {
     this.#policyCtx = signer === null ? null : ctx.as(signer.caller)
   }
 
-  static async open(ctx: Context): Promise<S3Request> {
+  /** `came_ms`: when it was sent here, where it was a door that got it. */
+  static async open(ctx: Context, came_ms: number = ctx.now_ms): Promise<S3Request> {
     const address = addressOf(ctx.request, ctx.env)
-    const signer = await signerOf(ctx.request, ctx.env, address, ctx.requestId, ctx.now_ms)
+    const signer = await signerOf(ctx.request, ctx.env, address, ctx.requestId, ctx.now_ms, came_ms)
     const request = new S3Request(ctx, address, signer)
     await request.#resolve()
     return request

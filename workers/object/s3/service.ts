@@ -23,6 +23,7 @@ import { postForm } from './object/form.ts'
 import { getAttributes, getObject } from './object/get.ts'
 import { copyObject, putObject } from './object/put.ts'
 import * as sub from './object/subresources.ts'
+import { SUBRESOURCES, bucketTakes } from './onsite.ts'
 import { S3Request } from './request.ts'
 
 type Level = 'service' | 'bucket' | 'object'
@@ -108,12 +109,6 @@ const OPERATIONS: Operation[] = [
   op('DELETE', 'object', '', deleteObject),
 ]
 
-/** Query parameters that make another operation of a request: one that is not above is refused by its name. */
-const SUBRESOURCES = [
-  'accelerate', 'acl', 'analytics', 'attributes', 'cors', 'delete', 'encryption', 'intelligent-tiering', 'inventory', 'legal-hold', 'lifecycle', 'location', 'logging', 'metadataConfiguration', 'metadataTable', 'metrics', 'notification', 'object-lock',
-  'ownershipControls', 'policy', 'policyStatus', 'publicAccessBlock', 'renameObject', 'replication', 'requestPayment', 'restore', 'retention', 'select', 'session', 'tagging', 'torrent', 'uploads', 'uploadId', 'versioning', 'versions', 'website',
-] as const
-
 function operationOf(request: S3Request): Operation {
   const { address, query } = request
   const level: Level = address.key !== null ? 'object' : address.bucket !== null ? 'bucket' : 'service'
@@ -142,6 +137,8 @@ async function answer(ctx: Context): Promise<Response> {
   try {
     request = await S3Request.open(ctx)
     const operation = operationOf(request)
+    const door = ctx.env.DOOR_S3
+    if (door !== undefined && !bucketTakes(ctx.request.method, await request.bucket())) return await door.pass()
     await gateOf(request)
     response = await operation.handle(request)
   } catch (error) {

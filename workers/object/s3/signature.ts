@@ -3,13 +3,14 @@
  * as long as a revocation may take, and checks version 2 itself.
  */
 import { type Env, IDENTITY_NAME } from '../../../durable-objects/kernel/env.ts'
+import type { DoorS3 } from '../../../schema/agent/door.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { isFault } from '../../../schema/values/fault.ts'
 import { parseS3SigV2, s3StringToSignV2 } from '../../http/sigv2.ts'
 import { type Scope, type SigV4, SKEW_MS_MAX, UNSIGNED_PAYLOAD, parseSigV4, sameSignature, signatureOf, timeFault } from '../../http/sigv4.ts'
 import { REVOCATIONS_EVERY_MS } from '../revoked.ts'
 import { type Address, s3Options } from './address.ts'
-import type { ChunkSigning } from './chunked.ts'
+import type { ChunkSigning, RemoteSigning } from './chunked.ts'
 import { hasCode, s3Fault } from './errors.ts'
 
 export interface Signed {
@@ -17,7 +18,7 @@ export interface Signed {
   access: string
   presigned: boolean
   /** What signs the chunks of a streamed body; null for version 2. */
-  chunks: ChunkSigning | null
+  chunks: ChunkSigning | RemoteSigning | null
   /** x-amz-content-sha256, or what stands for it. */
   payload: string
 }
@@ -66,14 +67,23 @@ const FREE_HEADERS = new Set(['x-amz-content-sha256', 'x-amz-user-agent', 'x-amz
 /** The runtime puts its own Accept-Encoding in the place of the client's; some clients sign theirs. */
 const ACCEPT_ENCODINGS = ['identity', 'gzip', 'gzip, deflate', 'gzip, deflate, br', 'gzip,deflate']
 
-/** The signer; null where the request carries no signature; a Fault where it has a wrong one. */
-export async function signerOf(request: Request, env: Env, address: Address, requestId: string, now_ms: number): Promise<Signed | null> {
+/** The signer, by what is known now; the signature's time is held against when the request came. Null where the request carries no signature; a Fault where it has a wrong one. */
+export async function signerOf(request: Request, env: Env, address: Address, requestId: string, now_ms: number, came_ms: number = now_ms): Promise<Signed | null> {
   const url = new URL(request.url)
   const sig = parseSigV4(request.headers, url.searchParams)
-  if (sig !== null) return await signedV4(request, env, address, sig, requestId, now_ms)
+  if (env.DOOR_S3 !== undefined) return sig === null && request.headers.get('authorization') === null && !url.searchParams.has('AWSAccessKeyId') ? null : await signedAtDoor(env.DOOR_S3, requestId)
+  if (sig !== null) return await signedV4(request, env, address, sig, requestId, now_ms, came_ms)
   const authorization = request.headers.get('authorization')
   if (authorization !== null && !/^AWS\s/.test(authorization)) throw s3Fault('InvalidRequest', 'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.')
-  return await signedV2(request, env, address, url.searchParams, requestId, now_ms)
+  return await signedV2(request, env, address, url.searchParams, requestId, came_ms)
+}
+
+/** A door has no keys: it is told who signed, and asks about the signatures of chunks. */
+async function signedAtDoor(door: DoorS3, requestId: string): Promise<Signed | null> {
+  const verdict = await door.signer()
+  if (verdict === null) return null
+  const { caller, access, presigned, payload, seed } = verdict
+  return { caller: { ...caller, request_id: requestId }, access, presigned, payload, chunks: seed === null ? null : { seed, check: (links) => door.chunks(links) } }
 }
 
 export function checkScope(env: Env, sig: Pick<SigV4, 'service' | 'region'>): void {
@@ -82,9 +92,9 @@ export function checkScope(env: Env, sig: Pick<SigV4, 'service' | 'region'>): vo
   if (region !== null && sig.region !== region) throw s3Fault('AuthorizationHeaderMalformed', `The authorization header is malformed; the region '${sig.region}' is wrong; expecting '${region}'`, { Region: region })
 }
 
-async function signedV4(request: Request, env: Env, address: Address, sig: SigV4, requestId: string, now_ms: number): Promise<Signed> {
+async function signedV4(request: Request, env: Env, address: Address, sig: SigV4, requestId: string, now_ms: number, came_ms: number): Promise<Signed> {
   checkScope(env, sig)
-  const late = timeFault(sig, now_ms)
+  const late = timeFault(sig, came_ms)
   if (late !== null) throw late
   const { headers } = request
   const unsigned = [...headers.keys()].find((name) => name.startsWith('x-amz-') && !sig.signed_headers.includes(name) && !FREE_HEADERS.has(name))
@@ -106,14 +116,14 @@ async function signedV4(request: Request, env: Env, address: Address, sig: SigV4
   return { caller: { ...caller, request_id: requestId }, access: sig.access, presigned: sig.presigned, chunks: { key: signing_key, amz_date, scope, seed: sig.signature }, payload }
 }
 
-async function signedV2(request: Request, env: Env, address: Address, query: URLSearchParams, requestId: string, now_ms: number): Promise<Signed | null> {
+async function signedV2(request: Request, env: Env, address: Address, query: URLSearchParams, requestId: string, came_ms: number): Promise<Signed | null> {
   const sig = parseS3SigV2(request.headers, query)
   if (sig === null) return null
-  if (sig.expires_s !== null && sig.expires_s * 1_000 < now_ms) throw s3Fault('AccessDenied', 'Request has expired')
+  if (sig.expires_s !== null && sig.expires_s * 1_000 < came_ms) throw s3Fault('AccessDenied', 'Request has expired')
   if (sig.expires_s === null) {
     const at = Date.parse(request.headers.get('x-amz-date') ?? request.headers.get('date') ?? '')
     if (Number.isNaN(at)) throw s3Fault('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header')
-    if (Math.abs(at - now_ms) > SKEW_MS_MAX) throw s3Fault('RequestTimeTooSkewed')
+    if (Math.abs(at - came_ms) > SKEW_MS_MAX) throw s3Fault('RequestTimeTooSkewed')
   }
   const { access, signature } = sig
   const verify = async (resource: string): Promise<{ caller: NewCaller }> => {

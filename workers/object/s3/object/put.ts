@@ -11,7 +11,7 @@ import { commitWrite } from '../../object/write.ts'
 import { KEY_BYTES_MAX, isBucketName, isProject } from '../address.ts'
 import { OBJECT_BYTES_MAX, incoming } from '../body.ts'
 import { s3Fault } from '../errors.ts'
-import { knownBucket, ownerOfName } from '../known.ts'
+import { type Bucket, knownBucket, ownerOfName } from '../known.ts'
 import { element, leaf, xmlResponse } from '../markup.ts'
 import type { S3Request } from '../request.ts'
 import { s3Time } from '../time.ts'
@@ -21,16 +21,23 @@ import { noteTags, storeBody, versionHeaders, writeInto } from './store-body.ts'
 
 const PUT = { action: 's3:PutObject', level: 'object', operation: 'put' } as const
 
-export async function putObject(request: S3Request): Promise<Response> {
+/** What a write to the key may need: more than writing, where it brings a list or tags. */
+export async function authorizePut(request: S3Request): Promise<Bucket> {
   const bucket = await request.authorize(PUT)
+  // Parts and copies bring none of their own, or what their upload was begun with.
+  if (request.query.has('uploadId') || request.headers.has('x-amz-copy-source')) return bucket
+  const extra = rowExtra(request, bucket)
+  if (extra['s3-acl'] !== undefined) await request.authorize({ ...PUT, action: 's3:PutObjectAcl' })
+  if (extra['s3-tags'] !== undefined) await request.authorize({ ...PUT, action: 's3:PutObjectTagging' })
+  return bucket
+}
+
+export async function putObject(request: S3Request): Promise<Response> {
+  const bucket = await authorizePut(request)
   refuseUnknown(request.headers)
   const seal = sealAsked(request)
   const extra = rowExtra(request, bucket)
-  if (extra['s3-acl'] !== undefined) await request.authorize({ ...PUT, action: 's3:PutObjectAcl' })
-  if (extra['s3-tags'] !== undefined) {
-    await request.authorize({ ...PUT, action: 's3:PutObjectTagging' })
-    await noteTags(request, bucket)
-  }
+  if (extra['s3-tags'] !== undefined) await noteTags(request, bucket)
   const stored = await storeBody(request, request.name, incoming(request), { ...describe(request.headers), ...seal, extra })
   return new Response(null, { status: 200, headers: { etag: `"${stored.etag}"`, 'content-length': '0', ...versionHeaders(stored.begun), ...sealedHeaders(stored.head?.sealed ?? seal.seal), ...(stored.checksum === null ? {} : { [`x-amz-checksum-${stored.checksum.algorithm}`]: stored.checksum.value, 'x-amz-checksum-type': 'FULL_OBJECT' }) } })
 }
@@ -64,7 +71,7 @@ export async function openSource(request: S3Request, withBody: boolean): Promise
   return { name, version: opened.version, opened, etag }
 }
 
-async function sourceOf(request: S3Request): Promise<{ name: ObjectName; version: string | null }> {
+export async function sourceOf(request: S3Request): Promise<{ name: ObjectName; version: string | null }> {
   const wrong = () => s3Fault('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey', { ArgumentName: 'x-amz-copy-source', ArgumentValue: request.headers.get('x-amz-copy-source') ?? '' })
   const [path = '', query = ''] = (request.headers.get('x-amz-copy-source') ?? '').split('?', 2)
   let text: string

@@ -1,0 +1,104 @@
+/**
+ * S3 through a door: requests that move an object's bytes are served here by the dialect's own handlers, all others are the plane's and passed on as they are. Keys stay with the plane:
+ * it says who signed each request, and checks the signatures of a body's chunks while the bytes stay on site.
+ */
+import { createHash } from 'node:crypto'
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
+import type { Env } from '../../durable-objects/kernel/env.ts'
+import { type DoorEvidence, type DoorS3, PASSED_HEADER, type PassedHead, type S3Verdict } from '../../schema/agent/door.ts'
+import { Fault, isFault } from '../../schema/values/fault.ts'
+import { addressOf, recognise } from '../../workers/object/s3/address.ts'
+import { movesBytes } from '../../workers/object/s3/onsite.ts'
+import { evidenceNow, passes } from './evidence.ts'
+import { type DoorPlane, isUnreachable } from './plane.ts'
+import type { Presence } from './presence.ts'
+import { hasBody, headersOf } from './request.ts'
+
+/** What of the head says what a request may do: the rest only where it is signed. */
+const KEPT = new Set(['authorization', 'host', 'date', 'content-md5', 'content-type', 'referer', 'user-agent', 'cf-connecting-ip', 'x-forwarded-proto'])
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'proxy-connection', 'te', 'trailer', 'upgrade', 'host', 'expect', 'cf-connecting-ip', 'authorization'])
+
+const offline = (): Fault => new Fault('unavailable', 'The plane cannot be reached, and who signs S3 requests is known there only.', { headers: { 'retry-after': '5' } })
+
+/** What the dialect's own look at a request needs of it, over Node's message. */
+function asRequest(message: IncomingMessage): Request {
+  const { headers } = message
+  const get = (name: string): string | null => {
+    const value = headers[name]
+    return value === undefined ? null : String(value)
+  }
+  return { method: message.method ?? 'GET', url: `http://${headers.host ?? 'door'}${message.url ?? '/'}`, headers: { get, has: (name: string) => headers[name] !== undefined } } as unknown as Request
+}
+
+/** `claimed`: the path is one that the door has something else for. */
+export function isS3(message: IncomingMessage, env: Env, claimed: boolean): boolean {
+  const path = message.url ?? '/'
+  if (/^\/s3(?:[/?]|$)/.test(path)) return true
+  const request = asRequest(message)
+  return URL.canParse(request.url) && recognise(request, env, new URL(request.url), claimed)
+}
+
+/** Whether the door's own disks serve it. What can't be read is for the plane to refuse. */
+export function isOnSite(message: IncomingMessage, env: Env): boolean {
+  const request = asRequest(message)
+  try {
+    return movesBytes(request.method, addressOf(request, env), new URL(request.url).searchParams)
+  } catch (error) {
+    if (isFault(error) || error instanceof TypeError) return false
+    throw error
+  }
+}
+
+export function evidenceOfS3(message: IncomingMessage, headers: Headers, now_ms: number): DoorEvidence {
+  const path = message.url ?? '/'
+  const signed = /SignedHeaders=([^,\s&]+)/i.exec(headers.get('authorization') ?? path)?.[1] ?? ''
+  const names = new Set(decodeURIComponent(signed).split(';'))
+  const kept: Record<string, string> = {}
+  for (const [name, value] of headers) if (name.startsWith('x-amz-') || KEPT.has(name) || names.has(name)) kept[name] = value
+  return { dialect: 's3', method: message.method ?? 'GET', path, headers: kept, begun_ms: now_ms }
+}
+
+/** The calls that the handlers make of the plane, for whichever request they are serving. */
+export function s3AtPlane(plane: DoorPlane, presence: Presence): DoorS3 {
+  const ask = async (method: string, args: unknown[]): Promise<unknown> => {
+    if (!presence.online) throw offline()
+    try {
+      return await plane.call(evidenceNow(), { on: 'identity', account: '', container: null, method, args })
+    } catch (error) {
+      if (isUnreachable(error)) presence.lost(error, method)
+      throw error
+    }
+  }
+  return {
+    signer: async () => (await ask('s3Signer', [])) as S3Verdict | null,
+    chunks: async (links) => void (await ask('s3Chunks', [links])),
+    pass: async () => {
+      const pass = passes.get(evidenceNow())
+      if (pass === undefined) throw new Fault('internal', 'work of a door without a request')
+      return await pass()
+    },
+  }
+}
+
+/** The request as it is, answered by the plane. */
+export async function passOn({ plane, presence }: { plane: DoorPlane; presence: Presence }, message: IncomingMessage): Promise<Response> {
+  if (!presence.online) throw new Fault('unavailable', 'The plane cannot be reached, and all of S3 but the bytes of objects is there only.', { headers: { 'retry-after': '5' } })
+  const told: PassedHead = { host: message.headers.host ?? '', authorization: message.headers.authorization ?? null, client_ip: (message.socket.remoteAddress ?? '').replace(/^::ffff:/, '') }
+  const head = Buffer.from(JSON.stringify(told)).toString('base64url')
+  const headers: OutgoingHttpHeaders = { [PASSED_HEADER]: head }
+  for (const [name, value] of headersOf(message)) if (!HOP_BY_HOP.has(name) && name !== PASSED_HEADER) headers[name] = value
+  if (hasBody(message) && headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked'
+  let answer: IncomingMessage
+  try {
+    answer = await plane.passS3(message.method ?? 'GET', message.url ?? '/', createHash('sha256').update(head).digest('base64url'), headers, hasBody(message) ? message : null)
+  } catch (error) {
+    if (isUnreachable(error)) presence.lost(error, 's3')
+    throw error
+  }
+  const kept = Object.entries(answer.headers).filter(([name, value]) => !HOP_BY_HOP.has(name) && value !== undefined).map(([name, value]): [string, string] => [name, String(value)])
+  const status = answer.statusCode ?? 502
+  const isBare = message.method === 'HEAD' || status === 204 || status === 304
+  if (isBare) answer.resume()
+  return new Response(isBare ? null : (Readable.toWeb(answer) as unknown as BodyInit), { status, headers: kept })
+}
