@@ -3,7 +3,7 @@ import type { Env } from '../durable-objects/kernel/env.ts'
 import { systemRandom } from '../schema/values/random.ts'
 import { createIds } from '../schema/values/ids.ts'
 import { systemClock } from '../schema/values/time.ts'
-import { Fault } from '../schema/values/fault.ts'
+import { Fault, isFault } from '../schema/values/fault.ts'
 import { limitBody } from './http/body-limit.ts'
 import { renderFault } from './http/faults.ts'
 import { Server } from './http/serve.ts'
@@ -11,6 +11,8 @@ import { ALL_POLICIES, SERVICES } from './services.ts'
 
 /** Services that know their requests wherever they land. */
 const DIALECTS = SERVICES.filter(({ recognise }) => recognise !== undefined)
+/** Services whose hosts say a part of the path. */
+const HOSTED = SERVICES.filter(({ locate }) => locate !== undefined)
 const ids = createIds(systemRandom)
 
 const servers = new WeakMap<object, Map<string, Server>>()
@@ -24,14 +26,34 @@ function serversOf(env: Env): Map<string, Server> {
   return found
 }
 
-export async function dispatch(request: Request, env: Env, ctx: { waitUntil(work: Promise<unknown>): void }): Promise<Response> {
-  const url = new URL(request.url)
-  const { pathname } = url
-  const requestId = `req-${(env.SIM === undefined ? ids : createIds(env.SIM.random)).uuid()}`
+const prefixOf = (pathname: string): string => {
   const end = pathname.indexOf('/', 1)
-  const prefix = end === -1 ? pathname : pathname.slice(0, end)
+  return end === -1 ? pathname : pathname.slice(0, end)
+}
+
+/** The same request at another path of the same host. */
+function moved(request: Request, url: URL, path: string): [Request, URL] {
+  const target = new URL(path + url.search, url.origin)
+  return [new Request(target, request), target]
+}
+
+export async function dispatch(given: Request, env: Env, ctx: { waitUntil(work: Promise<unknown>): void }): Promise<Response> {
+  let request = given
+  let url = new URL(request.url)
+  const requestId = `req-${(env.SIM === undefined ? ids : createIds(env.SIM.random)).uuid()}`
   const known = serversOf(env)
-  const dialect = DIALECTS.find((service) => service.recognise?.(request, env, url, known.has(prefix)))
+  const dialect = DIALECTS.find((service) => service.recognise?.(request, env, url, known.has(prefixOf(url.pathname))))
+  for (const service of dialect === undefined ? HOSTED : []) {
+    try {
+      const path = service.locate?.(env, url) ?? null
+      if (path !== null) [request, url] = moved(request, url, path)
+    } catch (error) {
+      if (!isFault(error)) throw error
+      return renderFault(service.dialect, error, request, requestId)
+    }
+  }
+  const { pathname } = url
+  const prefix = prefixOf(pathname)
   // Somebody who typed the cloud's address into a browser.
   if (dialect === undefined && pathname === '/' && request.method === 'GET' && request.headers.get('accept')?.includes('text/html')) return new Response(null, { status: 302, headers: { location: '/dashboard' } })
   const server = known.get(dialect?.prefix ?? prefix)

@@ -35,7 +35,7 @@ const account = (name: string): { account: string; container: string } => {
 }
 
 /** Calls about one name. */
-type RowCall = 'object' | 'version' | 'latest' | 'markDeleted' | 'unlinkVersion' | 'restoreVersion' | 'removeVersion' | 'putObject' | 'postObject' | 'deleteObject' | 'patchExtra' | 'word'
+type RowCall = 'object' | 'version' | 'latest' | 'markDeleted' | 'unlinkVersion' | 'restoreVersion' | 'removeVersion' | 'putObject' | 'postObject' | 'expireObject' | 'deleteObject' | 'patchExtra' | 'word'
 
 export class ContainerObject extends LazyObject {
   #store: ContainerStore | null = null
@@ -232,6 +232,11 @@ export class ContainerObject extends LazyObject {
 
   async postObject(name: string, modified_at: string, content_type: string | null, delete_at: number | null): Promise<void> {
     await this.#at(name, 'postObject', [name, modified_at, content_type, delete_at])
+  }
+
+  /** Objects that end now are removed by the container itself, soon. */
+  async expireObjects(names: string[], at_s: number): Promise<void> {
+    for (const name of names) await this.#at(name, 'expireObject', [name, at_s])
   }
 
   async deleteObject(name: string, at: string): Promise<boolean> {

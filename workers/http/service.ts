@@ -25,6 +25,8 @@ export interface Service {
   match?(path: string): { route: Route; params: Record<string, string> }[]
   /** Whether a request is this service's wherever it lands (by signature or host). `claimed`: its first path segment is another service's. */
   recognise?(request: Request, env: Env, url: URL, claimed: boolean): boolean
+  /** The path that a request's host and path stand for together, where the host is one of this service's; null where not. */
+  locate?(env: Env, url: URL): string | null
   policies: PolicyRule[]
   wording?: Wording
 }

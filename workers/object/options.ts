@@ -33,6 +33,10 @@ export interface RateLimits {
 }
 
 export interface SwiftOptions {
+  /** Containers and accounts may ask for Etags in quotes; `enable_by_default`: where neither says. */
+  etag_quoter?: { enable_by_default?: boolean }
+  /** Hosts below a storage domain name accounts and containers. */
+  domain_remap?: { storage_domain: string | string[]; default_reseller_prefix?: string; mangle_client_paths?: boolean }
   container_sync?: { realm?: string; cluster?: string }
   /** A header in which a trusted proxy before this server names the client (its last entry counts). */
   client_ip_header?: string

@@ -7,6 +7,8 @@ import type { Service } from '../http/service.ts'
 import { deleteAccount, getAccount, headAccount, postAccount, putAccount } from './account/routes.ts'
 import { deleteContainer, getContainer, headContainer, postContainer, putContainer } from './container/routes.ts'
 import { gate } from './features/gate.ts'
+import { remapped } from './features/domain-remap.ts'
+import { quoted } from './features/etag-quoter.ts'
 import { formPost } from './features/formpost.ts'
 import { staticWebObject } from './features/staticweb.ts'
 import { isSynced, receiveDelete, receivePut } from './features/sync-receive.ts'
@@ -60,7 +62,7 @@ const gated = (work: Handler): Handler => async (request) => {
 }
 
 const routesOf = (level: keyof typeof levels): Route[] =>
-  Object.entries(levels[level].handlers).map(([method, handler]) => route({ method: method as Method, path: levels[level].path, policy: 'public', body: 'stream', handle: swift(cors(gated(handler))) }))
+  Object.entries(levels[level].handlers).map(([method, handler]) => route({ method: method as Method, path: levels[level].path, policy: 'public', body: 'stream', handle: swift(level === 'object' ? quoted(cors(gated(handler))) : cors(gated(handler))) }))
 
 const fixedText = (path: string, type: string, text: (env: Env) => string): Route => route({ method: 'GET', path, policy: 'public', handle: plain((ctx) => (ctx.request.method === 'HEAD' ? new Response(null, { headers: { 'content-type': type } }) : sized(text(ctx.env), { 'content-type': type }))) })
 
@@ -76,6 +78,7 @@ const fixedRoutes: Route[] = [
 export const object: Service = {
   name: 'swift', type: 'object-store', prefix: '/object-store', endpoint: '/object-store/v1/AUTH_{project_id}', dialect: 'swift', policies,
   routes: [...fixedRoutes, ...byLevel.account, ...byLevel.container, ...byLevel.object],
+  locate: (env, url) => remapped(env, url.host, url.pathname),
   match(path) {
     const fixed = fixedRoutes.filter((one) => one.path === path)
     if (fixed.length > 0) return fixed.map((one) => ({ route: one, params: {} }))

@@ -59,6 +59,31 @@ test('a static large object is checked, read, ranged, nested, copied and deleted
   assert.deepEqual([deleted.status, deleted.body['Number Deleted']], [200, 3])
 })
 
+test('a static large object is deleted at once and its segments later, by the container itself', async () => {
+  await cloud.swift('PUT', '/later')
+  for (const name of ['a', 'b', 'kept']) await cloud.swift('PUT', `/slo/${name}`, { body: name })
+  const put = async (name: string, entries: object[]) => assert.equal((await cloud.swift('PUT', `/later/${name}?multipart-manifest=put`, { body: JSON.stringify(entries) })).status, 201)
+  const remove = (name: string, options = {}) => cloud.swift('DELETE', `/later/${name}?multipart-manifest=delete&async=on`, options)
+  const status = async (path: string) => (await cloud.swift('HEAD', path)).status
+  await put('all', [{ path: 'slo/a' }, { path: 'slo/b' }, { data: Buffer.from('!').toString('base64') }])
+  await put('nested', [{ path: 'later/all' }, { path: 'later/all' }])
+  await cloud.swift('PUT', '/later/plain', { body: 'x' })
+  await put('two', [{ path: 'slo/kept' }, { path: 'later/plain' }])
+  assert.deepEqual([(await remove('two')).status, (await remove('two')).text], [400, 'All segments must be in one container. Found segments in "slo", "later"'])
+  assert.deepEqual([(await remove('nested')).status, (await remove('nested')).text], [400, 'No segments may be large objects.'])
+  assert.deepEqual([(await remove('plain')).status, (await remove('none')).status], [400, 404])
+  assert.equal((await remove('all', { token: await cloud.token({ role: 'reader' }) })).status, 403)
+  assert.equal(await status('/slo/a'), 200)
+  assert.equal((await remove('all')).status, 204)
+  assert.equal(await status('/later/all'), 404)
+  // Written again meanwhile: another object, that was not asked to go.
+  await cloud.swift('PUT', '/slo/b', { body: 'new' })
+  now += 1_000
+  await cloud.cluster.fireAlarms()
+  assert.deepEqual([await status('/slo/a'), await status('/slo/b'), await status('/slo/kept')], [404, 200, 200])
+  assert.equal([...cloud.hosts.disks.values()].some((disk) => [...disk.values()].some(({ data }) => data !== null && Buffer.from(data).toString() === 'a')), false)
+})
+
 test('versioned writes: stack mode brings the version before back, history mode keeps it', async () => {
   await cloud.swift('PUT', '/vers')
   await cloud.swift('PUT', '/stack', { headers: { 'x-versions-location': 'vers' } })

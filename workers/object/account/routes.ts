@@ -2,6 +2,7 @@
 import { cleanAccountAcl } from '../acl.ts'
 import { bulkDelete } from '../features/bulk-delete.ts'
 import { bulkUpload } from '../features/bulk-upload.ts'
+import { cleanEtagFlag, etagHeaders } from '../features/etag-quoter.ts'
 import { swiftFault } from '../errors.ts'
 import { LIMITS, metaChanges } from '../headers.ts'
 import { forgetAccount } from '../known.ts'
@@ -55,9 +56,10 @@ export async function getAccount(request: SwiftRequest): Promise<Response> {
 export async function postAccount(request: SwiftRequest): Promise<Response> {
   if (request.query.has('bulk-delete')) return await bulkDelete(request)
   await request.admit('account', 'post')
-  const changes = metaChanges(request.headers, 'account', ['x-account-access-control', ...(request.isReseller ? OPERATOR_ONLY : [])])
+  const changes = metaChanges(request.headers, 'account', ['x-account-access-control', ...etagHeaders(request.env, 'account'), ...(request.isReseller ? OPERATOR_ONLY : [])])
   const acl = changes['x-account-access-control']
   if (acl !== undefined) changes['x-account-access-control'] = cleanAccountAcl(acl)
+  cleanEtagFlag(changes, 'account')
   const quota = changes['x-account-meta-quota-bytes']
   if (quota !== undefined) {
     if (!request.allows('swift:account_quota')) throw swiftFault(403)

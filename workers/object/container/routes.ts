@@ -2,6 +2,7 @@
 import { isFault } from '../../../schema/values/fault.ts'
 import { cleanAcl } from '../acl.ts'
 import { bulkUpload } from '../features/bulk-upload.ts'
+import { cleanEtagFlag, etagHeaders } from '../features/etag-quoter.ts'
 import { formPost } from '../features/formpost.ts'
 import { syncTarget } from '../features/sync-realms.ts'
 import { DELETE_MARKER } from '../features/versions.ts'
@@ -70,7 +71,8 @@ async function listVersions(request: SwiftRequest, access: Access): Promise<Resp
 
 /** What a PUT or POST asks to change, checked. */
 export function containerChanges({ headers, env, isReseller }: Pick<SwiftRequest, 'headers' | 'env' | 'isReseller'>): Metadata {
-  const changes = metaChanges(headers, 'container', isReseller ? [...SPECIAL, 'x-container-sysmeta-read-only'] : SPECIAL)
+  const changes = metaChanges(headers, 'container', [...SPECIAL, ...etagHeaders(env, 'container'), ...(isReseller ? ['x-container-sysmeta-read-only'] : [])])
+  cleanEtagFlag(changes, 'container')
   const sync = changes['x-container-sync-to']
   if (sync !== undefined && sync !== '') syncTarget(env, sync)
   for (const name of ['x-container-read', 'x-container-write']) {

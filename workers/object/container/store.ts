@@ -280,6 +280,13 @@ export class ContainerStore implements Part {
     if (delete_at !== null) this.#deps.alarms.at('expire', delete_at * 1000)
   }
 
+  /** The object as it is now ends at that second, unless it was to end sooner. */
+  expireObject(name: string, at_s: number): void {
+    this.#live()
+    this.#rows('UPDATE objects SET delete_at = ? WHERE name = ? AND (delete_at IS NULL OR delete_at > ?)', at_s, name, at_s)
+    this.#deps.alarms.at('expire', at_s * 1000)
+  }
+
   /** True where the listing had it. */
   deleteObject(name: string, at: string): boolean {
     this.#live()

@@ -68,6 +68,31 @@ function statusLine(error: unknown): string {
   return '503 Service Unavailable'
 }
 
+/** DELETE ?multipart-manifest=delete&async=on: the segments go later, as objects that expire now do; the manifest is the caller's to delete. */
+export async function expireSegments(request: SwiftRequest): Promise<void> {
+  const name = request.objectName
+  const opened = await openStored(request.env, name, true, request.now_ms)
+  if (opened === null) throw swiftFault(404, 'SLO manifest not found')
+  if (!isSlo(opened.metadata)) {
+    opened.drop()
+    throw swiftFault(400, 'Not an SLO manifest')
+  }
+  const segments = (JSON.parse(await readText(opened, MANIFEST_BYTES_MAX)) as Segment[]).filter((segment) => segment.name !== undefined)
+  const targets = segments.map((segment) => segmentName(name.account, segment.name ?? ''))
+  const containers = [...new Set(targets.map(({ container }) => container))]
+  const [container] = containers
+  if (container === undefined) return
+  if (containers.length > 1) throw swiftFault(400, `All segments must be in one container. Found segments in ${containers.map((one) => `"${encodeURIComponent(one)}"`).join(', ')}`)
+  if (segments.some((segment) => segment.sub_slo === true)) throw swiftFault(400, 'No segments may be large objects.')
+  for (const { object } of targets) await request.needIn('object', 'delete', container, object)
+  try {
+    await request.env.CONTAINER.getByName(containerKey(name.account, container)).expireObjects(targets.map(({ object }) => object), Math.floor(request.now_s))
+  } catch (error) {
+    // No container, no segments.
+    if (!isFault(error, 'not_found')) throw error
+  }
+}
+
 /** DELETE ?multipart-manifest=delete: the segments, then the manifest. */
 export async function deleteSlo(request: SwiftRequest, version?: string): Promise<Response> {
   const name = request.objectName

@@ -4,7 +4,7 @@ import { precondition } from '../conditions.ts'
 import { storedName } from '../container/rows.ts'
 import { swiftFault } from '../errors.ts'
 import { putManifest } from '../features/slo.ts'
-import { deleteSlo } from '../features/bulk-delete.ts'
+import { deleteSlo, expireSegments } from '../features/bulk-delete.ts'
 import { checkQuotas } from '../features/quotas.ts'
 import { linkOf, linkPath, putLink } from '../features/symlink.ts'
 import { keepVersion, restoreVersion } from '../features/versions.ts'
@@ -164,7 +164,10 @@ export async function deleteObject(request: SwiftRequest): Promise<Response> {
   const name = request.objectName
   await request.needIn('object', 'delete', name.container, name.object)
   const version = await versionAsked(request)
-  if (request.query.get('multipart-manifest') === 'delete') return await deleteSlo(request, version)
+  if (request.query.get('multipart-manifest') === 'delete') {
+    if (version !== undefined || !isTrue(request.query.get('async'))) return await deleteSlo(request, version)
+    await expireSegments(request)
+  }
   if (version !== undefined) return await deleteVersion(request, version)
   const begun = await beginWrite(request.env, name)
   if (await restoreVersion(request, begun)) return empty(204)
