@@ -85,6 +85,11 @@ export class Containers {
     this.#learn(keyOf({ on: container === null ? 'account' : 'container', account, container }), null)
   }
 
+  /** Something was changed past the handlers: writes ask the plane for their time. */
+  forgetFresh(): void {
+    this.#fresh.clear()
+  }
+
   /** Asks for what is not known yet. */
   async meet(account: string, container: string): Promise<void> {
     const ask = async (where: Pick<Call, 'on' | 'account' | 'container'>) => {

@@ -13,6 +13,7 @@ import { Server } from '../../workers/http/serve.ts'
 import { forgetAccount, forgetContainer } from '../../workers/object/known.ts'
 import { PREFIX, parseNames, splitPath } from '../../workers/object/names.ts'
 import { policies } from '../../workers/object/policy.ts'
+import { forgetBuckets } from '../../workers/object/s3/known.ts'
 import { s3 } from '../../workers/object/s3/service.ts'
 import { object } from '../../workers/object/service.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
@@ -147,15 +148,25 @@ export class DoorServer {
         response.on('close', () => aborted.abort())
         const request = new DoorRequest(message, `http://${message.headers.host ?? 'door'}`, aborted.signal, timers)
         const evidence = evidenceOfS3(message, request.headers, presence.now_ms())
-        passes.set(evidence, () => passOn(this.#deps, message))
+        passes.set(evidence, () => this.#passS3(message))
         return await withEvidence(evidence, async () => send(message, response, await server.handle(request as unknown as Request, env, path, id, presence.now_ms(), (work) => void work.catch(() => {}))))
       }
-      answer = await passOn(this.#deps, message)
+      answer = await this.#passS3(message)
     } catch (error) {
       if (!isFault(error) || response.headersSent) throw error
       answer = renderFault('s3', error, { method: message.method ?? 'GET', url: `http://door${path}` } as Request, id)
     }
     await send(message, response, answer)
+  }
+
+  async #passS3(message: IncomingMessage): Promise<Response> {
+    const answer = await passOn(this.#deps, message)
+    // Settings may be others now.
+    if (message.method !== 'GET' && message.method !== 'HEAD') {
+      forgetBuckets(this.#deps.env())
+      this.#deps.containers.forgetFresh()
+    }
+    return answer
   }
 
   #handlers(): { env: Env; swift: Server; s3: Server } {

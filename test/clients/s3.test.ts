@@ -10,14 +10,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
-import { type Shipped, shipped } from '../support/shipped.ts'
+import { type Shipped, freePort, shipped } from '../support/shipped.ts'
 
 const BIG_BYTES = 24_000_000
 const SMALL_FILES = 100
 const MANY_FILES = 1_000
 const REGION = 'us-east-1'
 
+/** By a host's door: its disks instead of the cloud's address, the same clients (s3-door.test.ts). */
+const BY_DOOR = process.env.SKYHOOK_TEST_S3_DOOR === '1'
+
 let cloud: Shipped
+/** What the clients are told. */
+let endpoint = ''
 let dir = ''
 let keys = { access: '', secret: '' }
 let env: NodeJS.ProcessEnv = {}
@@ -37,8 +42,19 @@ const sameTree = (copy: string) => {
 }
 const sameBig = (copy: string) => assert.ok(readFileSync(path(copy)).equals(readFileSync(path('big'))), copy)
 
+/** Simulated hosts have theirs side by side, a port each. */
+async function openDoor(): Promise<string> {
+  const port = await freePort()
+  cloud.stop()
+  assert.equal(cloud.start(['--door', `127.0.0.1:${port}`]).status, 0)
+  await cloud.until('the door to be online', async () => ((await (await fetch(`http://127.0.0.1:${port}/door/v1/health`)).json()) as { online: boolean }).online)
+  return `http://127.0.0.1:${port}`
+}
+
 before(async () => {
   cloud = await shipped('sim:3')
+  endpoint = cloud.url
+  if (BY_DOOR) endpoint = await openDoor()
   dir = mkdtempSync(join(tmpdir(), 'skyhook-s3-'))
   mkdirSync(path('small'))
   mkdirSync(path('many'))
@@ -56,7 +72,7 @@ after(() => {
 })
 
 test('aws-cli', { timeout: 300_000 }, () => {
-  const aws = (...args: string[]) => run('/usr/bin/aws', ['--endpoint-url', cloud.url, ...args])
+  const aws = (...args: string[]) => run('/usr/bin/aws', ['--endpoint-url', endpoint, ...args])
   aws('s3', 'mb', 's3://aws-cli')
   aws('s3', 'cp', 'big', 's3://aws-cli/big', '--quiet')
   aws('s3', 'cp', 's3://aws-cli/big', 'big.aws', '--quiet')
@@ -109,13 +125,13 @@ two.delete_bucket(Bucket='boto3-v2')
 
 test('boto3: parts, checksums, versions, forms; signature 4 and 2', { timeout: 300_000 }, () => {
   writeFileSync(path('boto.py'), BOTO)
-  run('/usr/bin/python3', ['boto.py', cloud.url, REGION])
+  run('/usr/bin/python3', ['boto.py', endpoint, REGION])
   sameBig('big.boto3')
   sameBig('big.boto3-v2')
 })
 
 test('s3cmd: signature 4 and 2, public objects', { timeout: 300_000 }, async () => {
-  const host = new URL(cloud.url).host
+  const host = new URL(endpoint).host
   const config = (v2: boolean) => writeFileSync(path('s3cfg'), `[default]\naccess_key = ${keys.access}\nsecret_key = ${keys.secret}\nhost_base = ${host}\nhost_bucket = ${host}\nuse_https = False\nsignature_v2 = ${v2 ? 'True' : 'False'}\n`)
   const s3cmd = (...args: string[]) => run('s3cmd', ['-c', 's3cfg', '-q', ...args])
   config(false)
@@ -127,8 +143,8 @@ test('s3cmd: signature 4 and 2, public objects', { timeout: 300_000 }, async () 
   s3cmd('sync', 's3://s3cmd/small/', 'small.s3cmd/')
   sameTree('small.s3cmd')
   s3cmd('setacl', '--acl-public', 's3://s3cmd/small/f1')
-  assert.equal((await cloud.call('GET', '/s3/s3cmd/small/f1')).status, 200)
-  assert.equal((await cloud.call('GET', '/s3/s3cmd/small/f2')).status, 403)
+  assert.equal((await fetch(`${endpoint}/s3/s3cmd/small/f1`)).status, 200)
+  assert.equal((await fetch(`${endpoint}/s3/s3cmd/small/f2`)).status, 403)
   config(true)
   s3cmd('put', 'small/f9', 's3://s3cmd/v2')
   s3cmd('get', 's3://s3cmd/v2', 'v2.s3cmd')
@@ -137,7 +153,7 @@ test('s3cmd: signature 4 and 2, public objects', { timeout: 300_000 }, async () 
 })
 
 test('rclone: a large file and a thousand small ones', { timeout: 400_000 }, () => {
-  writeFileSync(path('rclone.conf'), `[sky]\ntype = s3\nprovider = Other\naccess_key_id = ${keys.access}\nsecret_access_key = ${keys.secret}\nendpoint = ${cloud.url}\nregion = ${REGION}\n`)
+  writeFileSync(path('rclone.conf'), `[sky]\ntype = s3\nprovider = Other\naccess_key_id = ${keys.access}\nsecret_access_key = ${keys.secret}\nendpoint = ${endpoint}\nregion = ${REGION}\n`)
   const rclone = (...args: string[]) => run('rclone', ['--config', 'rclone.conf', '--s3-upload-cutoff', '5M', '--transfers', '8', '--checkers', '8', ...args])
   rclone('mkdir', 'sky:rclone')
   rclone('copyto', 'big', 'sky:rclone/big')
@@ -150,7 +166,7 @@ test('rclone: a large file and a thousand small ones', { timeout: 400_000 }, () 
 })
 
 test('restic: a backup is checked whole and restored', { timeout: 300_000 }, () => {
-  const restic = (...args: string[]) => run('restic', ['--no-cache', ...args], { RESTIC_PASSWORD: 'secret', RESTIC_REPOSITORY: `s3:${cloud.url}/restic` })
+  const restic = (...args: string[]) => run('restic', ['--no-cache', ...args], { RESTIC_PASSWORD: 'secret', RESTIC_REPOSITORY: `s3:${endpoint}/restic` })
   restic('init')
   restic('backup', 'big', 'small')
   assert.match(restic('check', '--read-data'), /no errors were found/)
@@ -162,9 +178,9 @@ test('restic: a backup is checked whole and restored', { timeout: 300_000 }, () 
 test('s3fs: files as files, renamed and read again after another mount', { timeout: 300_000 }, () => {
   writeFileSync(path('passwd-s3fs'), `${keys.access}:${keys.secret}`, { mode: 0o600 })
   mkdirSync(path('mnt'))
-  run('/usr/bin/aws', ['--endpoint-url', cloud.url, 's3', 'mb', 's3://s3fs'])
+  run('/usr/bin/aws', ['--endpoint-url', endpoint, 's3', 'mb', 's3://s3fs'])
   const mounted = (work: () => void) => {
-    run('s3fs', ['s3fs', path('mnt'), '-o', `passwd_file=${path('passwd-s3fs')},url=${cloud.url},use_path_request_style,multipart_size=10`])
+    run('s3fs', ['s3fs', path('mnt'), '-o', `passwd_file=${path('passwd-s3fs')},url=${endpoint},use_path_request_style,multipart_size=10`])
     try {
       run('sh', ['-c', 'for i in $(seq 100); do mountpoint -q mnt && exit 0; sleep 0.1; done; exit 1'])
       work()
@@ -182,7 +198,7 @@ test('s3fs: files as files, renamed and read again after another mount', { timeo
 
 test('@aws-sdk/client-s3: its own checksums in trailers, every algorithm, parts with a checksum of the whole', { timeout: 300_000 }, async () => {
   const aws = await import('@aws-sdk/client-s3')
-  const s3 = new aws.S3Client({ endpoint: cloud.url, region: REGION, forcePathStyle: true, credentials: { accessKeyId: keys.access, secretAccessKey: keys.secret } })
+  const s3 = new aws.S3Client({ endpoint: endpoint, region: REGION, forcePathStyle: true, credentials: { accessKeyId: keys.access, secretAccessKey: keys.secret } })
   const [Bucket, big] = ['aws-sdk', readFileSync(path('big'))]
   const read = async (Key: string) => Buffer.from((await (await s3.send(new aws.GetObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }))).Body?.transformToByteArray()) ?? [])
   await s3.send(new aws.CreateBucketCommand({ Bucket }))
@@ -212,7 +228,7 @@ test('@aws-sdk/client-s3: its own checksums in trailers, every algorithm, parts 
 
 test('minio: files, streams, URLs', { timeout: 300_000 }, async () => {
   const { Client } = await import('minio')
-  const url = new URL(cloud.url)
+  const url = new URL(endpoint)
   const minio = new Client({ endPoint: url.hostname, port: Number(url.port), useSSL: false, accessKey: keys.access, secretKey: keys.secret, region: REGION, partSize: 8 * 1024 * 1024 })
   await minio.makeBucket('minio', REGION)
   await minio.fPutObject('minio', 'big', path('big'), { 'X-Amz-Meta-A': 'b' })
@@ -231,7 +247,7 @@ test('minio: files, streams, URLs', { timeout: 300_000 }, async () => {
 
 test('keys keep their dots and slashes, which clients send as they are', async () => {
   const aws = await import('@aws-sdk/client-s3')
-  const s3 = new aws.S3Client({ endpoint: cloud.url, region: REGION, forcePathStyle: true, credentials: { accessKeyId: keys.access, secretAccessKey: keys.secret } })
+  const s3 = new aws.S3Client({ endpoint: endpoint, region: REGION, forcePathStyle: true, credentials: { accessKeyId: keys.access, secretAccessKey: keys.secret } })
   const Bucket = 'odd-names'
   await s3.send(new aws.CreateBucketCommand({ Bucket }))
   const names = ['a//b', '//x', 'tr/', '<&>"\'', 'a+b c%d', '%2F', '~(x)*!', 'ü/🗝']

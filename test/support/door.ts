@@ -126,7 +126,7 @@ function serve(env: Env): http.Server {
   return http.createServer((message, response) => {
     const headers = new Headers()
     for (const [name, value] of Object.entries(message.headers)) if (value !== undefined && name !== 'connection') headers.set(name, String(value))
-    const hasBody = message.headers['content-length'] !== undefined || message.headers['transfer-encoding'] !== undefined
+    const hasBody = !['GET', 'HEAD'].includes(message.method ?? 'GET') && (message.headers['content-length'] !== undefined || message.headers['transfer-encoding'] !== undefined)
     const request = new Request(`http://${message.headers.host}${message.url}`, { method: message.method ?? 'GET', headers, ...(hasBody ? { body: Readable.toWeb(message), duplex: 'half' } : {}) } as RequestInit)
     bundle.default.fetch(request as never, env, { waitUntil: () => {} }).then(
       (answer) => {

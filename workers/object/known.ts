@@ -48,3 +48,4 @@ export const knownContainer = (env: Env, account: string, container: string, now
 
 export const forgetAccount = (env: Env, account: string): void => void cacheOf(env).delete(`a ${account}`)
 export const forgetContainer = (env: Env, account: string, container: string): void => void cacheOf(env).delete(`c ${containerKey(account, container)}`)
+export const forgetKnown = (env: Env): void => void caches.delete(env)

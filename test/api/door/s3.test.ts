@@ -164,6 +164,23 @@ test('versions and locks: written here, deleted by the plane, and held to', asyn
   assert.equal((await s3('GET', '/kept/v', { query: { versionId: two } })).text, 'two')
 })
 
+test('what is set through the door holds at once, and what was set elsewhere is found out before anything is done', async () => {
+  const versioning = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'
+  const versionsOf = async (bucket: string) => xmlTexts((await s3('GET', `/${bucket}`, { query: { versions: '' } })).text, 'VersionId').length
+  await s3('PUT', '/turned')
+  await s3('PUT', '/turned/o', { body: 'one' })
+  assert.equal((await s3('PUT', '/turned', { query: { versioning: '' }, body: versioning, headers: { 'content-length': String(versioning.length) } })).status, 200)
+  assert.equal((await s3('DELETE', '/turned/o')).headers['x-amz-delete-marker'], 'true')
+  assert.equal(await versionsOf('turned'), 2)
+  await s3('PUT', '/elsewhere')
+  await s3('PUT', '/elsewhere/o', { body: 'one' })
+  await place.cloud.env.CONTAINER.getByName('AUTH_project-a/elsewhere').post({ 'x-versions-enabled': 'True' })
+  const gone = await s3('DELETE', '/elsewhere/o')
+  assert.deepEqual([gone.status, gone.headers['x-amz-delete-marker']], [204, 'true'], gone.text)
+  assert.equal(await versionsOf('elsewhere'), 2)
+  assert.equal((await s3('GET', '/', { headers: { 'content-length': '0' } })).status, 200)
+})
+
 test('a door that lies gets no further than the request it shows: other keys, other calls, rows of its own, old signatures', async () => {
   const own = (place.hosts[0] as Site['hosts'][0]).identity
   const evidenceOf = (method: string, path: string, options: { query?: Record<string, string>; headers?: Record<string, string>; at_ms?: number; begun_ms?: number } = {}) => {
@@ -188,7 +205,7 @@ test('a door that lies gets no further than the request it shows: other keys, ot
   assert.equal(await ask(put, 'removeVersion', ['mine', at, true]), 'not_implemented')
   assert.equal(await ask(put, 'list', [{ prefix: '' }]), 'not_implemented')
   assert.equal(await ask(evidenceOf('GET', '/basic/mine'), 'begin', ['mine']), 'AccessDenied')
-  assert.equal(await ask(evidenceOf('DELETE', '/kept/v'), 'begin', ['v'], 'kept'), 'forbidden', 'what keeps versions is deleted by the plane')
+  assert.equal(await ask(evidenceOf('DELETE', '/kept/v'), 'begin', ['v'], 'kept'), 'PlaneOnly', 'what keeps versions is deleted by the plane')
   assert.equal(await ask(evidenceOf('PUT', '/basic/mine', { query: { acl: '' } }), 'begin', ['mine']), 'forbidden')
   assert.equal(await ask({ ...put, path: '/basic/another' }, 'begin', ['another']), 'SignatureDoesNotMatch')
   assert.equal(await ask(evidenceOf('PUT', '/basic/mine', { at_ms: Date.now() - 1_000_000 }), 'begin', ['mine']), 'RequestTimeTooSkewed')

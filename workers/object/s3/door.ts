@@ -17,7 +17,7 @@ import { knownBucket } from './known.ts'
 import { partName } from './multipart/parts.ts'
 import { rowExtra } from './object/metadata.ts'
 import { authorizePut, sourceOf } from './object/put.ts'
-import { bucketTakes, movesBytes } from './onsite.ts'
+import { PLANE_ONLY, bucketTakes, movesBytes } from './onsite.ts'
 import { S3Request } from './request.ts'
 
 const CALLS: Readonly<Record<string, Right>> = {
@@ -125,7 +125,7 @@ class JudgedS3 implements Judged {
       return
     }
     const bucket = method === 'PUT' ? await authorizePut(request) : await request.authorize({ action: 's3:DeleteObject', level: 'object', operation: 'delete' })
-    if (!bucketTakes(method, bucket)) throw refused('this is done by the plane')
+    if (!bucketTakes(method, bucket)) throw new Fault('unavailable', 'This is done by the plane.', { type: PLANE_ONLY })
   }
 
   #sourceOf(): Promise<{ name: ObjectName; version: string | null } | null> {

@@ -1,7 +1,7 @@
 /** Buckets as this isolate knows them for a moment: container and S3 settings in one question; and whose a bucket is that is named without its project. */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { ContainerInfo } from '../container/rows.ts'
-import { KNOWN_MS, forgetAccount, forgetContainer } from '../known.ts'
+import { KNOWN_MS, forgetAccount, forgetContainer, forgetKnown } from '../known.ts'
 import { containerKey } from '../names.ts'
 import type { BucketConfig } from './store.ts'
 
@@ -43,6 +43,13 @@ export function forgetBucket(env: Env, account: string, name: string): void {
   cacheOf(env).delete(containerKey(account, name))
   forgetContainer(env, account, name)
   forgetAccount(env, account)
+}
+
+/** After a change that was passed on: what was made of it is not known here. */
+export function forgetBuckets(env: Env): void {
+  caches.delete(env)
+  owners.delete(env)
+  forgetKnown(env)
 }
 
 const names = (env: Env) => env.CONTAINER.getByName(NAMES)

@@ -2,7 +2,8 @@
  * Which S3 requests a door serves itself: those that move bytes of objects. All others, and whatever deletes in a bucket that keeps versions or holds locks, are the plane's: a door
  * passes them on as they are. Pure.
  */
-import { versioningOf } from '../container/rows.ts'
+import { Fault } from '../../../schema/values/fault.ts'
+import { type ContainerInfo, versioningOf } from '../container/rows.ts'
 import type { Address } from './address.ts'
 import type { Bucket } from './known.ts'
 
@@ -11,6 +12,9 @@ export const SUBRESOURCES = [
   'accelerate', 'acl', 'analytics', 'attributes', 'cors', 'delete', 'encryption', 'intelligent-tiering', 'inventory', 'legal-hold', 'lifecycle', 'location', 'logging', 'metadataConfiguration', 'metadataTable', 'metrics', 'notification', 'object-lock',
   'ownershipControls', 'policy', 'policyStatus', 'publicAccessBlock', 'renameObject', 'replication', 'requestPayment', 'restore', 'retention', 'select', 'session', 'tagging', 'torrent', 'uploads', 'uploadId', 'versioning', 'versions', 'website',
 ] as const
+
+/** What a door is told that asks for what the plane does itself: its picture of the bucket is an old one. */
+export const PLANE_ONLY = 'PlaneOnly'
 
 /** GetObject, HeadObject, PutObject, CopyObject, UploadPart, UploadPartCopy, DeleteObject. */
 export function movesBytes(method: string, { bucket, key }: Pick<Address, 'bucket' | 'key'>, query: URLSearchParams): boolean {
@@ -26,4 +30,9 @@ export function bucketTakes(method: string, { info, config }: Bucket): boolean {
   // Older versions in a container of their own: writes touch both.
   if (info.metadata['x-versions-location'] !== undefined || info.metadata['x-history-location'] !== undefined) return false
   return method === 'PUT' || (versioningOf(info) === 'never' && config['object-lock'] === undefined)
+}
+
+/** Once a write has begun its container has been asked: what is known of it now is no old picture. */
+export function checkBegun(isDoor: boolean, method: string, info: ContainerInfo): void {
+  if (isDoor && !bucketTakes(method, { info, config: {} })) throw new Fault('unavailable', 'This is done by the plane.', { type: PLANE_ONLY })
 }

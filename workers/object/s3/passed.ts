@@ -28,7 +28,10 @@ export async function passedS3({ request, env, query, requestId, now_ms, waitUnt
   headers.set('host', host)
   headers.set('cf-connecting-ip', client_ip)
   const url = `http://${host}${path}`
-  const original = new Request('http://door/', { method: request.method, headers, ...(request.body === null ? {} : { body: request.body, duplex: 'half' }) } as RequestInit)
+  const { method } = request
+  // Some clients send a length of nothing with their GETs.
+  const body = method === 'GET' || method === 'HEAD' ? null : request.body
+  const original = new Request('http://door/', { method, headers, ...(body === null ? {} : { body, duplex: 'half' }) } as RequestInit)
   // As the client wrote it: a URL would normalise names such as '..', which the signature covers.
   Object.defineProperty(original, 'url', { value: url })
   Object.defineProperty(original, 'cf', { value: { clientIp: client_ip } })

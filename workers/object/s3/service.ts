@@ -2,6 +2,7 @@
  * S3 as a second dialect over Swift's stores: what it can do as data, one line an operation. Every route is public to the kernel: who calls is told by the
  * signature, and what they may by policy, role and list (request.ts).
  */
+import type { DoorS3 } from '../../../schema/agent/door.ts'
 import { isFault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { type Method, type Route, route } from '../../http/route.ts'
@@ -23,7 +24,7 @@ import { postForm } from './object/form.ts'
 import { getAttributes, getObject } from './object/get.ts'
 import { copyObject, putObject } from './object/put.ts'
 import * as sub from './object/subresources.ts'
-import { SUBRESOURCES, bucketTakes } from './onsite.ts'
+import { PLANE_ONLY, SUBRESOURCES, bucketTakes } from './onsite.ts'
 import { S3Request } from './request.ts'
 
 type Level = 'service' | 'bucket' | 'object'
@@ -130,6 +131,16 @@ async function gateOf(request: S3Request): Promise<void> {
   })
 }
 
+/** To the plane, from a door. */
+async function passed(ctx: Context, door: DoorS3): Promise<Response> {
+  try {
+    return await door.pass()
+  } catch (error) {
+    if (!isFault(error)) throw error
+    return renderS3(error, ctx.request.method === 'HEAD', ctx.url.pathname, ctx.requestId)
+  }
+}
+
 async function answer(ctx: Context): Promise<Response> {
   const isHead = ctx.request.method === 'HEAD'
   let request: S3Request | null = null
@@ -138,11 +149,13 @@ async function answer(ctx: Context): Promise<Response> {
     request = await S3Request.open(ctx)
     const operation = operationOf(request)
     const door = ctx.env.DOOR_S3
-    if (door !== undefined && !bucketTakes(ctx.request.method, await request.bucket())) return await door.pass()
+    if (door !== undefined && !bucketTakes(ctx.request.method, await request.bucket())) return await passed(ctx, door)
     await gateOf(request)
     response = await operation.handle(request)
   } catch (error) {
     if (!isFault(error)) throw error
+    // Nothing was done yet, and there is no body that was read.
+    if (error.type === PLANE_ONLY && ctx.request.method === 'DELETE' && ctx.env.DOOR_S3 !== undefined) return await passed(ctx, ctx.env.DOOR_S3)
     response = renderS3(error, isHead, ctx.url.pathname, ctx.requestId)
   }
   const headers = new Headers(response.headers)

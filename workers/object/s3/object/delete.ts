@@ -8,6 +8,7 @@ import { KEY_BYTES_MAX } from '../address.ts'
 import { readText } from '../body.ts'
 import { s3Fault, told } from '../errors.ts'
 import { element, leaf, optional, xmlResponse } from '../markup.ts'
+import { checkBegun } from '../onsite.ts'
 import type { S3Request } from '../request.ts'
 import { etagOfRow } from '../store.ts'
 import { childrenOf, onlyChildren, parseXml, textOf } from '../xml.ts'
@@ -28,6 +29,7 @@ interface Removed {
 async function remove(request: S3Request, key: string, id: string | null, ifMatch: string | null): Promise<Removed> {
   const name = { account: request.account, container: request.bucketName, object: key }
   const begun = await beginWrite(request.env, name)
+  checkBegun(request.env.DOOR_S3 !== undefined, 'DELETE', begun.info)
   if (ifMatch !== null && (begun.existing === null || (ifMatch !== '*' && etagOfRow(begun.existing) !== ifMatch))) throw s3Fault('PreconditionFailed')
   const versioning = versioningOf(begun.info)
   if (id !== null && (id !== 'null' || versioning !== 'never')) return await removeOne(request, begun, id)

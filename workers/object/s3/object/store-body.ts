@@ -10,6 +10,7 @@ import { versionId, versioningOf } from '../../container/rows.ts'
 import { type Incoming, OBJECT_BYTES_MAX } from '../body.ts'
 import { s3Fault } from '../errors.ts'
 import { type Bucket, forgetBucket } from '../known.ts'
+import { checkBegun } from '../onsite.ts'
 import type { S3Request } from '../request.ts'
 import { CHECKSUM_META } from './metadata.ts'
 
@@ -44,6 +45,7 @@ export const quotaReader = (request: S3Request) => ({ allows: (rule: string, acc
 export async function writeInto(request: S3Request, name: ObjectName, size: number | null, write: (begun: Begun) => Promise<ObjectHead>, counted = false): Promise<{ head: ObjectHead | null; begun: Begun }> {
   const { begun, end } = await beginConditional(request, name, size)
   try {
+    checkBegun(request.env.DOOR_S3 !== undefined, 'PUT', begun.info)
     await checkQuotas(counted ? { ...quotaReader(request), allows: () => true } : quotaReader(request), begun, size)
     if (versioningOf(begun.info) === 'never') await keepVersion(request, begun)
     return { head: await write(begun), begun }
