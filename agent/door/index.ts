@@ -76,7 +76,7 @@ export async function startDoor(options: DoorOptions): Promise<Door> {
     deliver: () => reconcile({ plane, store, env: envNow, now_ms: () => presence.now_ms(), log }),
   })
   const hosts = new Hosts({ identity, driver, plane, presence })
-  const envNow = (): Env => (env ??= makeEnv(presence, hosts, containers, s3AtPlane(plane, presence)))
+  const envNow = (): Env => (env ??= makeEnv(presence, hosts, containers, s3AtPlane(plane, presence, timers)))
   const containers: Containers = new Containers({ plane, presence, store, timers, log, env: envNow })
   const status = (): DoorStatus => ({
     status: 'ok', online: presence.online, seen_at: presence.seen_ms === 0 ? null : new Date(presence.seen_ms).toISOString(), pending: store.pendingCount, refused: store.refusedCount, requests: server.open, rings: Object.fromEntries([...presence.rings].map(([policy, ring]) => [policy, ring.version])),

@@ -5,12 +5,15 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
+import type { ReadableStream as NodeStream } from 'node:stream/web'
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import { type DoorEvidence, type DoorS3, PASSED_HEADER, type PassedHead, type S3Verdict } from '../../schema/agent/door.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { addressOf, recognise } from '../../workers/object/s3/address.ts'
 import { movesBytes } from '../../workers/object/s3/onsite.ts'
+import type { Timers } from '../timers.ts'
 import { evidenceNow, passes } from './evidence.ts'
+import { fanOf } from './fan.ts'
 import { type DoorPlane, isUnreachable } from './plane.ts'
 import type { Presence } from './presence.ts'
 import { hasBody, headersOf } from './request.ts'
@@ -60,7 +63,7 @@ export function evidenceOfS3(message: IncomingMessage, headers: Headers, now_ms:
 }
 
 /** The calls that the handlers make of the plane, for whichever request they are serving. */
-export function s3AtPlane(plane: DoorPlane, presence: Presence): DoorS3 {
+export function s3AtPlane(plane: DoorPlane, presence: Presence, timers: Timers): DoorS3 {
   const ask = async (method: string, args: unknown[]): Promise<unknown> => {
     if (!presence.online) throw offline()
     try {
@@ -73,6 +76,8 @@ export function s3AtPlane(plane: DoorPlane, presence: Presence): DoorS3 {
   return {
     signer: async () => (await ask('s3Signer', [])) as S3Verdict | null,
     chunks: async (links) => void (await ask('s3Chunks', [links])),
+    // As a message that says of itself that it is whole: one that breaks off does so with an error.
+    fan: (body) => fanOf(Object.assign(Readable.fromWeb(body as unknown as NodeStream), { complete: true }) as unknown as IncomingMessage, timers),
     pass: async () => {
       const pass = passes.get(evidenceNow())
       if (pass === undefined) throw new Fault('internal', 'work of a door without a request')

@@ -75,6 +75,8 @@ export interface DoorS3 {
   signer(): Promise<S3Verdict | null>
   /** Fault SignatureDoesNotMatch where one of them is not right. */
   chunks(links: ChunkLinks): Promise<void>
+  /** A decoded body for several replicas at once: no further ahead than the slowest is behind. */
+  fan(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array>
   /** The request as it is, answered by the plane. Its body must not have been touched. */
   pass(): Promise<Response>
 }

@@ -81,15 +81,18 @@ test('hashes of a body are held to, also by hosts that are reached through the p
 })
 
 test('bodies in signed chunks: each signature is checked by the plane, and a spoilt one leaves nothing', async () => {
-  const data = randomBytes(700_000)
-  const put = async (path: string, options: Omit<Parameters<typeof signedChunks>[3], 'at_ms'>) => {
+  const small = randomBytes(700_000)
+  const put = async (path: string, options: Omit<Parameters<typeof signedChunks>[3], 'at_ms'>, data = small) => {
     const { headers, body } = signedChunks('PUT', path, data, { at_ms: Date.now(), host: host(), ...options })
     return await exchange(door.port, 'PUT', path, { headers, body })
   }
   const good = await put('/basic/chunked', { chunk: 1_024 })
-  assert.deepEqual([good.status, good.headers.etag], [200, `"${md5(data)}"`], good.text)
-  const trailed = await put('/basic/trailed', { chunk: 65_536, trailer: ['x-amz-checksum-crc32c', digestOf('crc32c', data)] })
-  assert.deepEqual([trailed.status, trailed.headers['x-amz-checksum-crc32c']], [200, digestOf('crc32c', data)], trailed.text)
+  assert.deepEqual([good.status, good.headers.etag], [200, `"${md5(small)}"`], good.text)
+  const large = randomBytes(9_000_000)
+  assert.equal((await put('/basic/large', { chunk: 65_536 }, large)).headers.etag, `"${md5(large)}"`)
+  assert.equal(code(await put('/basic/spoilt', { chunk: 8_192, spoil: true }, large)), 'SignatureDoesNotMatch')
+  const trailed = await put('/basic/trailed', { chunk: 65_536, trailer: ['x-amz-checksum-crc32c', digestOf('crc32c', small)] })
+  assert.deepEqual([trailed.status, trailed.headers['x-amz-checksum-crc32c']], [200, digestOf('crc32c', small)], trailed.text)
   assert.equal(code(await put('/basic/spoilt', { chunk: 65_536, spoil: true })), 'SignatureDoesNotMatch')
   assert.equal(code(await put('/basic/spoilt', { chunk: 1_024, spoil: true })), 'SignatureDoesNotMatch')
   assert.equal(code(await put('/basic/spoilt', { chunk: 65_536, trailer: ['x-amz-checksum-crc32c', 'AAAAAA=='] })), 'BadDigest')
@@ -213,6 +216,8 @@ test('a door that lies gets no further than the request it shows: other keys, ot
   assert.equal(await ask(evidenceOf('PUT', '/basic/mine', { at_ms: long, begun_ms: long }), 'begin', ['mine']), 'forbidden', 'six hours are enough for a body')
   const slow = Date.now() - 3_600_000
   assert.equal(typeof (await ask(evidenceOf('PUT', '/basic/mine', { at_ms: slow, begun_ms: slow }), 'begin', ['mine'])), 'object')
+  const days = Date.now() - 3 * 86_400_000
+  assert.equal(typeof (await ask({ ...evidenceOf('PUT', '/basic/mine', { at_ms: days, begun_ms: days }), at_ms: days + 60_000 }, 'begin', ['mine'])), 'object', 'acknowledged while the plane was away')
   const row = { name: 'mine', at, modified_at: at, size: 1, etag: md5('x'), content_type: 'text/plain', delete_at: null, slo_etag: 'x', slo_size: 9, version: '', extra: { 's3-upload': 'parts/of-another', 's3-hold': 'ON', 's3-checksum': 'crc32 AAAA FULL_OBJECT' } }
   assert.equal(await ask(put, 'putObject', [{ ...row, version: at }]), 'forbidden')
   assert.equal(await ask(put, 'putObject', [row]), true)

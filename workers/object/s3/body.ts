@@ -61,7 +61,7 @@ export function incoming(request: S3Request): Incoming {
     const size = sizeOf(headers.get('x-amz-decoded-content-length'), 'x-amz-decoded-content-length')
     if (size === null) throw s3Fault('MissingContentLength')
     const decoder = decodeBody(request, source ?? new ReadableStream(), payload, size, checksum)
-    return { stream: decoder.body, size, md5, sha256: null, checksum, decoder }
+    return { stream: request.env.DOOR_S3?.fan(decoder.body) ?? decoder.body, size, md5, sha256: null, checksum, decoder }
   }
   const isHash = /^[0-9a-f]{64}$/i.test(payload)
   if (!isHash && payload !== '' && payload !== 'UNSIGNED-PAYLOAD') throw s3Fault('InvalidArgument', 'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-... or a valid sha256 value.', { ArgumentName: 'x-amz-content-sha256', ArgumentValue: payload })
