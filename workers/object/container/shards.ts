@@ -168,9 +168,13 @@ export class Shards {
     this.watch()
   }
 
-  /** The container's own rows changed. */
-  counted(objects: number, bytes: number): void {
-    if (this.#active) this.#rows("UPDATE shards SET object_count = object_count + ?, bytes_used = bytes_used + ? WHERE id = ''", objects, bytes)
+  /** The container's own rows changed; `object_count` is how many it has now, null where it is a part itself. */
+  counted(objects: number, bytes: number, object_count: number | null): void {
+    if (!this.#active) {
+      if (!this.#awaited && object_count !== null && object_count > this.#threshold) this.#again(1)
+      return
+    }
+    this.#rows("UPDATE shards SET object_count = object_count + ?, bytes_used = bytes_used + ? WHERE id = ''", objects, bytes)
     this.watch()
   }
 

@@ -76,7 +76,7 @@ export class ContainerStore implements Part {
         account, name, policy ?? defaultPolicy(this.#deps.env), at, at, metadata, at)
       this.#reports.lease()
     })
-    this.#upkeep.syncSoon()
+    this.#upkeep.syncSoon(this.info())
     if (before === null) await this.#reports.now()
     return { created: before === null, info: this.#live() }
   }
@@ -86,7 +86,7 @@ export class ContainerStore implements Part {
     if (this.shards.active) await this.shards.post(changes)
     const info = this.#live()
     this.#rows('UPDATE container SET metadata = ?, last_at = ?', JSON.stringify(mergedMetadata(info.metadata, changes)), this.#next())
-    this.#upkeep.syncSoon()
+    this.#upkeep.syncSoon(this.info())
   }
 
   async remove(): Promise<void> {
@@ -205,29 +205,26 @@ export class ContainerStore implements Part {
 
   /** Enters an object. The null version is overwritten, an older write than what is known changes nothing (false); any other version is entered beside those that are there. */
   putObject(row: ObjectRow): boolean {
-    this.#live()
+    const info = this.#live()
+    // The common case, a container that was never versioned.
+    const isPlain = row.version === '' && versioningOf(info) === 'never'
     this.#saw(row.at)
     return this.#deps.storage.transactionSync(() => {
+      const before = isPlain ? this.object(row.name) : this.#versions.find(row.name, row.version === '' ? 'null' : row.version)
       if (row.version === '') {
-        const before = this.#versions.find(row.name, 'null')
         const [tombstone] = this.#rows('SELECT at FROM tombstones WHERE name = ?', row.name)
         if (before !== null && before.at > row.at) return false
         if (tombstone !== undefined && String(tombstone.at) >= row.at) return false
       }
-      if (row.version === '' && versioningOf(this.#live()) === 'never') this.#count(this.#replace(row))
-      else {
-        this.#forget(this.#versions.find(row.name, row.version === '' ? 'null' : row.version), row)
-        this.#count(this.#versions.put(row))
-      }
+      this.#forget(before, row)
+      this.#count(isPlain ? this.#replace(row, before) : this.#versions.put(row))
       if (row.delete_at !== null) this.#deps.alarms.at('expire', row.delete_at * 1000)
       return true
     })
   }
 
-  /** The common case, a container that was never versioned: one row. */
-  #replace(row: ObjectRow): Counted {
-    const before = this.object(row.name)
-    this.#forget(before, row)
+  /** One row. */
+  #replace(row: ObjectRow, before: ObjectRow | null): Counted {
     this.#rows(`INSERT OR REPLACE INTO objects (${OBJECT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...objectValues(row))
     return { objects: before === null ? 1 : 0, bytes: row.size - (before?.size ?? 0) }
   }
@@ -338,9 +335,9 @@ export class ContainerStore implements Part {
   }
 
   #count({ objects, bytes }: Counted): void {
-    this.#rows('UPDATE container SET object_count = object_count + ?, bytes_used = bytes_used + ?, last_at = MAX(last_at, ?), seq = seq + 1, reported_seq = MAX(reported_seq, ?)', objects, bytes, this.#stampNow(), this.#reports.told)
-    this.shards.counted(objects, bytes)
-    this.#upkeep.syncSoon()
+    const [row] = this.#rows('UPDATE container SET object_count = object_count + ?, bytes_used = bytes_used + ?, last_at = MAX(last_at, ?), seq = seq + 1, reported_seq = MAX(reported_seq, ?) RETURNING *', objects, bytes, this.#stampNow(), this.#reports.told)
+    this.shards.counted(objects, bytes, row === undefined || row.part_of !== null ? null : Number(row.object_count))
+    this.#upkeep.syncSoon(row === undefined || row.deleted === 1 ? null : toInfo(row))
     this.#reports.soon()
   }
 

@@ -77,8 +77,8 @@ export class Upkeep {
     if (times.length > 0) this.#deps.alarms.at('expire', Math.max(Math.min(...times) * 1000, this.#deps.clock.now_ms() + (failed ? 30_000 : 1)))
   }
 
-  syncSoon(): void {
-    if (this.#store.info()?.metadata['x-container-sync-to'] !== undefined) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_DELAY_MS)
+  syncSoon(info: ContainerInfo | null): void {
+    if (info?.metadata['x-container-sync-to'] !== undefined) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_DELAY_MS)
   }
 
   /** Copies changes in the order of their times, and remembers how far it got. */
