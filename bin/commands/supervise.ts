@@ -110,6 +110,9 @@ function policyOverrides(): string {
   return text ?? (path === undefined ? '' : readFileSync(path, 'utf8'))
 }
 
+/** Requests go before what takes long anyway: password hashes, and guests on the same machine. */
+const PLANE_PRIORITY = -5
+
 function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Say, save: () => void): KeptProcess[] {
   const secrets = secretsOf(home)
   const hasherSocket = join(home.run, 'hasher.sock')
@@ -130,7 +133,7 @@ function startPlane(home: Home, options: StartOptions, bundles: Bundles, say: Sa
   const serve = (config: string) => [workerd, 'serve', '--experimental', join(home.run, config)]
   return [
     new KeptProcess({ name: 'hasher', argv: serve('hasher.capnp'), log: join(home.logs, 'hasher.log') }, say, save),
-    new KeptProcess({ name: 'workerd', argv: serve('plane.capnp'), log: join(home.logs, 'workerd.log') }, say, save),
+    new KeptProcess({ name: 'workerd', argv: serve('plane.capnp'), log: join(home.logs, 'workerd.log'), priority: PLANE_PRIORITY }, say, save),
   ]
 }
 

@@ -1,6 +1,7 @@
 /** Child processes that must stay up: restarted when they end, with backoff; ended by SIGTERM, then SIGKILL after a grace time (workerd outlives SIGTERM while a socket is open). */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
+import { setPriority } from 'node:os'
 
 export const STOP_GRACE_MS = 3_000
 export const RESTART_DELAY_MS = 250
@@ -16,6 +17,15 @@ export interface ProcessSpec {
   log: string
   env?: Record<string, string>
   cwd?: string
+  /** Nice value; where we may not set it (below 0 wants root), the system's own stays. */
+  priority?: number
+}
+
+function prefer(pid: number | undefined, priority: number | undefined): void {
+  if (pid === undefined || priority === undefined) return
+  try {
+    setPriority(pid, priority)
+  } catch {}
 }
 
 export class KeptProcess {
@@ -47,6 +57,7 @@ export class KeptProcess {
     const log = openSync(this.#spec.log, 'a', 0o600)
     this.#child = spawn(program, args, { stdio: ['ignore', log, log], cwd: this.#spec.cwd, env: { ...process.env, ...CHILD_ENV, ...this.#spec.env } })
     closeSync(log)
+    prefer(this.#child.pid, this.#spec.priority)
     this.#child.on('error', (error) => this.#say(`${this.#spec.name}: ${error.message}`))
     this.#child.on('exit', (code, signal) => {
       this.#child = null
