@@ -1,5 +1,6 @@
 /**
- * Brings up what `bench/object.ts` compares and runs it: a shipped plane, one host as a process of its own with three XFS disks on loop devices, and its door. As root:
+ * Brings up what `bench/object.ts` compares and runs it: a shipped plane, one host as a process of its own with three XFS disks on loop devices, and its door. The consistency
+ * services rest, as the peer's do: what they cost is not a request's. As root:
  * `node bench/object-lab.ts [--target PEER=URL,TOKEN,PIDS ...] [flags of object.ts]`; `--hold` waits for a key instead, with the targets printed.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
@@ -16,11 +17,13 @@ const ROOT = join(import.meta.dirname, '..')
 /** Sparse, each. */
 const DISK_BYTES = 8 * 1024 ** 3
 const DISKS = ['d1', 'd2', 'd3']
+const DAY_S = 86_400
+const AT_REST = { auditor_interval_s: DAY_S, replicator_interval_s: DAY_S, reconstructor_interval_s: DAY_S, updater_interval_s: DAY_S }
 
 const dir = mkdtempSync(join(tmpdir(), 'object-lab-'))
 const args = process.argv.slice(2)
 let host: ChildProcess | undefined
-const cloud = await shipped('none')
+const cloud = await shipped('none', { SKYHOOK_OPTIONS: JSON.stringify({ swift: { object_services: AT_REST } }) })
 try {
   for (const disk of DISKS) makeDisk(disk)
   const { join_token } = await cloud.api.call('POST', '/agents/v1/join-tokens', { uses: 1 })
