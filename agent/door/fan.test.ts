@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
+import { isOfPages } from '../pages.ts'
 import { type FanBody, PIECE_BYTES, type Pieces, STALLED_MS, WINDOW_PIECES, fanOf } from './fan.ts'
 
 const tick = () => new Promise((resolve) => setImmediate(resolve))
@@ -138,4 +139,19 @@ test('when all have left, the message is left paused for the server', async () =
   await settle()
   assert.ok(message.isPaused())
   assert.ok(message.given <= PIECE_BYTES * (WINDOW_PIECES + 2))
+})
+
+test('pieces are whole pages, and those that were held by one who was given up are used again once it has put them down', async () => {
+  const size = PIECE_BYTES * WINDOW_PIECES * 2
+  for (let round = 0; round < 20; round++) {
+    const { views: [quick, stuck], elapse } = lab(randomBytes(size), 2)
+    await (stuck as Pieces).next()
+    const all = readAll(quick as Pieces)
+    await settle()
+    elapse()
+    await all
+    await assert.rejects((stuck as Pieces).next(), { kind: 'unavailable' })
+  }
+  const { views: [last] } = lab(randomBytes(size), 1)
+  for await (const piece of last as Pieces) assert.ok(isOfPages(piece))
 })

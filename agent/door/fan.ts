@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Fault } from '../../schema/values/fault.ts'
 import type { Timers } from '../timers.ts'
+import { isOfPages, wholePages } from '../pages.ts'
 import { outlived } from '../young.ts'
 
 /** Of which a taker is given one at a time; each costs it a write. */
@@ -18,9 +19,20 @@ export const STALLED_MS = 10_000
 const IDLE_PIECES_MAX = 32
 
 const idle: Uint8Array[] = []
-const take = (): Uint8Array => idle.pop() ?? new Uint8Array(PIECE_BYTES)
-const give = (bytes: Uint8Array): void => {
-  if (idle.length < IDLE_PIECES_MAX) idle.push(bytes)
+/** What most pieces are cut from: disks take them without a copy. Undefined before the first body. */
+let arena: Uint8Array | null | undefined
+
+function take(): Uint8Array {
+  if (arena === undefined) {
+    arena = wholePages(IDLE_PIECES_MAX * PIECE_BYTES)
+    for (let n = 0; arena !== null && n < IDLE_PIECES_MAX; n++) idle.push(arena.subarray(n * PIECE_BYTES, (n + 1) * PIECE_BYTES))
+  }
+  return idle.pop() ?? new Uint8Array(PIECE_BYTES)
+}
+
+/** Pieces beyond the arena's are for one use. */
+function give(bytes: Uint8Array): void {
+  if (isOfPages(bytes) || (arena === null && idle.length < IDLE_PIECES_MAX)) idle.push(bytes)
 }
 
 interface Piece {
@@ -28,8 +40,15 @@ interface Piece {
   length: number
   /** Takers that have yet to finish with it. */
   takers: number
-  /** One of them was given up with it in its hands: it may read it at any time. */
-  lost: boolean
+  /** Of those, given up with it in their hands: they may read it at any time, until they ask for more. */
+  lost: number
+  isOver: boolean
+}
+
+/** Out of the window: to be filled anew, once nobody reads it. */
+function done(piece: Piece): void {
+  piece.isOver = true
+  if (piece.lost === 0) give(piece.bytes)
 }
 
 class Source {
@@ -78,16 +97,23 @@ class Source {
     this.#shift()
   }
 
-  /** A taker wants no more, whatever it was given last. `holds`: it may still read that one. */
-  leave(taker: Pieces, next: number, holds: boolean): void {
-    if (!this.#takers.delete(taker)) return
+  /** A taker wants no more, whatever it was given last. `holds`: it may still read that one, until it calls what it is answered with. */
+  leave(taker: Pieces, next: number, holds: boolean): (() => void) | null {
+    if (!this.#takers.delete(taker)) return null
+    let returned: (() => void) | null = null
     for (let at = Math.max(0, next - this.#first); at < this.#window.length; at++) {
       const piece = this.#window[at] as Piece
       piece.takers--
-      if (holds && at === next - this.#first) piece.lost = true
+      if (!holds || at !== next - this.#first) continue
+      piece.lost++
+      returned = () => {
+        piece.lost--
+        if (piece.isOver) done(piece)
+      }
     }
     this.#shift()
     if (this.#takers.size === 0) this.#stop()
+    return returned
   }
 
   #start(): void {
@@ -106,7 +132,7 @@ class Source {
     message.off('end', this.#end)
     message.off('close', this.#gone)
     this.#cancelStall?.()
-    for (const piece of this.#window.splice(0)) if (!piece.lost) give(piece.bytes)
+    for (const piece of this.#window.splice(0)) done(piece)
     if (this.#filling !== null) give(this.#filling)
     this.#filling = null
     // What is left of an unwanted body is for the server to read away.
@@ -127,7 +153,7 @@ class Source {
 
   #push(): void {
     if (this.#filling === null) return
-    this.#window.push({ bytes: this.#filling, length: this.#filled, takers: this.#takers.size, lost: false })
+    this.#window.push({ bytes: this.#filling, length: this.#filled, takers: this.#takers.size, lost: 0, isOver: false })
     this.#filling = null
     this.#filled = 0
     if (this.#window.length >= WINDOW_PIECES && this.#cancelStall === null) {
@@ -155,7 +181,7 @@ class Source {
     while (this.#window[0]?.takers === 0) {
       const piece = this.#window.shift() as Piece
       this.#first++
-      if (!piece.lost) give(piece.bytes)
+      done(piece)
     }
     if (this.#cancelStall === null || this.#window.length >= WINDOW_PIECES) return
     this.#cancelStall()
@@ -184,6 +210,7 @@ export class Pieces implements AsyncIterableIterator<Uint8Array> {
   #over = false
   #cut = false
   #failure: Error | null = null
+  #owed: (() => void) | null = null
   #waiting: { resolve(result: IteratorResult<Uint8Array>): void; reject(error: unknown): void } | null = null
 
   constructor(source: Source) {
@@ -206,6 +233,7 @@ export class Pieces implements AsyncIterableIterator<Uint8Array> {
   next(): Promise<IteratorResult<Uint8Array>> {
     if (this.#holds && !this.#over) this.#source.passed(this.#at++)
     this.#holds = false
+    this.#return()
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject }
       this.wake()
@@ -231,6 +259,7 @@ export class Pieces implements AsyncIterableIterator<Uint8Array> {
   async return(): Promise<IteratorResult<Uint8Array>> {
     if (!this.#over) this.#cut = true
     this.#leave()
+    this.#return()
     return { done: true, value: undefined }
   }
 
@@ -243,8 +272,14 @@ export class Pieces implements AsyncIterableIterator<Uint8Array> {
   #leave(): void {
     if (this.#over) return
     this.#over = true
-    this.#source.leave(this, this.#at, this.#holds && this.#failure !== null)
+    this.#owed = this.#source.leave(this, this.#at, this.#holds && this.#failure !== null)
     this.wake()
+  }
+
+  /** It was given up, and has now put down what it held. */
+  #return(): void {
+    this.#owed?.()
+    this.#owed = null
   }
 
   #settle(done: () => void): void {

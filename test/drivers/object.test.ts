@@ -10,8 +10,9 @@ import { fragmentConformance } from '../../agent/drivers/object/fragment-conform
 import { replicaConformance } from '../../agent/drivers/object/replica-conformance.ts'
 import type { ObjectDriver } from '../../agent/drivers/object/driver.ts'
 import { createNodeFs } from '../../agent/drivers/object/xfs/fs.ts'
-import { createXfsObjectDriver } from '../../agent/drivers/object/xfs/index.ts'
+import { createXfsObjectDriver, LONG_BYTES } from '../../agent/drivers/object/xfs/index.ts'
 import { loadXattr } from '../../agent/drivers/object/xfs/xattr.ts'
+import { wholePages } from '../../agent/pages.ts'
 import type { ObjectArgs } from '../../schema/agent/protocol.ts'
 import { systemRandom } from '../../schema/values/random.ts'
 
@@ -46,6 +47,33 @@ for (const [name, fs, extra] of [['xfs, on a plain folder', undefined, {}], ['xf
   objectConformance(name, make)
   fragmentConformance(name, make)
   replicaConformance(name, make)
+}
+
+/** A long body in pieces of which some are whole pages and some are not, however the file system takes them. */
+async function keepsLongBodies(driver: ObjectDriver): Promise<void> {
+  const pages = wholePages(MIB) as Uint8Array
+  pages.set(systemRandom.bytes(65_536))
+  pages.copyWithin(65_536, 0, MIB - 65_536)
+  const plain = new Uint8Array(100_000).fill(7)
+  // At a page's start, after something that is not one, with an end in the middle of a page, and whole to the end.
+  for (const [n, pattern] of [[pages, pages, plain], [plain, pages, pages], [pages, pages.subarray(0, 4096 * 3 + 17), pages], [pages]].entries()) {
+    const parts: Uint8Array[] = []
+    for (let at = 0, size = 0; size < LONG_BYTES + MIB; at++) {
+      const part = pattern[at % pattern.length] as Uint8Array
+      parts.push(part)
+      size += part.length
+    }
+    const body = Buffer.concat(parts)
+    const args = argsOf(`long-${n}`, 1, { size_bytes: body.length })
+    const head = await driver.put(args, (async function* () {
+      yield* parts
+    })())
+    assert.equal(head.etag, md5(body))
+    const { body: there } = await driver.get(args)
+    const got: Uint8Array[] = []
+    for await (const chunk of there) got.push(chunk)
+    assert.ok(Buffer.concat(got).equals(body))
+  }
 }
 
 describe('objects on a plain folder', () => {
@@ -99,6 +127,18 @@ describe('objects on a plain folder', () => {
     assert.deepEqual([head.size_bytes, read], [200 * MIB, 200 * MIB])
     assert.ok(process.memoryUsage.rss() - start < 120 * MIB)
     await driver.delete(argsOf('long', 2))
+  })
+
+  it('keeps long bodies, in whatever pieces they come', () => keepsLongBodies(driver))
+
+  it('keeps them where the file system knows no way past its cache, and with metadata in the file', async () => {
+    const memory = mkdtempSync('/dev/shm/objects-')
+    try {
+      mkdirSync(join(memory, 'd1'))
+      await keepsLongBodies(createXfsObjectDriver({ devices_dir: memory, fs: createNodeFs(null) }))
+    } finally {
+      rmSync(memory, { recursive: true, force: true })
+    }
   })
 
   it('closes what it opened', async () => {
@@ -219,6 +259,8 @@ describe('objects on XFS', { skip: noLoop }, () => {
     driver = createXfsObjectDriver({ devices_dir: disk.devices, mount_check: true })
   })
   after(() => disk.end())
+
+  it('keeps long bodies, in whatever pieces they come', () => keepsLongBodies(driver))
 
   it('keeps metadata of any size in attributes, never in the file', async () => {
     assert.notEqual(loadXattr(), null, 'the foreign-function module works here')

@@ -88,8 +88,8 @@ export interface Draft {
   durable?: boolean
 }
 
-export async function draft<F>(fs: ObjectFs<F>, path: string, kind: VersionKind, fill: (write: (chunk: Uint8Array) => Promise<void>) => Promise<Stored>): Promise<Draft> {
-  const file = await fs.create(path)
+export async function draft<F>(fs: ObjectFs<F>, path: string, kind: VersionKind, fill: (write: (chunk: Uint8Array) => Promise<void>) => Promise<Stored>, long = false): Promise<Draft> {
+  const file = await fs.create(path, long)
   try {
     let stored: Stored
     let trailer: boolean

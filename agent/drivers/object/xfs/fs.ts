@@ -1,6 +1,7 @@
 /** What the object driver asks of a file system, and Node's. An interface, so that tests can cut it off at any call and simulated hosts keep it in memory. */
-import { closeSync, fstatSync, fsync, mkdir, open, openSync, read, readdir, rename, rmdir, statSync, statfs, unlink, write } from 'node:fs'
+import { closeSync, constants, fstatSync, fsync, mkdir, open, openSync, read, readdir, rename, rmdir, statSync, statfs, unlink, write } from 'node:fs'
 import { dirname } from 'node:path'
+import { isWholePages, PAGE_BYTES } from '../../../pages.ts'
 import type { Xattr } from './xattr.ts'
 
 export interface ObjectFs<F = unknown> {
@@ -17,8 +18,8 @@ export interface ObjectFs<F = unknown> {
   /** Fails where something is in it. */
   rmdir(path: string): Promise<void>
   syncFolder(path: string): Promise<void>
-  /** A new file; fails where there is one. */
-  create(path: string): Promise<F>
+  /** A new file; fails where there is one. `long`: a body that would only drive others out of the page cache, three times over where three disks take it. */
+  create(path: string, long?: boolean): Promise<F>
   open(path: string): Promise<F>
   /** Appends. */
   write(file: F, chunk: Uint8Array): Promise<void>
@@ -37,6 +38,36 @@ type Done<T> = (error: NodeJS.ErrnoException | null, value: T) => void
 /** Callbacks cost a third of what Node's file handles and their promises do; each call of these goes through a thread, so that a slow disk holds up nobody else. */
 const call = <T = void>(work: (done: Done<T>) => void): Promise<T> => new Promise((resolve, reject) => work((error, value) => (error === null || error === undefined ? resolve(value) : reject(error))))
 
+/** A long file that is being written: whole pages go past the cache, while the file system is fine with that. */
+interface Direct {
+  file: number | null
+  /** Of what comes next. */
+  at: number
+}
+
+/** Null where the file system (tmpfs, say) has no such thing. */
+const openDirect = (path: string): Promise<number | null> => call<number>((done) => open(path, constants.O_WRONLY | constants.O_DIRECT, done)).catch(() => null)
+
+async function writeAt(file: number, chunk: Uint8Array, position: number | null): Promise<void> {
+  for (let at = 0; at < chunk.length; ) at += await call<number>((done) => write(file, chunk, at, chunk.length - at, position === null ? null : position + at, done))
+}
+
+/** What is left of the chunk, where the file system would not take all of it in this way. */
+async function writeDirect(direct: Direct, chunk: Uint8Array): Promise<Uint8Array> {
+  const { file, at } = direct
+  if (file === null || at % PAGE_BYTES !== 0 || !isWholePages(chunk)) return chunk
+  try {
+    const written = await call<number>((done) => write(file, chunk, 0, chunk.length, at, done))
+    direct.at += written
+    return chunk.subarray(written)
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EINVAL') throw error
+    direct.file = null
+    closeSync(file)
+    return chunk
+  }
+}
+
 /**
  * Files are numbers. What asks the kernel's memory only (the state of a mount's root, a folder that was just changed) is asked at once: a trip through a thread costs ten
  * times as much.
@@ -45,6 +76,7 @@ export function createNodeFs(xattr: Xattr | null): ObjectFs<number> {
   const unsupported = (): never => {
     throw Object.assign(new Error('extended attributes are not available'), { code: 'EOPNOTSUPP' })
   }
+  const directs = new Map<number, Direct>()
   return {
     readdir: (path) => call<string[]>((done) => readdir(path, done)),
     subfolders: async (path) => (await call<{ isDirectory(): boolean; name: string }[]>((done) => readdir(path, { withFileTypes: true }, done))).filter((entry) => entry.isDirectory()).map((entry) => entry.name),
@@ -68,10 +100,18 @@ export function createNodeFs(xattr: Xattr | null): ObjectFs<number> {
         closeSync(folder)
       }
     },
-    create: (path) => call<number>((done) => open(path, 'wx', 0o600, done)),
+    create: async (path, long = false) => {
+      const file = await call<number>((done) => open(path, 'wx', 0o600, done))
+      if (long) directs.set(file, { file: await openDirect(path), at: 0 })
+      return file
+    },
     open: (path) => call<number>((done) => open(path, 'r', done)),
     write: async (file, chunk) => {
-      for (let at = 0; at < chunk.length; ) at += await call<number>((done) => write(file, chunk, at, chunk.length - at, null, done))
+      const direct = directs.get(file)
+      if (direct === undefined) return await writeAt(file, chunk, null)
+      const rest = await writeDirect(direct, chunk)
+      await writeAt(file, rest, direct.at)
+      direct.at += rest.length
     },
     read: async (file, into, position) => {
       let at = 0
@@ -85,7 +125,12 @@ export function createNodeFs(xattr: Xattr | null): ObjectFs<number> {
     size: async (file) => fstatSync(file).size,
     sync: (file) => call((done: Done<void>) => fsync(file, done as never)),
     // What is closed was synced or only read: the kernel has nothing to wait for.
-    close: async (file) => closeSync(file),
+    close: async (file) => {
+      const direct = directs.get(file)
+      directs.delete(file)
+      if (direct?.file != null) closeSync(direct.file)
+      closeSync(file)
+    },
     setxattr: async (file, name, value) => (xattr === null ? unsupported() : xattr.set(file, name, value)),
     getxattr: async (file, name) => (xattr === null ? unsupported() : xattr.get(file, name)),
   }

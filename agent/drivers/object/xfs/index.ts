@@ -27,6 +27,8 @@ import { loadXattr } from './xattr.ts'
 const READ_ATTEMPTS_MAX = 5
 /** A body up to this size is written before the object's folder is looked at. */
 export const SHORT_BYTES = 256 * 1024
+/** One from this size on is not kept in the page cache on its way to the disk. */
+export const LONG_BYTES = 8 * 1024 * 1024
 
 export interface XfsObjectOptions {
   devices_dir: string
@@ -98,7 +100,7 @@ class XfsObjects implements ObjectDriver {
         const sealed = sealVersion('data', data, args.sealing, this.#random, sealer.finish())
         data = { ...data, sealed: sealed.sealed }
         return sealed
-      })
+      }, (args.size_bytes ?? LONG_BYTES) >= LONG_BYTES)
       let posted = false
       const placed = await disk.placeIf(args, made, async (resolved) => {
         refuseOlder(args, resolved)
