@@ -58,4 +58,6 @@ ALTER TABLE container ADD COLUMN part_of TEXT;
   },
   // A part whose names go to the part before it, one batch after another, because both have become small.
   { name: 'container/join-0001', sql: 'ALTER TABLE shards ADD COLUMN joins TEXT' },
+  // Changes to copy elsewhere that the order of times passes over: of metadata alone, or told later than newer ones. `at` is when they were made.
+  { name: 'container/sync-0001', sql: 'CREATE TABLE sync_late (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID' },
 ]

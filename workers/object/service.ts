@@ -11,7 +11,7 @@ import { remapped } from './features/domain-remap.ts'
 import { quoted } from './features/etag-quoter.ts'
 import { formPost } from './features/formpost.ts'
 import { staticWebObject } from './features/staticweb.ts'
-import { isSynced, receiveDelete, receivePut } from './features/sync-receive.ts'
+import { isSynced, receiveDelete, receiveHead, receivePut } from './features/sync-receive.ts'
 import { tempUrl, tempUrlHeaders } from './features/tempurl.ts'
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import { isFault } from '../../schema/values/fault.ts'
@@ -53,7 +53,7 @@ const synced = (receive: Handler, work: Handler): Handler => (request) => (isSyn
 const levels: Record<'account' | 'container' | 'object', { path: string; handlers: Partial<Record<Method, Handler>> }> = {
   account: { path: '/v1/:account', handlers: { HEAD: headAccount, GET: getAccount, POST: postAccount, PUT: putAccount, DELETE: deleteAccount, OPTIONS: preflight } },
   container: { path: '/v1/:account/:container', handlers: { HEAD: headContainer, GET: getContainer, POST: postContainer, PUT: putContainer, DELETE: deleteContainer, OPTIONS: preflight } },
-  object: { path: '/v1/:account/:container/:object', handlers: { HEAD: signed(readObject), GET: signed(readObject), PUT: synced(receivePut, signed(putObject)), POST: signed(postToObject), DELETE: synced(receiveDelete, signed(deleteObject)), COPY: copyObject, OPTIONS: preflight } },
+  object: { path: '/v1/:account/:container/:object', handlers: { HEAD: synced(receiveHead, signed(readObject)), GET: signed(readObject), PUT: synced(receivePut, signed(putObject)), POST: signed(postToObject), DELETE: synced(receiveDelete, signed(deleteObject)), COPY: copyObject, OPTIONS: preflight } },
 }
 
 const gated = (work: Handler): Handler => async (request) => {

@@ -1,8 +1,10 @@
 /** Container sync between two clouds: each is the real Worker and objects, and what one sends the other receives. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import * as bundle from '../../../workers/index.ts'
 import { syncSignature, syncTarget } from '../../../workers/object/features/sync-realms.ts'
+import { quotePath } from '../../../workers/object/names.ts'
 import { ACCOUNT, type ObjectCloud, objectCloud, ROOT } from './cloud.ts'
 
 const REALMS = { us: { key: 'realm key', key2: 'older key', clusters: { east: 'https://east.test/object-store/v1', west: 'https://west.test/object-store/v1/' } } }
@@ -154,4 +156,69 @@ test('realms are told without their keys, and are checked when they are read', a
   assert.equal(syncTarget(east.env, '//us/east/a/c').far, null)
   assert.throws(() => syncTarget({ SYNC_REALMS: '{"x":{"clusters":{}}}' }, '//x/y/a/c'), /no key/)
   assert.throws(() => syncTarget({ SYNC_REALMS: '{"x":{"key":"k","clusters":{"y":"ftp://h/"}}}' }, '//x/y/a/c'), /no http/)
+})
+
+test('Swift 2.30 signs the same requests the same way, and asks by HEAD before it sends', async () => {
+  // Made by swift.common.container_sync_realms.ContainerSyncRealms.get_sig.
+  const [at, nonce, key, secret] = ['1795420267.93200', '0123456789abcdef0123456789abcdef', 'realm-key-one', 'the owners secret']
+  const path = (name: string) => `/object-store/v1/AUTH_a/${quotePath('cönt')}/${quotePath(name)}`
+  assert.equal(path('a b/ü(1)*~!\'.txt'), '/object-store/v1/AUTH_a/c%C3%B6nt/a%20b/%C3%BC%281%29%2A~%21%27.txt')
+  assert.equal(syncSignature('PUT', path('a b/ü(1)*~!\'.txt'), at, nonce, key, secret), '722330e47fa674dbf4005a17c8c14d93ded3961d')
+  assert.equal(syncSignature('DELETE', path('plain'), at, nonce, key, secret), '6affa63ad0ffa276ad20648f2f74296b91ff8508')
+  assert.equal(syncSignature('HEAD', path('q?a=b#c&%41'), at, nonce, key, secret), '10b506711d602aebe1279431565c835e34194299')
+  const signed = (method: string, name: string, time: string) => ({ 'x-timestamp': time, 'x-container-sync-auth': `US ${nonce} ${syncSignature(method, `${ROOT}/d/${name}`, time, nonce, 'realm key', SECRET)}` })
+  const time = `${Math.floor(now / 1000) - 10}.00000`
+  const call = (method: string, name: string, headers: Record<string, string>, body?: string) => west.call(method, `${ROOT}/d/${name}`, { headers, ...(body === undefined ? {} : { body }) })
+  assert.equal((await call('HEAD', 'slo', signed('HEAD', 'slo', time))).status, 404)
+  assert.equal((await call('HEAD', 'slo', signed('PUT', 'slo', time))).status, 401)
+  // A manifest of Swift's: by a header, without a query, before its segments are there.
+  const segments = [1, 2].map((n) => ({ name: `/seg/p${n}`, bytes: 10, hash: createHash('md5').update(String(n).repeat(10)).digest('hex'), content_type: 'application/octet-stream', last_modified: '2026-11-23T07:51:08.000000' }))
+  assert.equal((await call('PUT', 'slo', { ...signed('PUT', 'slo', time), 'x-static-large-object': 'True', 'content-type': 'text/x' }, JSON.stringify(segments))).status, 201)
+  const head = await call('HEAD', 'slo', signed('HEAD', 'slo', time))
+  assert.deepEqual([head.status, head.headers.get('x-timestamp'), head.headers.get('content-length')], [200, time, String(JSON.stringify(segments).length)])
+  assert.equal((await west.swift('HEAD', '/d/slo')).headers.get('x-static-large-object'), 'True')
+  await west.swift('PUT', '/seg')
+  for (const n of [1, 2]) await west.swift('PUT', `/seg/p${n}`, { body: String(n).repeat(10) })
+  assert.equal((await west.swift('GET', '/d/slo')).text, '11111111112222222222')
+  // And Swift takes ours by the same header.
+  const headers: Record<string, string>[] = []
+  instead = (request) => {
+    headers.push(Object.fromEntries(request.headers))
+    return null
+  }
+  await east.swift('PUT', '/seg')
+  await east.swift('PUT', '/seg/p1', { body: 'part' })
+  await east.swift('PUT', '/c/mine?multipart-manifest=put', { body: JSON.stringify([{ path: 'seg/p1' }]) })
+  await settle(east)
+  assert.equal(headers.at(-1)?.['x-static-large-object'], 'True')
+})
+
+test('a change of metadata alone is copied, and so is a write that is told later than newer ones', async () => {
+  await east.swift('PUT', '/c/o', { body: 'bytes', headers: { 'x-object-meta-a': 'first' } })
+  await settle(east)
+  now += 1_000
+  assert.equal((await east.swift('POST', '/c/o', { headers: { 'x-object-meta-a': 'second' } })).status, 202)
+  await settle(east)
+  assert.equal((await west.swift('HEAD', '/d/o')).headers.get('x-object-meta-a'), 'second')
+  // From a third cloud, or a door that was alone: older than what was copied already.
+  const older = `${Math.floor(now / 1000) - 3_600}.00000`
+  const auth = (method: string, at: string) => ({ 'x-timestamp': at, 'x-container-sync-auth': `US nonce ${syncSignature(method, `${ROOT}/c/late`, at, 'nonce', 'realm key', SECRET)}` })
+  assert.equal((await east.call('PUT', `${ROOT}/c/late`, { body: 'of an hour ago', headers: auth('PUT', older) })).status, 201)
+  await settle(east)
+  assert.equal((await west.swift('GET', '/d/late')).text, 'of an hour ago')
+  const gone = `${Math.floor(now / 1000) - 3_000}.00000`
+  assert.equal((await east.call('DELETE', `${ROOT}/c/late`, { headers: auth('DELETE', gone) })).status, 204)
+  await settle(east)
+  assert.equal((await west.swift('GET', '/d/late')).status, 404)
+  assert.deepEqual(await listed(west, 'd'), await listed(east, 'c'))
+  sent = []
+  await settle(east, west)
+  assert.deepEqual(sent, [])
+})
+
+test('what came from the other side is not sent back to it', async () => {
+  await west.swift('POST', '/d', { headers: { 'x-container-sync-to': `//us/east/${ACCOUNT}/c` } })
+  await east.swift('PUT', '/c/large', { body: 'x'.repeat(2 * 1024 * 1024) })
+  await settle(east, west)
+  assert.deepEqual(sent, ['west.test HEAD 404', 'west.test PUT 201', 'east.test HEAD 200'])
 })

@@ -219,6 +219,7 @@ export class ContainerStore implements Part {
       this.#forget(before, row)
       this.#count(isPlain ? this.#replace(row, before) : this.#versions.put(row))
       if (row.delete_at !== null) this.#deps.alarms.at('expire', row.delete_at * 1000)
+      this.#upkeep.changed(info, row.name, row.at)
       return true
     })
   }
@@ -273,7 +274,10 @@ export class ContainerStore implements Part {
     const row = this.object(name)
     this.#saw(modified_at)
     if (row === null || row.modified_at > modified_at) return
-    this.#rows('UPDATE objects SET modified_at = ?, content_type = ?, delete_at = ? WHERE name = ?', modified_at, content_type ?? row.content_type, delete_at, name)
+    this.#deps.storage.transactionSync(() => {
+      this.#rows('UPDATE objects SET modified_at = ?, content_type = ?, delete_at = ? WHERE name = ?', modified_at, content_type ?? row.content_type, delete_at, name)
+      this.#upkeep.changed(this.info(), name, modified_at, true)
+    })
     if (delete_at !== null) this.#deps.alarms.at('expire', delete_at * 1000)
   }
 
@@ -286,7 +290,7 @@ export class ContainerStore implements Part {
 
   /** True where the listing had it. */
   deleteObject(name: string, at: string): boolean {
-    this.#live()
+    const info = this.#live()
     this.#saw(at)
     return this.#deps.storage.transactionSync(() => {
       const before = this.object(name)
@@ -297,6 +301,7 @@ export class ContainerStore implements Part {
       this.#forget(before, null)
       this.#rows('DELETE FROM objects WHERE name = ?', name)
       this.#count({ objects: -1, bytes: -before.size })
+      this.#upkeep.changed(info, name, at)
       return true
     })
   }

@@ -78,30 +78,55 @@ export class Upkeep {
   }
 
   syncSoon(info: ContainerInfo | null): void {
-    if (info?.metadata['x-container-sync-to'] !== undefined) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_DELAY_MS)
+    if (isSynced(info)) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_DELAY_MS)
+  }
+
+  /** A change of this time: one that is told later than newer ones, or (`meta`) is of metadata alone, is copied by its name. In the same transaction. */
+  changed(info: ContainerInfo | null, name: string, at: string, meta = false): void {
+    if (!isSynced(info) || (!meta && this.#rows('SELECT sync_point FROM container WHERE sync_point >= ?', at).length === 0)) return
+    this.#rows('INSERT INTO sync_late (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at', name, at)
+    this.syncSoon(info)
+  }
+
+  /** One change; false where it is to be tried again. */
+  async #copy(info: ContainerInfo, one: SyncRow): Promise<boolean> {
+    try {
+      // One that the other side will never take must not hold up those after it.
+      if ((await this.#hooks.sync(info, one)) === 'refused') this.#deps.log('container.sync_refused', { account: info.account, container: info.name, at: one.at })
+      return true
+    } catch (error) {
+      this.#deps.log('container.sync_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
+      this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_RETRY_MS)
+      return false
+    }
+  }
+
+  /** What the order of times passed over, as it is now. */
+  async #copyLate(info: ContainerInfo): Promise<boolean> {
+    for (const { name, at } of this.#rows('SELECT name, at FROM sync_late ORDER BY at LIMIT ?', SYNC_BATCH)) {
+      const [live] = this.#rows('SELECT * FROM objects WHERE name = ?', name).map(toObject)
+      const [gone] = this.#rows('SELECT name, at FROM tombstones WHERE name = ?', name).map((row): SyncRow => ({ name: String(row.name), at: String(row.at) }))
+      const one = live ?? gone
+      if (one !== undefined && !(await this.#copy(info, one))) return false
+      this.#rows('DELETE FROM sync_late WHERE name = ? AND at = ?', name, at)
+    }
+    return true
   }
 
   /** Copies changes in the order of their times, and remembers how far it got. */
   async sync(): Promise<void> {
     const info = this.#store.info()
-    if (info?.metadata['x-container-sync-to'] === undefined) return
+    if (info === null || !isSynced(info) || !(await this.#copyLate(info))) return
     const [row] = this.#rows('SELECT sync_point FROM container')
     const changed: SyncRow[] = [
       ...this.#rows('SELECT * FROM objects WHERE at > ? ORDER BY at LIMIT ?', row?.sync_point, SYNC_BATCH).map(toObject),
       ...this.#rows('SELECT name, at FROM tombstones WHERE at > ? ORDER BY at LIMIT ?', row?.sync_point, SYNC_BATCH).map((gone) => ({ name: String(gone.name), at: String(gone.at) })),
     ].sort((a, b) => (a.at < b.at ? -1 : 1)).slice(0, SYNC_BATCH)
     for (const one of changed) {
-      try {
-        // One that the other side will never take must not hold up those after it.
-        if ((await this.#hooks.sync(info, one)) === 'refused') this.#deps.log('container.sync_refused', { account: info.account, container: info.name, at: one.at })
-      } catch (error) {
-        this.#deps.log('container.sync_failed', { account: info.account, container: info.name, error: String((error as Error)?.message ?? error) })
-        this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + SYNC_RETRY_MS)
-        return
-      }
+      if (!(await this.#copy(info, one))) return
       this.#rows('UPDATE container SET sync_point = ?', one.at)
     }
-    if (changed.length === SYNC_BATCH) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + 1)
+    if (changed.length === SYNC_BATCH || this.#rows('SELECT name FROM sync_late LIMIT 1').length > 0) this.#deps.alarms.at('sync', this.#deps.clock.now_ms() + 1)
   }
 
   purge(): void {
@@ -111,3 +136,5 @@ export class Upkeep {
     if (left !== undefined) this.#deps.alarms.at('tombstones', this.#deps.clock.now_ms() + TOMBSTONE_KEPT_MS)
   }
 }
+
+const isSynced = (info: ContainerInfo | null): boolean => info?.metadata['x-container-sync-to'] !== undefined

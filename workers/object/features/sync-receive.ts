@@ -9,6 +9,7 @@ import { contentTypeOf, type Metadata, objectMetadata } from '../headers.ts'
 import { checkObjectName, containerKey, rawPath } from '../names.ts'
 import { MANIFEST_BYTES_MAX, type Segment, segmentLength, sloEtag, sloOf } from '../object/large.ts'
 import { bodySize } from '../object/put.ts'
+import { openStored } from '../object/read.ts'
 import { beginWrite, commitWrite, isSuperseded, type WriteOptions } from '../object/write.ts'
 import { deleteReplicas } from '../replicas.ts'
 import { empty, type SwiftRequest } from '../request.ts'
@@ -69,8 +70,8 @@ export async function receivePut(request: SwiftRequest): Promise<Response> {
   checkObjectName(name.object)
   const begun = await beginWrite(request.env, name)
   if (versioningOf(begun.info) !== 'never') throw swiftFault(400, 'A container that is synced from another one cannot be versioned.')
-  if (begun.existing !== null && begun.existing.at >= timestamp) return empty(202, { 'last-modified': httpDate(begun.existing.at) })
-  const manifest = request.query.get('multipart-manifest') === 'put' ? await manifestOf(request) : null
+  if (begun.existing !== null && begun.existing.modified_at >= timestamp) return empty(202, { 'last-modified': httpDate(begun.existing.at) })
+  const manifest = request.query.get('multipart-manifest') === 'put' || request.flag('x-static-large-object') ? await manifestOf(request) : null
   const metadata: Metadata = { ...objectMetadata(request.headers, request.now_s), ...linkMetadata(request), ...manifest?.metadata }
   const size = manifest === null ? bodySize(request.request) : manifest.body.byteLength
   await checkQuotas(request, begun, size)
@@ -84,6 +85,15 @@ export async function receivePut(request: SwiftRequest): Promise<Response> {
     if (isSuperseded(error)) return empty(202, { 'last-modified': httpDate(timestamp) })
     throw error
   }
+}
+
+/** Asked before bytes are sent: when what is here was last changed. A manifest or a link is told as it is stored. */
+export async function receiveHead(request: SwiftRequest): Promise<Response> {
+  await admitted(request)
+  const stored = await openStored(request.env, request.objectName, false, request.now_ms)
+  if (stored === null) throw swiftFault(404)
+  const { timestamp, size, etag, content_type } = stored
+  return empty(200, { 'x-timestamp': timestamp, 'content-length': String(size), etag, 'content-type': content_type, 'last-modified': httpDate(timestamp) })
 }
 
 export async function receiveDelete(request: SwiftRequest): Promise<Response> {

@@ -31,6 +31,8 @@ export const isSendable = (name: string): boolean => !name.split('/').some((part
 function headersOf(opened: Opened): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': opened.content_type, etag: opened.head.etag }
   for (const [name, value] of Object.entries(opened.metadata)) if (/^x-object-meta-/i.test(name) || (OBJECT_HEADERS as readonly string[]).includes(name.toLowerCase())) headers[name.toLowerCase()] = value
+  // Swift takes a manifest for one by this header, whatever the query says.
+  if (isSlo(opened.metadata)) headers['x-static-large-object'] = 'True'
   for (const [name, value] of Object.entries(linkHeaders(opened.metadata))) if (name !== 'x-symlink-target-bytes') headers[name] = value
   return headers
 }
@@ -45,7 +47,7 @@ async function bytesOf(opened: Opened): Promise<BodyInit> {
 export async function sendRow(env: Env, info: ContainerInfo, target: Far, row: Change, nonce: string, now_ms: number): Promise<Sent> {
   if (!isSendable(row.name)) return 'refused'
   const url = new URL(`${target.far.endpoint.replace(/\/+$/, '')}/${quotePath(target.account)}/${quotePath(target.container)}/${quotePath(row.name)}`)
-  const signed = (method: string) => ({ 'x-timestamp': row.at, 'x-container-sync-auth': `${target.far.realm} ${nonce} ${syncSignature(method, url.pathname, row.at, nonce, target.far.key, info.metadata['x-container-sync-key'] ?? '')}` })
+  const signed = (method: string, at = row.at) => ({ 'x-timestamp': at, 'x-container-sync-auth': `${target.far.realm} ${nonce} ${syncSignature(method, url.pathname, at, nonce, target.far.key, info.metadata['x-container-sync-key'] ?? '')}` })
   const send = (init: RequestInit, bytes = 0) => fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(SEND_TIMEOUT_MS + Math.ceil(bytes / SEND_BYTES_PER_S_MIN) * 1_000) })
   if (row.etag === undefined) {
     const gone = await send({ method: 'DELETE', headers: signed('DELETE') })
@@ -55,11 +57,29 @@ export async function sendRow(env: Env, info: ContainerInfo, target: Far, row: C
   const opened = await openStored(env, { account: info.account, container: info.name, object: row.name }, true, now_ms)
   // Deleted since: its tombstone is a change of its own.
   if (opened === null) return 'sent'
+  try {
+    // The disks that answered are behind the listing: older bytes must not get this time.
+    if (opened.timestamp < row.at) throw new Fault('unavailable', 'what was written has not been found')
+    if (opened.size > HELD_BYTES_MAX && (await isThere(send, signed('HEAD', opened.timestamp), opened.timestamp))) {
+      opened.drop()
+      return 'sent'
+    }
+  } catch (error) {
+    opened.drop()
+    throw error
+  }
   if (isSlo(opened.metadata)) url.searchParams.set('multipart-manifest', 'put')
   const body = await bytesOf(opened)
-  const put = await send({ method: 'PUT', headers: { ...headersOf(opened), ...signed('PUT') }, body, ...(body instanceof ReadableStream ? { duplex: 'half' } : {}) } as RequestInit, opened.size)
+  const put = await send({ method: 'PUT', headers: { ...headersOf(opened), ...signed('PUT', opened.timestamp) }, body, ...(body instanceof ReadableStream ? { duplex: 'half' } : {}) } as RequestInit, opened.size)
   await put.body?.cancel()
   return outcome(put.status, [409])
+}
+
+/** Whether the other side has it, or something newer: what came from there is not sent back. Who can't say gets it. */
+async function isThere(send: (init: RequestInit) => Promise<Response>, headers: Record<string, string>, at: string): Promise<boolean> {
+  const head = await send({ method: 'HEAD', headers })
+  await head.body?.cancel()
+  return head.status === 200 && (head.headers.get('x-timestamp') ?? '') >= at
 }
 
 const LATER = new Set([401, 403, 404, 408, 429, 498, 507])

@@ -5,6 +5,7 @@
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import { isFault } from '../../../schema/values/fault.ts'
 import type { ContainerInfo, ObjectRow } from '../container/store.ts'
+import { swiftFault } from '../errors.ts'
 import { forgetContainer } from '../known.ts'
 import { type ObjectName, containerKey } from '../names.ts'
 import { sloOf } from '../object/large.ts'
@@ -25,7 +26,7 @@ export async function syncRow(env: Env, info: ContainerInfo, target: SyncTarget,
   const to: ObjectName = { account: target.account, container: target.container, object: row.name }
   const there = env.CONTAINER.getByName(containerKey(target.account, target.container))
   const known = await there.object(row.name)
-  if (known !== null && known.at >= row.at) return
+  if (known !== null && known.modified_at >= (row.modified_at ?? row.at)) return
   try {
     if (row.etag === undefined) {
       if (known === null) return
@@ -35,9 +36,11 @@ export async function syncRow(env: Env, info: ContainerInfo, target: SyncTarget,
     }
     const opened = await openStored(env, { account: info.account, container: info.name, object: row.name }, true, now_ms)
     if (opened === null) return
+    // The disks that answered are behind the listing: older bytes must not get this time.
+    if (opened.timestamp < row.at) throw swiftFault(503)
     const { 'Content-Type': _, ...metadata } = opened.metadata
     const slo = sloOf(opened.metadata)
-    await commitWrite(env, { ...(await beginWrite(env, to)), timestamp: row.at }, opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null)), { metadata, content_type: opened.content_type, size: opened.size, etag: null, ...slo }, now_ms)
+    await commitWrite(env, { ...(await beginWrite(env, to)), timestamp: opened.timestamp }, opened.size === 0 ? new Uint8Array() : bodyOf(await opened.open(null)), { metadata, content_type: opened.content_type, size: opened.size, etag: null, ...slo }, now_ms)
   } catch (error) {
     // Something newer is there: that is what both will have.
     if (!isSuperseded(error) && !isFault(error, 'conflict')) throw error
