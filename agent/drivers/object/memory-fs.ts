@@ -40,6 +40,8 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
   #xattrBytes: number
   #unmounted = new Set<string>()
   #broken = new Set<string>()
+  /** How often. */
+  #swaps = new Map<string, number>()
 
   constructor({ device_bytes, xattr_bytes }: MemoryFsOptions = {}) {
     this.#deviceBytes = device_bytes ?? 1024 ** 4
@@ -127,8 +129,16 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
     return made
   }
 
-  async isDevice(path: string): Promise<boolean> {
-    return !this.#unmounted.has(path) && this.#folder(path) instanceof MemoryFolder
+  async device(path: string): Promise<string | null> {
+    return !this.#unmounted.has(path) && this.#folder(path) instanceof MemoryFolder ? String(this.#swaps.get(path) ?? 0) : null
+  }
+
+  /** Another disk, empty, in the place of this one. */
+  swap(path: string): void {
+    const folder = this.#folder(path)
+    folder.entries.clear()
+    folder.synced.clear()
+    this.#swaps.set(path, (this.#swaps.get(path) ?? 0) + 1)
   }
 
   async room(path: string): Promise<{ total_bytes: number; free_bytes: number }> {

@@ -49,6 +49,8 @@ export class ObjectDisk {
   readonly lasting = new Set<string>()
   /** Bytes that may still be written to a device before its room is looked at again. */
   #allowance = new Map<string, number>()
+  /** Which disk stood for a device when it was last used. */
+  #seen = new Map<string, string>()
   /** Devices whose tmp was made and emptied. */
   #swept = new Map<string, Promise<void>>()
   #failed = new Map<string, string>()
@@ -65,7 +67,7 @@ export class ObjectDisk {
   async devices(): Promise<{ name: string; total_bytes: number; free_bytes: number }[]> {
     const devices: { name: string; total_bytes: number; free_bytes: number }[] = []
     for (const name of (await this.fs.subfolders(this.dir).catch(emptyIfAbsent)).sort()) {
-      if (!(await this.#isDevice(name))) continue
+      if ((await this.#isThere(name)) === null) continue
       if (this.#failed.has(name) && !(await this.#works(name))) continue
       this.#failed.delete(name)
       const room = await this.fs.room(devicePath(this.dir, name)).catch(() => null)
@@ -83,13 +85,14 @@ export class ObjectDisk {
     try {
       const why = this.#failed.get(device)
       if (why !== undefined) throw new Fault('unavailable', `device ${device} does not work: ${why}`)
-      if (!(await this.#isDevice(device))) {
-        this.#swept.delete(device)
-        this.hashes.forget(device)
-        this.#allowance.delete(device)
-        for (const path of this.lasting) if (path.startsWith(`${devicePath(this.dir, device)}/`)) this.lasting.delete(path)
+      const found = await this.#isThere(device)
+      // Another disk in its place: what is known of this one is not true of that.
+      if (found !== (this.#seen.get(device) ?? found)) this.#forget(device)
+      if (found === null) {
+        this.#forget(device)
         throw new Fault('unavailable', `device ${device} is not there`)
       }
+      this.#seen.set(device, found)
       await this.#sweep(device)
       return await work()
     } catch (error) {
@@ -160,12 +163,11 @@ export class ObjectDisk {
     const folder = this.folder(at)
     const device = devicePath(this.dir, at.device)
     try {
-      await this.hashes.changing(at)
-      await place(this.fs, made, device, folder, this.lasting, before !== undefined).catch(async (error) => {
+      await this.hashes.changing(at, () => place(this.fs, made, device, folder, this.lasting, before !== undefined).catch(async (error) => {
         // An emptied folder was removed at the same moment.
         if (codeOf(error) !== 'ENOENT') throw error
         await place(this.fs, made, device, folder, this.lasting)
-      })
+      }))
     } catch (error) {
       await discard(this.fs, made.path)
       throw error
@@ -186,15 +188,16 @@ export class ObjectDisk {
       const files = await this.files(folder)
       if (bad === null || !files.includes(file)) return
       const target = join(quarantinePath(this.dir, at.device, at.policy), at.hash)
-      await this.hashes.changing(at)
-      await this.fs.mkdir(target)
-      for (const name of files) {
-        const version = parseVersion(name)
-        if (name === file || (version !== null && isSuperseded(version, bad))) await this.fs.rename(join(folder, name), join(target, name))
-      }
-      await this.fs.syncFolder(target)
-      await this.fs.syncFolder(dirname(target))
-      await this.fs.syncFolder(folder)
+      await this.hashes.changing(at, async () => {
+        await this.fs.mkdir(target)
+        for (const name of files) {
+          const version = parseVersion(name)
+          if (name === file || (version !== null && isSuperseded(version, bad))) await this.fs.rename(join(folder, name), join(target, name))
+        }
+        await this.fs.syncFolder(target)
+        await this.fs.syncFolder(dirname(target))
+        await this.fs.syncFolder(folder)
+      })
       await this.tidy(at)
     })
   }
@@ -210,8 +213,16 @@ export class ObjectDisk {
     return partitionPath(this.dir, at)
   }
 
-  async #isDevice(device: string): Promise<boolean> {
-    return this.fs.isDevice(devicePath(this.dir, device), this.#mountCheck && !this.#plain.includes(device)).catch(() => false)
+  async #isThere(device: string): Promise<string | null> {
+    return this.fs.device(devicePath(this.dir, device), this.#mountCheck && !this.#plain.includes(device)).catch(() => null)
+  }
+
+  #forget(device: string): void {
+    this.#seen.delete(device)
+    this.#swept.delete(device)
+    this.hashes.forget(device)
+    this.#allowance.delete(device)
+    for (const path of this.lasting) if (path.startsWith(`${devicePath(this.dir, device)}/`)) this.lasting.delete(path)
   }
 
   /** A small write and a sync succeed. */

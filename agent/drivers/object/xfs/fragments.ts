@@ -89,9 +89,10 @@ export function commitFragments(disk: ObjectDisk, at: Where, timestamp: string):
   return disk.lanes.run(folder, async () => {
     const mine = resolve(await disk.files(folder)).fragments.filter((version) => version.timestamp === timestamp)
     if (mine.length === 0) return false
-    await disk.hashes.changing(at)
-    for (const version of mine) if (!version.durable) await disk.fs.rename(join(folder, version.file), join(folder, versionFile(timestamp, 'data', version.trailer, version.fragment, true)))
-    await disk.settleFolder(at)
+    await disk.hashes.changing(at, async () => {
+      for (const version of mine) if (!version.durable) await disk.fs.rename(join(folder, version.file), join(folder, versionFile(timestamp, 'data', version.trailer, version.fragment, true)))
+      await disk.settleFolder(at)
+    })
     for (const { file } of resolve(await disk.files(folder)).obsolete) await discard(disk.fs, join(folder, file))
     return true
   })

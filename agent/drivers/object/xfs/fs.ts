@@ -10,8 +10,8 @@ export interface ObjectFs<F = unknown> {
   subfolders(path: string): Promise<string[]>
   /** With all parents; one that exists is a success. True where it was made by this call. */
   mkdir(path: string): Promise<boolean>
-  /** A folder, and where asked the root of its own mount. */
-  isDevice(path: string, mounted: boolean): Promise<boolean>
+  /** Which folder this is, and where asked the root of its own mount: another text once another disk is in its place. Null where there is none. */
+  device(path: string, mounted: boolean): Promise<string | null>
   room(path: string): Promise<{ total_bytes: number; free_bytes: number }>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
@@ -81,9 +81,10 @@ export function createNodeFs(xattr: Xattr | null): ObjectFs<number> {
     readdir: (path) => call<string[]>((done) => readdir(path, done)),
     subfolders: async (path) => (await call<{ isDirectory(): boolean; name: string }[]>((done) => readdir(path, { withFileTypes: true }, done))).filter((entry) => entry.isDirectory()).map((entry) => entry.name),
     mkdir: async (path) => (await call<string | undefined>((done) => mkdir(path, { recursive: true, mode: 0o700 }, done as never))) !== undefined,
-    isDevice: async (path, mounted) => {
+    device: async (path, mounted) => {
       const found = statSync(path)
-      return found.isDirectory() && (!mounted || found.dev !== statSync(dirname(path)).dev)
+      const is = found.isDirectory() && (!mounted || found.dev !== statSync(dirname(path)).dev)
+      return is ? `${found.dev} ${found.ino} ${found.birthtimeMs}` : null
     },
     room: async (path) => {
       const { bsize, blocks, bavail } = await call<{ bsize: number; blocks: number; bavail: number }>((done) => statfs(path, done))

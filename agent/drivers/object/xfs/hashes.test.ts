@@ -65,6 +65,104 @@ for (const power of [false, true]) {
   })
 }
 
+/** Holds up the calls that `which` names until they are let go. */
+function held(fs: MemoryFs, which: (method: string, path: string) => boolean): { fs: ObjectFs; waiting(): number; letGo(): void } {
+  let gates: (() => void)[] = []
+  let open = false
+  const proxy = new Proxy(fs, {
+    get: (target, name) => {
+      const method = Reflect.get(target, name, target) as (...rest: unknown[]) => Promise<unknown>
+      return async (...rest: unknown[]) => {
+        if (!open && which(String(name), rest.map(String).join(' '))) await new Promise<void>((resolve) => gates.push(resolve))
+        return method.apply(target, rest)
+      }
+    },
+  })
+  return {
+    fs: proxy as unknown as ObjectFs,
+    waiting: () => gates.length,
+    letGo: () => {
+      open = true
+      for (const go of gates) go()
+      gates = []
+    },
+  }
+}
+
+const turns = async () => {
+  for (let n = 0; n < 50; n++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('a comparison in the middle of a change', () => {
+  /** What a disk says that never kept a hash. */
+  const plain = async (n: number) => {
+    const fs = new MemoryFs()
+    await fs.makeDevice('/dev/d')
+    const driver = driverOn(fs)
+    await driver.put(args('a', n), bodyOf(n === 1 ? 'one' : 'two'))
+    return await driver.replicas.suffixes(where)
+  }
+  const moments: [string, (method: string, path: string) => boolean][] = [
+    ['before the new version is in its place', (method, path) => method === 'rename' && /objects.*\.data/.test(path)],
+    ['before the folder is synced', (method, path) => method === 'syncFolder' && path.includes('objects')],
+    ['before what it replaces is gone', (method, path) => method === 'unlink' && path.includes('.data')],
+  ]
+  for (const [name, which] of moments) {
+    it(`${name}, is made good by the next`, async () => {
+      const fs = new MemoryFs()
+      await fs.makeDevice('/dev/d')
+      const gate = held(fs, which)
+      const driver = driverOn(gate.fs)
+      await driverOn(fs).put(args('a', 1), bodyOf('one'))
+      assert.deepEqual(await driver.replicas.suffixes(where), await plain(1))
+      const writing = driver.put(args('a', 2), bodyOf('two'))
+      await turns()
+      assert.equal(gate.waiting() > 0, true)
+      await driver.replicas.suffixes(where)
+      gate.letGo()
+      await writing
+      assert.deepEqual(await driver.replicas.suffixes(where), await plain(2))
+      assert.deepEqual(await driverOn(fs).replicas.suffixes(where), await plain(2), 'and after a restart')
+    })
+  }
+
+  it('that is taking the marks away does not take those of a change that begins meanwhile', async () => {
+    const fs = new MemoryFs()
+    await fs.makeDevice('/dev/d')
+    const marks = held(fs, (method, path) => method === 'unlink' && path.includes('dirty-'))
+    const driver = driverOn(marks.fs)
+    await driver.put(args('a', 1), bodyOf('one'))
+    const comparing = driver.replicas.suffixes(where)
+    await turns()
+    assert.equal(marks.waiting(), 1)
+    const writing = driver.put(args('a', 2), bodyOf('two'))
+    await turns()
+    marks.letGo()
+    await Promise.all([comparing, writing])
+    assert.ok((await fs.readdir('/dev/d/objects/3')).some((file) => file.startsWith('dirty-')), 'a crash now would be seen')
+    assert.deepEqual(await driverOn(fs).replicas.suffixes(where), await plain(2))
+    assert.deepEqual(await driver.replicas.suffixes(where), await plain(2))
+  })
+
+  it('keeps nothing while objects of a partition come and go', async () => {
+    const fs = new MemoryFs()
+    await fs.makeDevice('/dev/d')
+    const gate = held(fs, (method, path) => method === 'rename' && /objects.*\.data/.test(path))
+    const driver = driverOn(gate.fs)
+    await driverOn(fs).delete(args('a', 1))
+    await driver.replicas.suffixes(where)
+    const writing = driver.put(args('b', 2), bodyOf('two'))
+    await turns()
+    await driver.replicas.reclaim(where, at(5))
+    await driver.replicas.suffixes(where)
+    gate.letGo()
+    await writing
+    const told = await driver.replicas.suffixes(where)
+    assert.deepEqual(Object.keys(told), [md5('b').slice(-3)])
+    assert.deepEqual(await driverOn(fs).replicas.suffixes(where), told)
+  })
+})
+
 describe('damage', () => {
   const setup = async () => {
     const fs = new MemoryFs()
@@ -108,17 +206,30 @@ describe('damage', () => {
   it('of a disk takes it out until a write on it succeeds', async () => {
     const { fs, driver } = await setup()
     await driver.put(args('a', 1), bodyOf('x'))
-    const reading = fs.isDevice.bind(fs)
-    fs.isDevice = async () => true
+    const reading = fs.device.bind(fs)
+    fs.device = async () => '0'
     fs.breakDown('/dev/d')
     await assert.rejects(driver.head(args('a', 9)), { kind: 'unavailable', message: /EIO/ })
     assert.deepEqual(driver.replicas.failures(), { d: 'EIO' })
     assert.deepEqual(await driver.devices(), [])
     fs.repair('/dev/d')
     await assert.rejects(driver.head(args('a', 9)), { kind: 'unavailable' }, 'until it was tried')
-    fs.isDevice = reading
+    fs.device = reading
     assert.equal((await driver.devices()).length, 1)
     assert.equal((await driver.head(args('a', 9))).size_bytes, 1)
+  })
+
+  it('of a disk that was swapped for an empty one, with no call in between: the new one is written and synced from the top', async () => {
+    const { fs, driver } = await setup()
+    await driver.put(args('a', 1), bodyOf('x'))
+    await driver.replicas.suffixes(where)
+    fs.swap('/dev/d')
+    await assert.rejects(driver.head(args('a', 9)), { kind: 'not_found' })
+    fs.swap('/dev/d')
+    await driver.put(args('b', 2), bodyOf('after'))
+    fs.cutPower()
+    assert.equal((await driverOn(fs).head(args('b', 9))).size_bytes, 5)
+    assert.deepEqual(Object.keys(await driver.replicas.suffixes(where)), [md5('b').slice(-3)])
   })
 
   it('of the room: a device keeps a reserve, and still deletes', async () => {

@@ -1,7 +1,8 @@
 /**
  * Hashes of what lies under each suffix of a partition, for the replicator: kept in `hashes.json` in the partition's folder, so that comparing costs no walk through the
  * disk. Before anything under a suffix changes, an empty file `dirty-<suffix>` is made beside it; the sync of the change makes it last as well. What is dirty, or not in
- * the file, is computed anew. So a crash, or a power cut, at any point leaves too much to compute and never a wrong hash.
+ * the file, is computed anew. So a crash, or a power cut, at any point leaves too much to compute and never a wrong hash. While a change goes on its mark stays, whoever
+ * compares meanwhile: what is computed then may be of before it, and is not kept.
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -37,6 +38,9 @@ export class HashCache {
   #disk: ObjectDisk
   /** Suffixes whose mark is on disk, by partition folder. */
   #dirty = new Map<string, Set<string>>()
+  /** Changes under way, by folder of the suffix, and by partition. */
+  #active = new Map<string, number>()
+  #busy = new Map<string, number>()
 
   constructor(disk: ObjectDisk) {
     this.#disk = disk
@@ -46,35 +50,50 @@ export class HashCache {
     return this.#disk.fs
   }
 
-  /** Said before a change under this object's suffix. */
-  async changing(at: Where): Promise<void> {
+  /** Makes a change under this object's suffix. */
+  async changing<T>(at: Where, work: () => Promise<T>): Promise<T> {
     const folder = this.#disk.partition(at)
     const suffix = suffixOf(at.hash)
-    const dirty = this.#dirtyOf(folder)
-    if (dirty.has(suffix)) return
-    dirty.add(suffix)
+    const path = join(folder, suffix)
+    this.#active.set(path, (this.#active.get(path) ?? 0) + 1)
+    this.#busy.set(folder, (this.#busy.get(folder) ?? 0) + 1)
     try {
-      const mark = join(folder, `dirty-${suffix}`)
-      await this.#mark(mark).catch(async (error: { code?: string }) => {
-        if (error.code !== 'ENOENT') throw error
-        await this.#fs.mkdir(folder)
-        await this.#mark(mark)
-      })
-    } catch (error) {
-      dirty.delete(suffix)
-      throw error
+      // Marks that are being taken away are no marks: those who do are waited for.
+      if (!this.#dirtyOf(folder).has(suffix)) await this.#marking(folder, () => this.#setMark(folder, suffix))
+      return await work()
+    } finally {
+      lessen(this.#active, path)
+      lessen(this.#busy, folder)
     }
   }
 
+  async #setMark(folder: string, suffix: string): Promise<void> {
+    const mark = join(folder, `dirty-${suffix}`)
+    await this.#mark(mark).catch(async (error: { code?: string }) => {
+      if (error.code !== 'ENOENT') throw error
+      await this.#fs.mkdir(folder)
+      await this.#mark(mark)
+    })
+    this.#dirtyOf(folder).add(suffix)
+  }
+
+  /** One at a time for each partition. */
+  #marking<T>(folder: string, work: () => Promise<T>): Promise<T> {
+    return this.#disk.lanes.run(`marks ${folder}`, work)
+  }
+
   /** A suffix lost its last object. A partition without any has nothing to keep hashes of. */
-  async emptied(at: Where): Promise<void> {
+  emptied(at: Where): Promise<void> {
     const folder = this.#disk.partition(at)
-    const left = await this.#fs.readdir(folder).catch(() => ['?'])
-    if (left.some((name) => name !== FILE && !DIRTY.test(name))) return
-    this.#dirty.delete(folder)
-    this.#disk.lasting.delete(folder)
-    for (const name of left) await this.#fs.unlink(join(folder, name)).catch(() => {})
-    await this.#fs.rmdir(folder).catch(() => {})
+    return this.#marking(folder, async () => {
+      const left = await this.#fs.readdir(folder).catch(() => ['?'])
+      // An object that is coming has its mark there.
+      if (this.#busy.has(folder) || left.some((name) => name !== FILE && !DIRTY.test(name))) return
+      this.#dirty.delete(folder)
+      this.#disk.lasting.delete(folder)
+      for (const name of left) await this.#fs.unlink(join(folder, name)).catch(() => {})
+      await this.#fs.rmdir(folder).catch(() => {})
+    })
   }
 
   /** The device went away; another disk may come in its place. */
@@ -83,29 +102,37 @@ export class HashCache {
     for (const folder of this.#dirty.keys()) if (folder.startsWith(prefix)) this.#dirty.delete(folder)
   }
 
-  async of(at: PartitionAt): Promise<PartitionHashes> {
+  /** One at a time for each partition: of two, the slower would keep what the other knows to be old. */
+  of(at: PartitionAt): Promise<PartitionHashes> {
     const folder = this.#disk.partition(at)
-    const names = await this.#disk.files(folder)
-    const present = names.filter((name) => SUFFIX.test(name)).sort()
-    const marked = names.map((name) => DIRTY.exec(name)?.[1]).filter((suffix) => suffix !== undefined)
-    const kept = await this.#read(folder)
-    const known = new Map(Object.entries(kept).filter(([suffix]) => present.includes(suffix) && !marked.includes(suffix)))
-    const dirty = this.#dirtyOf(folder)
-    if (marked.length > 0) {
+    return this.#disk.lanes.run(`hashes ${folder}`, () => this.#of(at, folder))
+  }
+
+  async #of(at: PartitionAt, folder: string): Promise<PartitionHashes> {
+    const { present, known } = await this.#marking(folder, async () => {
+      const dirty = this.#dirtyOf(folder)
+      const names = await this.#disk.files(folder)
+      const present = names.filter((name) => SUFFIX.test(name)).sort()
+      const marked = [...new Set([...names.map((name) => DIRTY.exec(name)?.[1]).filter((suffix) => suffix !== undefined), ...dirty])]
+      const kept = await this.#read(folder)
+      const known = new Map(Object.entries(kept).filter(([suffix]) => present.includes(suffix) && !marked.includes(suffix)))
       // First the file forgets them, then the marks go: a death in between costs only work.
       if (marked.some((suffix) => kept[suffix] !== undefined)) await this.#write(folder, at.device, known)
       for (const suffix of marked) {
+        if (this.#active.has(join(folder, suffix))) continue
         dirty.delete(suffix)
         await this.#fs.unlink(join(folder, `dirty-${suffix}`)).catch(() => {})
       }
-    }
+      return { present, known }
+    })
+    // A change that was under way before it began to be computed is dirty still, one that begins later is so before anything is changed.
     const missing = present.filter((suffix) => !known.has(suffix))
     const all = new Map(known)
     for (const suffix of missing) {
       const entry = await this.#compute(join(folder, suffix))
       if (entry !== null) all.set(suffix, entry)
     }
-    if (missing.length > 0) await this.#write(folder, at.device, new Map([...all].filter(([suffix]) => !dirty.has(suffix))))
+    if (missing.length > 0) await this.#marking(folder, () => this.#write(folder, at.device, new Map([...all].filter(([suffix]) => !this.#dirtyOf(folder).has(suffix)))))
     const counted = [...all].filter(([, [hash]]) => hash !== '').sort(([a], [b]) => (a < b ? -1 : 1))
     const tombstones = [...all.values()].map(([, oldest]) => oldest).filter((oldest) => oldest !== '').sort()
     return {
@@ -177,4 +204,10 @@ export class HashCache {
     }
     await this.#fs.rename(path, join(folder, FILE))
   }
+}
+
+function lessen(counts: Map<string, number>, key: string): void {
+  const left = (counts.get(key) ?? 1) - 1
+  if (left === 0) counts.delete(key)
+  else counts.set(key, left)
 }

@@ -118,8 +118,9 @@ export class XfsReplicas implements ObjectReplicas {
         const { data, tombstone, posted, fragments } = resolve(files)
         // Anything new since: the next pass brings it where it belongs.
         if ((data?.timestamp ?? null) !== seen.data || (tombstone?.timestamp ?? null) !== seen.ts || posted !== seen.meta || JSON.stringify(listed(fragments)) !== JSON.stringify(seen.fragments ?? [])) return
-        await disk.hashes.changing(where)
-        for (const file of files) await disk.fs.unlink(join(folder, file))
+        await disk.hashes.changing(where, async () => {
+          for (const file of files) await disk.fs.unlink(join(folder, file))
+        })
         await disk.tidy(where)
       })
     })
@@ -142,8 +143,11 @@ export class XfsReplicas implements ObjectReplicas {
   dropFragment(at: PartitionAt & { hash: string }, { timestamp, index }: Pick<FragmentAt, 'timestamp' | 'index'>): Promise<void> {
     return this.#guard(at, (disk) => disk.lanes.run(disk.folder(at), async () => {
       const found = resolve(await disk.files(disk.folder(at))).fragments.filter((version) => version.timestamp === timestamp && version.fragment === index)
-      if (found.length > 0) await disk.hashes.changing(at)
-      for (const { file } of found) await disk.fs.unlink(join(disk.folder(at), file))
+      if (found.length > 0) {
+        await disk.hashes.changing(at, async () => {
+          for (const { file } of found) await disk.fs.unlink(join(disk.folder(at), file))
+        })
+      }
       await disk.tidy(at)
     }))
   }
