@@ -5,7 +5,7 @@
 import type { CommandArgs, CommandName, CommandResults } from '../../schema/agent/commands.ts'
 import type { DesiredItem } from '../../schema/agent/desired.ts'
 import type { HostFacts, ObservedItem } from '../../schema/agent/observed.ts'
-import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, type FindArgs, type FragmentsFound, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, type ObjectOpArgs, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_FIND, PROTOCOL_VERSION_FRAGMENTS, PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_SEALING } from '../../schema/agent/protocol.ts'
+import { type AgentMessage, type ConsoleArgs, type ConsoleKind, ECHO_INTERVAL_MS, type FindArgs, type FragmentsFound, HOST_DOWN_AFTER_MS, MESSAGE_BYTES_MAX, type ObjectArgs, type ObjectHead, type ObjectOpArgs, PROTOCOL_VERSION, PROTOCOL_VERSION_CONSOLES, PROTOCOL_VERSION_FIND, PROTOCOL_VERSION_FRAGMENTS, PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_SEALED_FRAGMENTS, PROTOCOL_VERSION_SEALING } from '../../schema/agent/protocol.ts'
 import type { StoredVersion } from '../../schema/agent/replication.ts'
 import { migrations } from '../../schema/host/migrations.ts'
 import type { Caller } from '../../schema/values/caller.ts'
@@ -91,7 +91,7 @@ export class HostObject extends SkyObject {
 
   async objectPut(args: ObjectArgs, body: ReadableStream<Uint8Array>): Promise<ObjectHead> {
     this.#checkSealing(args.sealing?.seal === true)
-    if (args.fragment !== undefined) this.#needFragments()
+    if (args.fragment !== undefined) this.#needFragments(args.sealing?.seal === true)
     return (await this.#link.put('object.put', args, body)) as ObjectHead
   }
 
@@ -126,8 +126,8 @@ export class HostObject extends SkyObject {
   }
 
   /** An older agent would take a fragment for a whole object. */
-  #needFragments(): void {
-    if (this.#link.connected && this.#protocol < PROTOCOL_VERSION_FRAGMENTS) throw new Fault('unavailable', 'The agent of this host is too old for erasure-coded objects: upgrade it.')
+  #needFragments(sealed = false): void {
+    if (this.#link.connected && this.#protocol < (sealed ? PROTOCOL_VERSION_SEALED_FRAGMENTS : PROTOCOL_VERSION_FRAGMENTS)) throw new Fault('unavailable', 'The agent of this host is too old for erasure-coded objects: upgrade it.')
   }
 
   async objectHead(args: ObjectArgs): Promise<ObjectHead> {
@@ -155,6 +155,7 @@ export class HostObject extends SkyObject {
 
   async objectReceive(args: ObjectOpArgs['object.receive'], body: ReadableStream<Uint8Array>): Promise<{ taken: boolean }> {
     this.#checkSealing(args.stored.sealed !== undefined)
+    if (args.stored.fragment !== undefined) this.#needFragments(args.stored.sealed !== undefined)
     return (await this.#link.put('object.receive', args, body)) as { taken: boolean }
   }
 

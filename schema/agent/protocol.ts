@@ -28,9 +28,9 @@ import type { HostFacts, ObservedItem } from './observed.ts'
 import type { DigestName } from '../values/digests.ts'
 import type { ErasureScheme } from '../values/erasure.ts'
 import type { ListingUpdate, ReceiveArgs, ReplicaQuery, VersionAt } from './replication.ts'
-import type { Sealing } from './sealing.ts'
+import type { SealedText, Sealing } from './sealing.ts'
 
-export const PROTOCOL_VERSION = 5
+export const PROTOCOL_VERSION = 6
 /** Oldest agent or plane this build talks to. */
 export const PROTOCOL_VERSION_MIN = 1
 /** From this version on an agent knows consoles; an older one takes `open` of a console for a broken message. */
@@ -41,6 +41,8 @@ export const PROTOCOL_VERSION_SEALING = 3
 export const PROTOCOL_VERSION_FRAGMENTS = 4
 /** From this version on an agent looks for an object on several of its devices at once. */
 export const PROTOCOL_VERSION_FIND = 5
+/** From this version on an agent knows fragments of encrypted objects, and looks again at what a reader doubts. */
+export const PROTOCOL_VERSION_SEALED_FRAGMENTS = 6
 export const FRAME_BYTES_MAX = 256 * 1024
 export const FRAME_HEADER_BYTES = 9
 export const FRAME_LAST = 1
@@ -173,10 +175,16 @@ export type ObjectFacts = Pick<ObjectHead, 'size_bytes' | 'etag' | 'sha512' | 'd
 export interface FragmentFacts {
   index: number
   scheme: ErasureScheme
+  /** Where the object is encrypted: its size, and as its ETag a random mark that all fragments of the write have and no other. The rest is in the record (sealing.ts). */
   object: ObjectFacts
+  /** Where it is encrypted: the key of its segments, sealed under a key that no host is told. */
+  key?: SealedText
 }
 
-/** The last bytes of the body that a fragment is written with: JSON of ObjectFacts, filled up with spaces. */
+/** What a footer says: of an encrypted object its mark and key too. */
+export type FragmentFooter = ObjectFacts & { sealed?: { mark: string; key: SealedText } }
+
+/** The last bytes of the body that a fragment is written with: JSON of FragmentFooter, filled up with spaces. */
 export const FRAGMENT_FOOTER_BYTES = 4096
 
 /** One fragment as a device has it; `head` is the object's, with what was posted over it there. */
@@ -187,6 +195,8 @@ export interface FragmentFound {
   durable: boolean
   scheme: ErasureScheme
   head: ObjectHead
+  /** Where the object is encrypted. */
+  sealed?: { mark: string; key: SealedText }
 }
 
 export interface FragmentsFound {

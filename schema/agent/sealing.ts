@@ -6,6 +6,8 @@
  *            the body's own random key. Bound to kind, name, time and size of its version: moved elsewhere it does not open.
  *   body     AES-256-GCM under that random key, used for one write on one device only; each block by itself with its number as nonce, so that any range opens without
  *            the rest. Tags stand beside the record: byte n of the file is byte n of the body.
+ *   fragment of an erasure-coded object: the record as above, without a key; what is encoded was encrypted before by who encodes (workers/object/erasure/seal.ts), and no host
+ *            is told the key of it.
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { Fault } from '../values/fault.ts'
@@ -51,7 +53,7 @@ export type Sealed = Pick<StoredVersion, 'metadata' | 'etag' | 'sha512' | 'diges
 }
 
 /** What the record of a version is bound to. */
-export const boundTo = (kind: VersionKind, { name, timestamp, size_bytes }: Pick<StoredVersion, 'name' | 'timestamp' | 'size_bytes'>): string => JSON.stringify([kind, name, timestamp, size_bytes ?? null])
+export const boundTo = (kind: VersionKind, { name, timestamp, size_bytes, fragment }: Pick<StoredVersion, 'name' | 'timestamp' | 'size_bytes' | 'fragment'>): string => JSON.stringify([kind, name, timestamp, fragment?.object.size_bytes ?? size_bytes ?? null])
 
 export function sealText(text: string, keys: readonly SealingKey[], bound: string, random: Pick<Random, 'bytes'>): SealedText {
   const [first] = keys

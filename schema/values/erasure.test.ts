@@ -66,13 +66,13 @@ test('nothing is lost of zero bytes, and parity is no copy of data', () => {
   assert.deepEqual(all[4], Uint8Array.from(all[0] as Uint8Array, (byte, n) => byte ^ (all[1]?.[n] ?? 0) ^ (all[2]?.[n] ?? 0) ^ (all[3]?.[n] ?? 0)), 'the first parity is plain XOR')
 })
 
-test('a stretch of an object is found in its fragments', () => {
-  fc.assert(fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 6, max: 50 }), fc.integer({ min: 1, max: 400 }), fc.nat(), fc.nat(), (data, segment_bytes, size, a, b) => {
-    const code = scheme(data, 2, segment_bytes)
+test('a stretch of an object is found in its fragments, with and without tags', () => {
+  fc.assert(fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 6, max: 50 }), fc.integer({ min: 1, max: 400 }), fc.nat(), fc.nat(), fc.constantFrom(0, 16), (data, segment_bytes, size, a, b, tag_bytes) => {
+    const code = { ...scheme(data, 2, segment_bytes), tag_bytes }
     const [first = 0, last = 0] = [a % size, b % size].sort((x, y) => x - y)
     const content = bytes(size)
     const archives = Array.from({ length: data + 2 }, () => [] as number[])
-    for (let at = 0; at < size; at += segment_bytes) for (const [n, fragment] of encodeSegment(code, content.subarray(at, at + segment_bytes)).entries()) archives[n]?.push(...fragment)
+    for (let at = 0; at < size; at += segment_bytes) for (const [n, fragment] of encodeSegment(code, Uint8Array.from([...content.subarray(at, at + segment_bytes), ...bytes(tag_bytes)])).entries()) archives[n]?.push(...fragment)
     for (const archive of archives) assert.equal(archive.length, archiveBytes(code, size))
     const { first_segment, last_segment, archive: [from, to] } = stretchOf(code, size, [first, last])
     const from_ = Array.from({ length: data }, (_, n) => n + 2)
@@ -82,7 +82,9 @@ test('a stretch of an object is found in its fragments', () => {
     for (let segment = first_segment; segment <= last_segment; segment++) {
       const length = segmentLength(code, size, segment)
       const take = fragmentBytes(code, length)
-      out.push(...decodeSegment(code, from_, parts.map((part) => part.slice(at, at + take)), length))
+      const decoded = decodeSegment(code, from_, parts.map((part) => part.slice(at, at + take)), length + tag_bytes)
+      assert.deepEqual(decoded.subarray(length), bytes(tag_bytes))
+      out.push(...decoded.subarray(0, length))
       at += take
     }
     assert.equal(at, to - from + 1)
@@ -92,6 +94,6 @@ test('a stretch of an object is found in its fragments', () => {
 })
 
 test('schemes that can not be are refused', () => {
-  for (const wrong of [scheme(0, 1), scheme(1, 0), scheme(200, 56), scheme(2.5, 1), scheme(4, 2, 3), scheme(4, 2, 0)]) assert.throws(() => checkScheme(wrong), { kind: 'bad_request' })
+  for (const wrong of [{ ...scheme(4, 2), tag_bytes: -1 }, { ...scheme(4, 2), tag_bytes: 65 }, scheme(0, 1), scheme(1, 0), scheme(200, 56), scheme(2.5, 1), scheme(4, 2, 3), scheme(4, 2, 0)]) assert.throws(() => checkScheme(wrong), { kind: 'bad_request' })
   checkScheme(scheme(4, 2, 4))
 })

@@ -10,6 +10,9 @@ export const FRAGMENTS_MAX = 255
 /** Upstream's default (ec_object_segment_size). */
 export const SEGMENT_BYTES_DEFAULT = 1024 * 1024
 
+/** Of any encryption that is known. */
+const TAG_BYTES_MAX = 64
+
 /** How a policy's objects are cut: decided once, for what is stored depends on it. */
 export interface ErasureScheme {
   /** k: fragments that an object is cut into. */
@@ -18,6 +21,8 @@ export interface ErasureScheme {
   parity: number
   /** Bytes of an object that are encoded at a time. */
   segment_bytes: number
+  /** Where the object is encrypted: bytes that each of its segments is longer by when it is encoded. */
+  tag_bytes?: number
 }
 
 const POLYNOMIAL = 0x11d
@@ -96,10 +101,11 @@ function inverse(matrix: Matrix): Matrix {
   return rows.map((row) => row.slice(size))
 }
 
-export function checkScheme({ data, parity, segment_bytes }: ErasureScheme): void {
+export function checkScheme({ data, parity, segment_bytes, tag_bytes = 0 }: ErasureScheme): void {
   const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1
   if (!isCount(data) || !isCount(parity) || data + parity > FRAGMENTS_MAX) throw new Fault('bad_request', `${data} data and ${parity} parity fragments: each must be at least 1, and both together at most ${FRAGMENTS_MAX}`)
   if (!isCount(segment_bytes) || segment_bytes < data) throw new Fault('bad_request', `a segment of ${segment_bytes} bytes can't be cut into ${data} fragments`)
+  if (!Number.isInteger(tag_bytes) || tag_bytes < 0 || tag_bytes > TAG_BYTES_MAX) throw new Fault('bad_request', `segments that are ${tag_bytes} bytes longer are not of any encryption`)
 }
 
 export class ErasureCode {
@@ -164,8 +170,8 @@ export function codeOf({ data, parity }: Pick<ErasureScheme, 'data' | 'parity'>)
 
 // ---------------------------------------------------------------- segments
 
-/** Bytes of each fragment of a segment: the last ones are filled up with zeros. */
-export const fragmentBytes = (scheme: Pick<ErasureScheme, 'data'>, segment: number): number => Math.ceil(segment / scheme.data)
+/** Bytes of each fragment of a segment with so many bytes of the object: the last ones are filled up with zeros. */
+export const fragmentBytes = (scheme: Pick<ErasureScheme, 'data' | 'tag_bytes'>, segment: number): number => (segment === 0 ? 0 : Math.ceil((segment + (scheme.tag_bytes ?? 0)) / scheme.data))
 
 /** Bytes of one fragment of a whole object. */
 export function archiveBytes(scheme: ErasureScheme, size_bytes: number): number {
@@ -173,9 +179,9 @@ export function archiveBytes(scheme: ErasureScheme, size_bytes: number): number 
   return Math.floor(size_bytes / scheme.segment_bytes) * fragmentBytes(scheme, scheme.segment_bytes) + fragmentBytes(scheme, rest)
 }
 
-/** One segment of at most segment_bytes as its k + m fragments. */
+/** One segment of at most segment_bytes, and its tag where it has one, as its k + m fragments. */
 export function encodeSegment(scheme: ErasureScheme, segment: Uint8Array): Uint8Array[] {
-  const size = fragmentBytes(scheme, segment.byteLength)
+  const size = Math.ceil(segment.byteLength / scheme.data)
   const data = Array.from({ length: scheme.data }, (_, n) => {
     const part = segment.subarray(n * size, (n + 1) * size)
     // Each begins at a word of its own buffer where it is not the segment's own bytes that will do.
@@ -187,9 +193,9 @@ export function encodeSegment(scheme: ErasureScheme, segment: Uint8Array): Uint8
   return [...data, ...codeOf(scheme).encode(data)]
 }
 
-/** The segment again, from any k of its fragments. */
+/** The segment again, its tag too, from any k of its fragments. */
 export function decodeSegment(scheme: ErasureScheme, from: readonly number[], fragments: readonly Uint8Array[], length: number): Uint8Array {
-  const size = fragmentBytes(scheme, length)
+  const size = Math.ceil(length / scheme.data)
   const out = new Uint8Array(length)
   for (let n = 0; n < scheme.data && n * size < length; n++) {
     const part = codeOf(scheme).rebuild(n, from, fragments)

@@ -20,9 +20,9 @@ export class ObjectStorm {
     this.sim = sim
   }
 
-  /** `away`: hosts (by number) that have joined and are not started. With even seeds all that is written is encrypted, but for policies of their own (fragments are not). */
+  /** `away`: hosts (by number) that have joined and are not started. With even seeds all that is written is encrypted. */
   static async start(seed: number, hosts: number, options: { away?: number[]; limits?: Partial<ObjectServiceLimits>; policies?: object[] } = {}): Promise<ObjectStorm> {
-    const swift = { object_services: options.limits ?? {}, encryption: seed % 2 === 0 && options.policies === undefined, ...(options.policies === undefined ? {} : { storage_policies: options.policies }) }
+    const swift = { object_services: options.limits ?? {}, encryption: seed % 2 === 0, ...(options.policies === undefined ? {} : { storage_policies: options.policies }) }
     const sim = await SimCloud.start(seed, hosts, { object_services: true, vars: { OPTIONS: JSON.stringify({ swift }), OBJECT_KEYS: Buffer.alloc(32, 7).toString('base64url') }, ...(options.away === undefined ? {} : { away: options.away }) })
     const storm = new this(sim)
     await storm.call('PUT', '')

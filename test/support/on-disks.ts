@@ -9,9 +9,12 @@ export async function onDisks(hosts: Iterable<{ driver: ObjectDriver }>): Promis
       for (const set of await replicas.versions({ ...place, suffixes: Object.keys(await replicas.suffixes(place)) })) {
         for (const [kind, timestamp] of [['data', set.data], ['meta', set.meta]] as const) {
           if (timestamp === null) continue
-          const { stored, body } = await replicas.read({ ...place, hash: set.hash, kind, timestamp })
-          found.push(JSON.stringify(stored))
-          for await (const chunk of body) found.push(Buffer.from(chunk).toString('latin1'))
+          const numbers = kind === 'data' && set.fragments !== undefined ? set.fragments.filter((one) => one.timestamp === timestamp).map(({ index }) => ({ fragment: index })) : [{}]
+          for (const fragment of numbers) {
+            const { stored, body } = await replicas.read({ ...place, hash: set.hash, kind, timestamp, ...fragment })
+            found.push(JSON.stringify(stored))
+            for await (const chunk of body) found.push(Buffer.from(chunk).toString('latin1'))
+          }
         }
       }
     }

@@ -6,6 +6,7 @@
 import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
 import type { FoundHere, ObjectHead } from '../../schema/agent/protocol.ts'
 import { faultOf } from '../../schema/agent/wire.ts'
+import type { SealedText } from '../../schema/agent/sealing.ts'
 import type { ErasureScheme } from '../../schema/values/erasure.ts'
 import { type Fault, isFault } from '../../schema/values/fault.ts'
 import { swiftFault } from './errors.ts'
@@ -36,6 +37,8 @@ export interface Holders {
   at: string
   /** Number -> devices that have it. */
   devices: Map<number, RingDevice[]>
+  /** Where it is encrypted: the mark of the write, and its key as its fragments have it. */
+  sealed?: { name: ObjectName; mark: string; keys: SealedText[] }
 }
 
 export interface Answer {
@@ -102,10 +105,12 @@ function meaning(outcome: Outcome<ObjectHead>, body: Body | null): Answer {
 }
 
 /** `details.root`: see schema/agent/sealing.ts. */
-function rootMissing(error: unknown): string | null {
+export function rootMissing(error: unknown): string | null {
   const root = isFault(error, 'internal') ? (error.details as { root?: unknown } | null | undefined)?.root : undefined
   return typeof root === 'string' ? root : null
 }
+
+export const keysAway = (root: string): Fault => swiftFault(503, `The object is encrypted under the root secret ${root}, whose keys are not here: the deployment does not have it (OBJECT_KEYS), or this is a door that did not ask its plane for them in time.`)
 
 /** What the answers say together. */
 function judge(answers: readonly Answer[]): { best: ObjectHead | null; gone: string } {
@@ -126,7 +131,7 @@ async function findNewest(env: Env, name: ObjectName, policy: number, withBody: 
   if (!isCertain || !isKnown) answers.push(...(await Promise.all(nearHandoffs(at).map((device) => ask(env, at, device, now_ms)))))
   const { best, gone } = judge(answers)
   const root = answers.find((one) => one.root !== null)?.root
-  if (best === null && root != null) throw swiftFault(503, `The object is encrypted under the root secret ${root}, whose keys are not here: the deployment does not have it (OBJECT_KEYS), or this is a door that did not ask its plane for them in time.`)
+  if (best === null && root != null) throw keysAway(root)
   const body = answers.find((one) => one.body !== undefined)
   if (!isCertain) {
     const word = await wordOf(env, name)

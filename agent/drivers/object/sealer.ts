@@ -2,6 +2,7 @@
 import { createCipheriv, createDecipheriv, type CipherGCM } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { boundTo, KEY_BYTES, NONCE_BYTES, openRecord, type Sealed, type Sealing, type SealedVersion, sealText, TAG_BYTES } from '../../../schema/agent/sealing.ts'
+import type { FragmentFooter } from '../../../schema/agent/protocol.ts'
 import type { StoredVersion, VersionKind } from '../../../schema/agent/replication.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Random } from '../../../schema/values/random.ts'
@@ -148,6 +149,17 @@ export function sealVersion(kind: VersionKind, plain: StoredVersion, sealing: Se
   const record: Sealed = { metadata, etag, sha512, digests, inspection, ...(body === undefined ? {} : { key: body.key }) }
   const sealed = { ...sealText(JSON.stringify(record), sealing.keys, boundTo(kind, plain), random), ...(body === undefined ? {} : { tags: body.tags }) }
   return { name, timestamp, ...(size_bytes === undefined ? {} : { size_bytes }), ...(body === undefined ? {} : { blocks: body.blocks }), sealed: { ...sealed, sum: sumOfSealed(sealed) } }
+}
+
+/** The same for a fragment: its own bytes were encrypted before they came here, so check sum and MD5 of them may be seen. */
+export function sealFragment(plain: StoredVersion, { mark, key }: NonNullable<FragmentFooter['sealed']>, sealing: Sealing, random: Pick<Random, 'bytes'>): StoredVersion {
+  const { name, timestamp, size_bytes, etag, blocks, metadata, fragment } = plain
+  if (fragment === undefined) throw new Fault('internal', 'this is no fragment')
+  const { size_bytes: size, etag: known, sha512, digests, inspection } = fragment.object
+  const record: Sealed = { metadata, etag: known, sha512, digests, inspection }
+  const shown = { name, timestamp, size_bytes, etag, blocks, fragment: { ...fragment, object: { size_bytes: size, etag: mark }, key } }
+  const sealed = sealText(JSON.stringify(record), sealing.keys, boundTo('data', shown), random)
+  return { ...shown, sealed: { ...sealed, sum: sumOfSealed(sealed) } }
 }
 
 export interface OpenedVersion {

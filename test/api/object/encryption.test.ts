@@ -7,7 +7,6 @@ import { applyUpdate, checkListings } from '../../../workers/object/updates.ts'
 import { PREFIX } from '../../../workers/object/names.ts'
 import { onDisks } from '../../support/on-disks.ts'
 import { type ObjectCloud, objectCloud } from './cloud.ts'
-import { erasureCloud } from './erasure-cloud.ts'
 import { type S3Cloud, s3Cloud, xmlText } from './s3-cloud.ts'
 
 const secret = (byte: number) => Buffer.alloc(32, byte).toString('base64url')
@@ -129,26 +128,6 @@ test('what auditors tell of an encrypted object, and what hosts keep for a conta
   assert.ok(entry !== null && entry.etag === '' && !JSON.stringify(entry).includes('private'))
   assert.deepEqual(await checkListings(own.env, 'host-0', [entry], now_ms + 1_000), { changed: 1, orphans: 0 })
   assert.deepEqual(await list(), [row])
-  own.close()
-})
-
-test('an erasure-coded container takes nothing that is to be encrypted, rather than plainly; what it has stays readable', async () => {
-  const own = await erasureCloud({ hosts: 4, data: 2, parity: 1, segment_bytes: 64 * 1024 })
-  const policies = JSON.parse(own.env.OPTIONS ?? '{}') as { swift?: object }
-  const setting = (on: boolean) => {
-    own.env.OBJECT_KEYS = secret(1)
-    own.env.OPTIONS = JSON.stringify({ ...policies, swift: { ...policies.swift, encryption: on } })
-  }
-  setting(false)
-  await own.swift('PUT', '/c')
-  assert.equal((await own.swift('PUT', '/c/before', { body: BODY })).status, 201)
-  setting(true)
-  const refused = await own.swift('PUT', '/c/after', { body: BODY })
-  assert.deepEqual([refused.status, refused.text], [503, 'Objects are to be encrypted, and those of an erasure-coded policy are not.'])
-  assert.equal((await own.swift('HEAD', '/c/after')).status, 404)
-  assert.equal((await own.swift('GET', '/c/before')).text, BODY)
-  assert.equal((await own.swift('POST', '/c/before', { headers: { 'x-object-meta-a': 'posted' } })).status, 202)
-  assert.equal((await own.swift('HEAD', '/c/before')).headers.get('x-object-meta-a'), 'posted')
   own.close()
 })
 

@@ -96,11 +96,12 @@ function hostClass(hosts: Map<string, ErasureHost>, open: { count: number }) {
   }
 }
 
-export async function erasureCloud(options: { hosts: number; data: number; parity: number; segment_bytes?: number }): Promise<ErasureCloud> {
+/** `encrypted`: all that is written. */
+export async function erasureCloud(options: { hosts: number; data: number; parity: number; segment_bytes?: number; encrypted?: boolean }): Promise<ErasureCloud> {
   const hosts = new Map(Array.from({ length: options.hosts }, (_, n) => [`host-${n}`, makeHost()]))
   const open = { count: 0 }
   const policy = { index: 0, name: 'ec', default: true, policy_type: 'erasure_coding', ec_num_data_fragments: options.data, ec_num_parity_fragments: options.parity, ...(options.segment_bytes === undefined ? {} : { ec_object_segment_size: options.segment_bytes }) }
-  const cloud = await mintedCloud({ classes: { HOST: hostClass(hosts, open) as never }, vars: { OPTIONS: JSON.stringify({ swift: { storage_policies: [policy] } }) } })
+  const cloud = await mintedCloud({ classes: { HOST: hostClass(hosts, open) as never }, vars: { OPTIONS: JSON.stringify({ swift: { storage_policies: [policy], encryption: options.encrypted === true } }), OBJECT_KEYS: Buffer.alloc(32, 1).toString('base64url') } })
   const region = cloud.cluster.instance('REGION', 'region')
   for (const id of hosts.keys()) {
     region.deps.storage.sql.exec('INSERT INTO hosts (id, name, public_key, joined_ms, facts, up) VALUES (?, ?, ?, 0, ?, 1)', id, id, id, JSON.stringify({ roles: ['object'], object_devices: [{ name: 'd1', total_bytes: 100 * 1024 ** 3, free_bytes: 1 }] }))

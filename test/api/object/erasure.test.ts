@@ -19,15 +19,18 @@ function content(size: number, seed = 1): Uint8Array {
   return out
 }
 
-async function withCloud(options: { hosts: number; data: number; parity: number }, work: (cloud: ErasureCloud) => Promise<void>): Promise<void> {
-  const cloud = await erasureCloud({ segment_bytes: SEGMENT, ...options })
-  try {
-    await cloud.swift('PUT', '/c')
-    await work(cloud)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-    assert.equal(cloud.open(), 0, 'no body is left open')
-  } finally {
-    cloud.close()
+/** Plain and encrypted: what holds of one holds of the other. */
+async function withCloud(options: { hosts: number; data: number; parity: number }, work: (cloud: ErasureCloud, tag_bytes: number) => Promise<void>): Promise<void> {
+  for (const encrypted of [false, true]) {
+    const cloud = await erasureCloud({ segment_bytes: SEGMENT, ...options, encrypted })
+    try {
+      await cloud.swift('PUT', '/c')
+      await work(cloud, encrypted ? 16 : 0)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      assert.equal(cloud.open(), 0, 'no body is left open')
+    } finally {
+      cloud.close()
+    }
   }
 }
 
@@ -72,10 +75,10 @@ test('objects of every odd size come back, of known length and chunked, with the
 })
 
 test('a host keeps a quarter of the bytes, not all of them', async () => {
-  await withCloud({ hosts: 6, data: 4, parity: 2 }, async (cloud) => {
+  await withCloud({ hosts: 6, data: 4, parity: 2 }, async (cloud, tag_bytes) => {
     const bytes = content(4 * SEGMENT)
     await known(cloud, '/c/o', bytes)
-    for (const { calls } of cloud.hosts.values()) assert.deepEqual(calls.filter(({ op }) => op === 'object.put').map(({ args }) => args.size_bytes), [SEGMENT + 4096])
+    for (const { calls } of cloud.hosts.values()) assert.deepEqual(calls.filter(({ op }) => op === 'object.put').map(({ args }) => args.size_bytes), [SEGMENT + tag_bytes + 4096])
     const numbers = [...cloud.hosts.values()].flatMap(({ calls }) => calls.flatMap(({ op, args }) => (op === 'object.put' ? [args.fragment?.index] : [])))
     assert.deepEqual(numbers.sort(), [0, 1, 2, 3, 4, 5])
   })

@@ -4,7 +4,7 @@ import { Fault } from '../../../schema/values/fault.ts'
 import type { Clock } from '../../../schema/values/time.ts'
 import { hmacBase64, s3StringToSignV2 } from '../../../workers/http/sigv2.ts'
 import { type Scope, UNSIGNED_PAYLOAD, amzDate, awsEncode, chunkStringToSign, sha256Hex, sign, signatureOf, signingKey, trailerStringToSign } from '../../../workers/http/sigv4.ts'
-import { type Answer, ORIGIN } from '../../support/cloud.ts'
+import { type Answer, ORIGIN, type TestCloud } from '../../support/cloud.ts'
 import { type ObjectCloud, objectCloud } from './cloud.ts'
 
 export interface Key {
@@ -36,7 +36,9 @@ export interface S3Options {
   origin?: string
 }
 
-export interface S3Cloud extends ObjectCloud {
+export type S3Cloud = S3Calls & ObjectCloud
+
+export interface S3Calls {
   now_ms(): number
   /** `path`: '/bucket/key', percent-encoded. */
   s3(method: string, path: string, options?: S3Options): Promise<Answer>
@@ -64,10 +66,12 @@ export function teachKeys(cluster: ObjectCloud['cluster']): { forget(key: Key): 
   return { forget: ({ access }) => void known.delete(access) }
 }
 
-export async function s3Cloud(options: { hosts?: number; clock?: Clock; drivers?: boolean } = {}): Promise<S3Cloud> {
-  const cloud = await objectCloud(options)
+export const s3Cloud = async (options: { hosts?: number; clock?: Clock; drivers?: boolean } = {}): Promise<S3Cloud> => withS3(await objectCloud(options), options.clock)
+
+/** The same over any cloud. */
+export function withS3<T extends TestCloud>(cloud: T, clock?: Clock): T & S3Calls {
   teachKeys(cloud.cluster)
-  const now_ms = () => options.clock?.now_ms() ?? Date.now()
+  const now_ms = () => clock?.now_ms() ?? Date.now()
   const s3 = async (method: string, path: string, given: S3Options = {}): Promise<Answer> => {
     const key = given.key === undefined ? MEMBER : given.key
     const query = queryText(given.query ?? {})

@@ -44,6 +44,15 @@ export const containerKeys = (env: Pick<Env, 'OBJECT_KEYS'>, account: string, co
 
 export const objectKeys = (keys: readonly SealingKey[], name: ObjectName): SealingKey[] => keys.map(({ root, key }) => ({ root, key: derive(Buffer.from(key, 'base64url'), `object\0${objectPath(name)}`).toString('base64url') }))
 
+/** Keys of the same paths that no host is ever told: what erasure-coded objects are sealed under before hosts get pieces of them. */
+export async function fragmentKeys(env: Env, name: ObjectName): Promise<SealingKey[]> {
+  return (await keysOf(env, name)).map(({ root, key }) => ({ root, key: derive(Buffer.from(key, 'base64url'), `fragments\0${objectPath(name)}`).toString('base64url') }))
+}
+
+/** Of its container. A door is told them by the plane (`DOOR_KEYS`). */
+const keysOf = async (env: Env, name: ObjectName): Promise<readonly SealingKey[]> =>
+  env.DOOR_KEYS === undefined ? containerKeys(env, name.account, name.container) : await env.DOOR_KEYS(name.account, owner(name.container), name)
+
 /** What is written from now on is encrypted unless a write says otherwise. */
 export const isEncrypting = (env: Pick<Env, 'OPTIONS'>): boolean => swiftOptions(env).encryption === true
 
@@ -51,9 +60,9 @@ export const isEncrypting = (env: Pick<Env, 'OPTIONS'>): boolean => swiftOptions
 export const ENCRYPTION_META = 'x-container-sysmeta-encryption'
 export const sealsContainer = (metadata: Readonly<Record<string, string>>): true | undefined => (metadata[ENCRYPTION_META] === undefined ? undefined : true)
 
-/** The keys of an object, for one request. A door is told them by the plane (`DOOR_KEYS`); none where there is no root secret. */
+/** The keys of an object, for one request; none where there is no root secret. */
 export async function sealingOf(env: Env, name: ObjectName): Promise<Sealing | undefined> {
-  const keys = env.DOOR_KEYS === undefined ? containerKeys(env, name.account, name.container) : await env.DOOR_KEYS(name.account, owner(name.container), name)
+  const keys = await keysOf(env, name)
   const seal = isEncrypting(env)
   return keys.length === 0 && !seal ? undefined : { seal, keys: objectKeys(keys, name) }
 }

@@ -11,6 +11,7 @@ import { attempt, avoided, hostOf, tombstoneArgs as placeOf } from '../replica-c
 import { dataAt, type Holders } from '../replicas-read.ts'
 import type { RingDevice } from '../ring.ts'
 import { timestampOf } from '../timestamp.ts'
+import { openSegment } from './seal.ts'
 
 /** A fragment that is waited for this long, with the others there, gets a competitor. */
 export const SLOW_FRAGMENT_MS = 2_000
@@ -20,6 +21,8 @@ interface DecoderOptions {
   at: Located
   head: ObjectHead
   holders: Holders
+  /** Of an encrypted object. */
+  key: Uint8Array | null
   /** Of the object, both inclusive. */
   range: [number, number]
   now_ms: number
@@ -115,7 +118,7 @@ export class Decoder {
 
   /** The wanted bytes of the next segment; null after the last one. */
   async #next(): Promise<Uint8Array | null> {
-    const { holders: { scheme }, head, range: [first, last] } = this.#options
+    const { holders: { scheme }, head, key, range: [first, last] } = this.#options
     if (this.#isOver || this.#segment > this.#stretch.last_segment) return null
     const length = segmentLength(scheme, head.size_bytes, this.#segment)
     const size = fragmentBytes(scheme, length)
@@ -124,13 +127,15 @@ export class Decoder {
       throw error
     })
     const numbers = [...got.keys()].sort((a, b) => a - b).slice(0, scheme.data)
-    const bytes = decodeSegment(scheme, numbers, numbers.map((index) => got.get(index) as Uint8Array), length)
+    const encoded = decodeSegment(scheme, numbers, numbers.map((index) => got.get(index) as Uint8Array), length + (scheme.tag_bytes ?? 0))
+    const bytes = key === null ? encoded : openSegment(key, this.#segment, encoded)
+    if (bytes === null) throw swiftFault(503)
     const begin = this.#segment * scheme.segment_bytes
     this.#segment++
     this.#offset += size
     const wanted = bytes.subarray(Math.max(0, first - begin), Math.min(length, last + 1 - begin))
     // What is handed on is the reader's: its buffer may hold nothing else.
-    return wanted.byteLength === bytes.byteLength ? bytes : wanted.slice()
+    return wanted.byteLength === wanted.buffer.byteLength ? wanted : new Uint8Array(wanted)
   }
 
   /** k fragments of the current segment. */
@@ -198,7 +203,7 @@ export class Decoder {
     const outcome = await attempt(env, device, now_ms, () => hostOf(env, device).objectGet({ ...placeOf(at, device, timestampOf(now_ms)), range, fragment: { index, at: holders.at } }))
     if (!outcome.ok) return null
     const { head: found, body } = outcome.value
-    if (!this.#isOver && dataAt(found) === holders.at && found.etag === head.etag) return new Pieces(source, body)
+    if (!this.#isOver && dataAt(found) === holders.at && found.etag === (holders.sealed?.mark ?? head.etag)) return new Pieces(source, body)
     void body.cancel().catch(() => {})
     return null
   }

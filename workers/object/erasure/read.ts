@@ -4,33 +4,37 @@
  */
 import { type Env, systemTimers, type Timers } from '../../../durable-objects/kernel/env.ts'
 import type { FragmentFound, FragmentsFound, ObjectHead } from '../../../schema/agent/protocol.ts'
+import type { SealedText } from '../../../schema/agent/sealing.ts'
 import type { ErasureScheme } from '../../../schema/values/erasure.ts'
 import { isFault } from '../../../schema/values/fault.ts'
 import { swiftFault } from '../errors.ts'
 import type { ObjectName } from '../names.ts'
 import { type Located, locate } from '../placement.ts'
 import { argsOf, attempt, hostOf, quorumOf, streamOf } from '../replica-calls.ts'
-import { type Copies, type Found, isBehind, newest, READ_STRAGGLER_MS, wordOf } from '../replicas-read.ts'
+import { type Copies, type Found, type Holders, isBehind, keysAway, newest, READ_STRAGGLER_MS, rootMissing, wordOf } from '../replicas-read.ts'
 import type { RingDevice } from '../ring.ts'
 import { timestampOf } from '../timestamp.ts'
 import { Decoder } from './decoder.ts'
+import { segmentKey } from './seal.ts'
 
 interface Answer {
   device: RingDevice
   /** Null: it could not be asked. */
   found: FragmentsFound | null
+  /** It is encrypted under a root secret that is not among ours. */
+  root: string | null
 }
 
 /** What is known of the newest write that counts. */
 interface Verdict {
-  best: { at: string; etag: string; heads: ObjectHead[]; scheme: ErasureScheme; devices: Map<number, RingDevice[]> } | null
+  best: { at: string; heads: ObjectHead[]; scheme: ErasureScheme; devices: Map<number, RingDevice[]>; sealed: { mark: string; keys: SealedText[] } | null } | null
   /** Of the newest tombstone; '' where there is none. */
   gone: string
 }
 
 async function ask(env: Env, at: Located, device: RingDevice, now_ms: number): Promise<Answer> {
   const outcome = await attempt(env, device, now_ms, () => hostOf(env, device).objectFragments(argsOf(at, device, timestampOf(now_ms))))
-  return { device, found: outcome.ok ? outcome.value : null }
+  return { device, found: outcome.ok ? outcome.value : null, root: outcome.ok ? null : rootMissing(outcome.error) }
 }
 
 /** Pure. */
@@ -39,10 +43,11 @@ function judge(answers: readonly Answer[]): Verdict {
   const all = answers.flatMap(({ device, found }) => (found?.fragments ?? []).map((fragment) => ({ device, fragment })))
   const top = all.filter(({ fragment }) => fragment.durable).reduce<FragmentFound | null>((best, { fragment }) => (best === null || fragment.at > best.at ? fragment : best), null)
   if (top === null) return { best: null, gone }
-  const same = all.filter(({ fragment }) => fragment.at === top.at && fragment.head.etag === top.head.etag)
+  const same = all.filter(({ fragment }) => fragment.at === top.at && fragment.head.etag === top.head.etag && fragment.sealed?.mark === top.sealed?.mark)
   const devices = new Map<number, RingDevice[]>()
   for (const { device, fragment } of same) devices.set(fragment.index, [...(devices.get(fragment.index) ?? []), device])
-  return { best: { at: top.at, etag: top.head.etag, heads: same.map(({ fragment }) => fragment.head), scheme: top.scheme, devices }, gone }
+  const keys = new Map(same.flatMap(({ fragment: { sealed } }) => (sealed === undefined ? [] : [[sealed.key.text, sealed.key] as const])))
+  return { best: { at: top.at, heads: same.map(({ fragment }) => fragment.head), scheme: top.scheme, devices, sealed: top.sealed === undefined ? null : { mark: top.sealed.mark, keys: [...keys.values()] } }, gone }
 }
 
 const isReadable = ({ best }: Verdict): boolean => best !== null && best.devices.size >= best.scheme.data
@@ -83,6 +88,8 @@ export async function findFragments(env: Env, name: ObjectName, policy: number, 
   }
   const { best, gone } = verdict
   const head = best === null ? null : newest(best.heads)
+  const root = answers.find((one) => one.root !== null)?.root
+  if (root != null && !isReadable(verdict)) throw keysAway(root)
   if (!isCertain) {
     const word = await wordOf(env, name)
     if (word !== null && isBehind(head, gone, word)) throw swiftFault(503)
@@ -93,7 +100,7 @@ export async function findFragments(env: Env, name: ObjectName, policy: number, 
     return null
   }
   if (!isReadable(verdict)) throw swiftFault(503)
-  return { head, devices: [...new Set([...best.devices.values()].flat())], at, fragments: { scheme: best.scheme, at: best.at, devices: best.devices } }
+  return { head, devices: [...new Set([...best.devices.values()].flat())], at, fragments: { scheme: best.scheme, at: best.at, devices: best.devices, ...(best.sealed === null ? {} : { sealed: { name, ...best.sealed } }) } }
 }
 
 /** Bytes of the very write that was found. */
@@ -101,10 +108,25 @@ export async function openFragments(env: Env, found: Found, range: [number, numb
   const { head, fragments } = found
   if (fragments === undefined) throw new Error('not an erasure-coded object')
   if (head.size_bytes === 0) return streamOf(new Uint8Array())
-  const decoder = new Decoder({ env, at: found.at, head, holders: fragments, range: range ?? [0, head.size_bytes - 1], now_ms })
+  const key = fragments.sealed === undefined ? null : await keyOf(env, found.at.name, fragments.at, fragments.sealed)
+  const decoder = new Decoder({ env, at: found.at, head, holders: fragments, key, range: range ?? [0, head.size_bytes - 1], now_ms })
   // Something can be read before an answer is promised.
   await decoder.prime()
   return decoder.stream()
+}
+
+/** Its fragments may have it under different root secrets, and one may have been changed: any that opens will do. */
+async function keyOf(env: Env, path: string, timestamp: string, { name, mark, keys }: NonNullable<Holders['sealed']>): Promise<Uint8Array> {
+  let last: unknown = null
+  for (const key of keys) {
+    try {
+      return await segmentKey(env, name, path, timestamp, { mark, key })
+    } catch (error) {
+      last = error
+    }
+  }
+  const root = rootMissing(last)
+  throw root === null ? swiftFault(503) : keysAway(root)
 }
 
 /** How many fragments of a write there are, and where. */
@@ -112,7 +134,7 @@ export async function copiesOfFragments(env: Env, at: Located, scheme: ErasureSc
   const others = [...at.formers, ...at.handoffs().slice(0, at.primaries.length).filter((device) => !at.formers.includes(device))]
   const answers = await Promise.all([...at.primaries, ...others].map((device) => ask(env, at, device, now_ms).catch((error: unknown) => {
     if (!isFault(error)) throw error
-    return { device, found: null }
+    return { device, found: null, root: null }
   })))
   const { best } = judge(answers)
   const own = (index: number): boolean => {

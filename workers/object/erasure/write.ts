@@ -4,7 +4,8 @@
  * shows nowhere, and what it would have replaced stays whole until then.
  */
 import { type Env, systemTimers } from '../../../durable-objects/kernel/env.ts'
-import { FRAGMENT_FOOTER_BYTES, type ObjectArgs, type ObjectFacts, type ObjectHead } from '../../../schema/agent/protocol.ts'
+import { FRAGMENT_FOOTER_BYTES, type FragmentFooter, type ObjectArgs, type ObjectFacts, type ObjectHead } from '../../../schema/agent/protocol.ts'
+import type { Sealing } from '../../../schema/agent/sealing.ts'
 import { archiveBytes, encodeSegment, type ErasureScheme } from '../../../schema/values/erasure.ts'
 import { Fault, isFault } from '../../../schema/values/fault.ts'
 import { sealingFor } from '../encryption/keymaster.ts'
@@ -15,6 +16,7 @@ import { attempt, avoided, hostOf, isLost, type Outcome, quorumOf, streamOf, tom
 import { BUFFER_BYTES_MAX, choose, type PutOptions, quorumFirst, readAll, settle } from '../replicas-write.ts'
 import type { RingDevice } from '../ring.ts'
 import { Fan } from './fan.ts'
+import { type SegmentSealer, sealedScheme, sealerFor } from './seal.ts'
 import { Learned } from './facts.ts'
 
 /** Fragments that must be on disks before a write counts: one may be lost at once, and no older write has as many left. */
@@ -24,6 +26,9 @@ interface Write {
   env: Env
   at: Located
   scheme: ErasureScheme
+  sealing: Sealing | undefined
+  /** Null where it is not encrypted. */
+  sealer: SegmentSealer | null
   options: PutOptions
   quorum: number
   now_ms: number
@@ -37,8 +42,9 @@ interface Taken {
 
 export async function putFragments(env: Env, name: ObjectName, policy: number, scheme: ErasureScheme, body: ReadableStream<Uint8Array> | Uint8Array | null, options: PutOptions, now_ms: number): Promise<ObjectHead> {
   const at = await locate(env, name, policy, now_ms)
-  if (sealingFor(at.sealing, options.seal)?.seal === true) throw swiftFault(503, 'Objects are to be encrypted, and those of an erasure-coded policy are not.')
-  const write: Write = { env, at, scheme, options, quorum: quorumOfFragments(scheme), now_ms }
+  const sealing = sealingFor(at.sealing, options.seal)
+  const sealer = sealing?.seal === true ? await sealerFor(env, name, at.name, options.timestamp) : null
+  const write: Write = { env, at, scheme: sealer === null ? scheme : sealedScheme(scheme), sealing, sealer, options, quorum: quorumOfFragments(scheme), now_ms }
   let source = body ?? new Uint8Array()
   if (!(source instanceof Uint8Array) && options.size !== null && options.size <= BUFFER_BYTES_MAX) source = await readAll(source)
   const outcomes = source instanceof Uint8Array ? await putHeld(write, source) : await putStreamed(write, source)
@@ -48,21 +54,25 @@ export async function putFragments(env: Env, name: ObjectName, policy: number, s
 }
 
 /** JSON of what is known at the end, in as many bytes as every footer has. */
-function footerOf(facts: ObjectFacts): Uint8Array {
+function footerOf(facts: ObjectFacts, { sealer }: Write): Uint8Array {
   const footer = new Uint8Array(FRAGMENT_FOOTER_BYTES).fill(32)
   const { inspection, ...rest } = facts
-  const text = new TextEncoder().encode(JSON.stringify(inspection === undefined ? rest : { ...rest, inspection: { ...inspection, problem: inspection.problem?.slice(0, PROBLEM_CHARACTERS_MAX) ?? null } }))
+  const said: FragmentFooter = { ...rest, ...(inspection === undefined ? {} : { inspection: { ...inspection, problem: inspection.problem?.slice(0, PROBLEM_CHARACTERS_MAX) ?? null } }), ...(sealer === null ? {} : { sealed: sealer.footer }) }
+  const text = new TextEncoder().encode(JSON.stringify(said))
   if (text.byteLength > footer.byteLength) throw new Fault('internal', 'what is known of the object is longer than its footer')
   footer.set(text)
   return footer
 }
 const PROBLEM_CHARACTERS_MAX = 500
 
-const argsFor = ({ at, scheme, options }: Write, index: number, device: RingDevice, size: number | null): ObjectArgs =>
-  ({ ...placeOf(at, device, options.timestamp), metadata: options.metadata, size_bytes: size === null ? null : archiveBytes(scheme, size) + FRAGMENT_FOOTER_BYTES, fragment: { index, scheme } })
+const argsFor = ({ at, scheme, sealing, options }: Write, index: number, device: RingDevice, size: number | null): ObjectArgs =>
+  ({ ...placeOf(at, device, options.timestamp), metadata: options.metadata, size_bytes: size === null ? null : archiveBytes(scheme, size) + FRAGMENT_FOOTER_BYTES, fragment: { index, scheme }, ...(sealing?.seal === true ? { sealing } : {}) })
 
 /** Fragments of their own, as each goes its own way; parity is made for one reader already. */
-const piecesOf = (scheme: ErasureScheme, segment: Uint8Array): Uint8Array[] => encodeSegment(scheme, segment).map((fragment) => (fragment.buffer === segment.buffer ? fragment.slice() : fragment))
+function piecesOf({ scheme, sealer }: Write, plain: Uint8Array): Uint8Array[] {
+  const segment = sealer === null ? plain : sealer.seal(plain)
+  return encodeSegment(scheme, segment).map((fragment) => (fragment.buffer === segment.buffer ? fragment.slice() : fragment))
+}
 
 // ---------------------------------------------------------------- a body in hand
 
@@ -70,9 +80,9 @@ async function putHeld(write: Write, bytes: Uint8Array): Promise<Outcome<Taken>[
   const { env, scheme, options } = write
   const learned = new Learned(options)
   learned.push(bytes)
-  const footer = footerOf(learned.finish())
+  const footer = footerOf(learned.finish(), write)
   const archives: Uint8Array[][] = Array.from({ length: scheme.data + scheme.parity }, () => [])
-  for (let from = 0; from < bytes.byteLength; from += scheme.segment_bytes) for (const [n, piece] of encodeSegment(scheme, bytes.subarray(from, from + scheme.segment_bytes)).entries()) archives[n]?.push(piece)
+  for (let from = 0; from < bytes.byteLength; from += scheme.segment_bytes) for (const [n, piece] of piecesOf(write, bytes.subarray(from, from + scheme.segment_bytes)).entries()) archives[n]?.push(piece)
   return await eachSlot(write, async (index, device) => ({ index, head: await hostOf(env, device).objectPut(argsFor(write, index, device, bytes.byteLength), streamOf(joined([...(archives[index] ?? []), footer]))) }))
 }
 
@@ -147,7 +157,8 @@ async function putStreamed(write: Write, body: ReadableStream<Uint8Array>): Prom
 }
 
 /** Reads the body to its end, a segment at a time. Where too few hosts are left it stops: their answers tell why. */
-async function pour({ scheme, options }: Write, body: ReadableStream<Uint8Array>, fan: Fan, spread: (pieces: Uint8Array[]) => Promise<boolean>): Promise<void> {
+async function pour(write: Write, body: ReadableStream<Uint8Array>, fan: Fan, spread: (pieces: Uint8Array[]) => Promise<boolean>): Promise<void> {
+  const { scheme, options } = write
   const learned = new Learned(options)
   const reader = body.getReader()
   const segment = new Uint8Array(scheme.segment_bytes)
@@ -164,11 +175,11 @@ async function pour({ scheme, options }: Write, body: ReadableStream<Uint8Array>
         at += take
         if (held < segment.byteLength) continue
         held = 0
-        if (!(await spread(piecesOf(scheme, segment)))) return await stop(reader, fan)
+        if (!(await spread(piecesOf(write, segment)))) return await stop(reader, fan)
       }
     }
-    const footer = footerOf(learned.finish())
-    if (held > 0 && !(await spread(piecesOf(scheme, segment.subarray(0, held))))) return await stop(reader, fan)
+    const footer = footerOf(learned.finish(), write)
+    if (held > 0 && !(await spread(piecesOf(write, segment.subarray(0, held))))) return await stop(reader, fan)
     await spread(Array.from({ length: scheme.data + scheme.parity }, () => footer.slice()))
     fan.end()
   } catch (error) {

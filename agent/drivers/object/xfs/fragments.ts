@@ -4,13 +4,14 @@
  * A fragment is checked like any body: block by block before any of it is given, and whole by the auditor.
  */
 import { join } from 'node:path'
-import { type FragmentFound, type FragmentsFound, FRAGMENT_FOOTER_BYTES, type ObjectArgs, type ObjectFacts, type ObjectHead } from '../../../../schema/agent/protocol.ts'
+import { type FragmentFound, type FragmentsFound, FRAGMENT_FOOTER_BYTES, type FragmentFooter, type ObjectArgs, type ObjectHead } from '../../../../schema/agent/protocol.ts'
 import type { FragmentAt, VersionAt } from '../../../../schema/agent/replication.ts'
 import { archiveBytes, checkScheme } from '../../../../schema/values/erasure.ts'
 import { Fault, isFault } from '../../../../schema/values/fault.ts'
+import type { Random } from '../../../../schema/values/random.ts'
 import { checkRange, noSuchObject, tooOld } from '../args.ts'
 import { createIntake } from '../intake.ts'
-import { openVersion } from '../sealer.ts'
+import { openVersion, sealFragment } from '../sealer.ts'
 import { Body } from './body.ts'
 import { discard, draft, readMetadata, type Stored } from './commit.ts'
 import { codeOf, type ObjectDisk, ROOM_CHECK_BYTES, type Where } from './disk.ts'
@@ -36,21 +37,22 @@ class Footer {
     return ready.filter((part) => part.length > 0)
   }
 
-  finish(): ObjectFacts {
+  finish(): FragmentFooter {
     if (this.#held.length !== FRAGMENT_FOOTER_BYTES) throw new Fault('client_closed', 'the fragment ended before its footer')
-    const facts = JSON.parse(new TextDecoder().decode(this.#held)) as ObjectFacts
+    const facts = JSON.parse(new TextDecoder().decode(this.#held)) as FragmentFooter
     if (!Number.isInteger(facts.size_bytes) || facts.size_bytes < 0 || typeof facts.etag !== 'string') throw new Fault('bad_request', 'the footer of the fragment says nothing of its object')
     return facts
   }
 }
 
-export async function putFragment(disk: ObjectDisk, args: ObjectArgs, body: AsyncIterable<Uint8Array>): Promise<ObjectHead> {
+export async function putFragment(disk: ObjectDisk, random: Pick<Random, 'bytes'>, args: ObjectArgs, body: AsyncIterable<Uint8Array>): Promise<ObjectHead> {
   const { index = -1, scheme } = args.fragment ?? {}
   if (scheme === undefined) throw new Fault('bad_request', 'the fragment has no scheme')
   checkScheme(scheme)
   if (!Number.isInteger(index) || index < 0 || index >= scheme.data + scheme.parity) throw new Fault('bad_request', `there is no fragment ${index}`)
   refuseOlder(args, resolve(await disk.files(disk.folder(args))))
   await disk.refuseFull(args.device, args.size_bytes ?? 0)
+  let data: Stored = { name: args.name, timestamp: args.timestamp }
   const made = await draft(disk.fs, disk.tmp(args.device), 'data', async (write) => {
     const intake = createIntake({ size_bytes: typeof args.size_bytes === 'number' ? args.size_bytes - FRAGMENT_FOOTER_BYTES : null })
     const footer = new Footer()
@@ -65,10 +67,15 @@ export async function putFragment(disk: ObjectDisk, args: ObjectArgs, body: Asyn
       await disk.refuseFull(args.device, 0)
       unchecked = 0
     }
-    const object = footer.finish()
+    const { sealed, ...object } = footer.finish()
+    if ((args.sealing?.seal === true) !== (sealed !== undefined)) throw new Fault('bad_request', 'a fragment is of an encrypted object, or it is not')
     const found = intake.finish()
     if (found.size_bytes !== archiveBytes(scheme, object.size_bytes)) throw new Fault('bad_request', `a fragment of ${found.size_bytes} bytes is none of an object of ${object.size_bytes}`)
-    return { name: args.name, timestamp: args.timestamp, metadata: args.metadata ?? {}, ...found, fragment: { index, scheme, object } }
+    data = { ...data, metadata: args.metadata ?? {}, ...found, fragment: { index, scheme, object } }
+    if (sealed === undefined || args.sealing === undefined) return data
+    const made = sealFragment(data, sealed, args.sealing, random)
+    data = openVersion('data', made, args.sealing).stored
+    return made
   })
   await disk.placeIf(args, made, async (resolved) => {
     refuseOlder(args, resolved)
@@ -80,7 +87,7 @@ export async function putFragment(disk: ObjectDisk, args: ObjectArgs, body: Asyn
     await disk.settleFolder(args)
     return false
   })
-  return headOf({ data: made.stored, post: null })
+  return headOf({ data, post: null })
 }
 
 /** From now on the fragments of this write count. False where there are none. */
@@ -110,9 +117,10 @@ export async function findFragments(disk: ObjectDisk, args: ObjectArgs): Promise
       for (const version of resolved.fragments) {
         const stored = await readStored(disk, args, version)
         if (stored?.fragment === undefined || stored.name !== args.name) continue
-        const { index, scheme } = stored.fragment
+        const { index, scheme, object, key } = stored.fragment
+        const data = openVersion('data', stored, args.sealing).stored
         const counts = version.timestamp === resolved.data?.timestamp
-        fragments.push({ at: version.timestamp, index, durable: counts, scheme, head: headOf({ data: stored, post: counts ? post : null }) })
+        fragments.push({ at: version.timestamp, index, durable: counts, scheme, head: headOf({ data, post: counts ? post : null }), ...(key === undefined ? {} : { sealed: { mark: object.etag, key } }) })
       }
       return { fragments, gone: resolved.tombstone?.timestamp ?? null }
     } catch (error) {
@@ -159,7 +167,9 @@ async function open(disk: ObjectDisk, args: ObjectArgs, version: Version): Promi
     if (stored.name !== args.name || stored.fragment?.index !== version.fragment) throw new Fault('internal', 'the file in the place of this fragment is of another one')
     const body = new Body({ fs: disk.fs, file, stored, range: checkRange(args.range, stored.size_bytes ?? 0), damaged, named: (error) => disk.named(error, args.device) })
     await body.prime()
-    return { head: headOf({ data: stored, post: null }), body }
+    const head = headOf({ data: stored, post: null })
+    // Of an encrypted object the mark of the write: to tell it by, no key is needed.
+    return { head: stored.sealed === undefined ? head : { ...head, etag: stored.fragment.object.etag }, body }
   } catch (error) {
     await disk.fs.close(file).catch(() => {})
     throw error

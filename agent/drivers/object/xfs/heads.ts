@@ -5,7 +5,9 @@ import type { Stored } from './commit.ts'
 import type { Resolved } from './paths.ts'
 
 export function headOf({ data, post }: { data: Stored; post: Stored | null }): ObjectHead {
-  const { size_bytes, etag, sha512, digests, inspection } = data.fragment?.object ?? data
+  // What an encrypted object is known by is in its record, whichever fragment of it lies here.
+  const { etag, sha512, digests, inspection } = data.sealed === undefined ? (data.fragment?.object ?? data) : data
+  const { size_bytes } = data.fragment?.object ?? data
   return {
     timestamp: post?.timestamp ?? data.timestamp,
     data_at: data.timestamp,

@@ -76,7 +76,7 @@ class XfsObjects implements ObjectDriver {
   put(args: ObjectArgs, body: AsyncIterable<Uint8Array>, shared?: Intake): Promise<ObjectHead> {
     return this.#guard(args, async (disk) => {
       checkSealing(args)
-      if (args.fragment !== undefined) return await putFragment(disk, args, body)
+      if (args.fragment !== undefined) return await putFragment(disk, this.#random, args, body)
       const folder = disk.folder(args)
       // Before a long body is taken in; a short one is judged once, when it is placed.
       if ((args.size_bytes ?? Number.POSITIVE_INFINITY) > SHORT_BYTES) refuseOlder(args, resolve(await disk.files(folder)))

@@ -185,7 +185,7 @@ export class XfsReplicas implements ObjectReplicas {
         const stored = found.stored
         if (version === main && stored !== null) {
           const { size_bytes, etag } = stored.fragment?.object ?? stored
-          entry = { name: stored.name, policy: at.policy, kind: version.kind === 'data' ? 'data' : 'ts', timestamp: version.timestamp, posted, size_bytes: size_bytes ?? 0, etag: etag ?? '', metadata: stored.metadata ?? {}, ...(stored.sealed === undefined ? {} : { sealed: { root: stored.sealed.root, text: stored.sealed.text } }) }
+          entry = { name: stored.name, policy: at.policy, kind: version.kind === 'data' ? 'data' : 'ts', timestamp: version.timestamp, posted, size_bytes: size_bytes ?? 0, etag: stored.sealed === undefined ? (etag ?? '') : '', metadata: stored.metadata ?? {}, ...(stored.sealed === undefined ? {} : { sealed: { root: stored.sealed.root, text: stored.sealed.text } }) }
         }
       }
       return { bytes, damage: null, entry }
@@ -297,8 +297,9 @@ export class XfsReplicas implements ObjectReplicas {
 }
 
 /** Holds bytes as they lie against what is stored with them: their MD5, or where they are encrypted (and the MD5 is that of the plain ones) the sums of their blocks. */
-function intakeOf(stored: Pick<StoredVersion, 'size_bytes' | 'etag' | 'blocks' | 'sealed'>): { push(chunk: Uint8Array): void; finish(): { blocks: string; etag?: string } } {
-  if (stored.sealed === undefined) {
+function intakeOf(stored: Pick<StoredVersion, 'size_bytes' | 'etag' | 'blocks' | 'sealed' | 'fragment'>): { push(chunk: Uint8Array): void; finish(): { blocks: string; etag?: string } } {
+  // A fragment lies as it was given to its host: its MD5 is that of what lies there.
+  if (stored.sealed === undefined || stored.fragment !== undefined) {
     const intake = createIntake({ size_bytes: stored.size_bytes ?? 0, etag: stored.etag ?? null })
     return { push: (chunk) => intake.push(chunk), finish() {
       const { blocks = '', etag } = intake.finish()
