@@ -22,11 +22,11 @@ function wrong(lying: readonly Lying[]): string[] {
   })
 }
 
-describe('fragments on real disks', { skip: cannotProbe() }, () => {
+for (const encryption of [false, true]) describe(encryption ? 'encrypted fragments on real disks' : 'fragments on real disks', { skip: cannotProbe() }, () => {
   let lab: ProbeLab
   const bodies = new Map<string, Uint8Array>()
   before(async () => {
-    lab = await ProbeLab.start(HOSTS, { 3: { SKYHOOK_STORAGE_IP: '192.0.2.1' } }, { storage_policies: [POLICY] })
+    lab = await ProbeLab.start(HOSTS, { 3: { SKYHOOK_STORAGE_IP: '192.0.2.1' } }, { storage_policies: [POLICY], encryption })
   })
   after(async () => {
     await lab?.end()
@@ -48,6 +48,14 @@ describe('fragments on real disks', { skip: cannotProbe() }, () => {
     for (const size of [0, 1, 100, 3_000_000]) assert.equal((await put(`o${size}`, randomBytes(size))).status, 201)
     await readAll()
     assert.deepEqual(wrong(lab.lying()), [])
+  })
+
+  it('lies on the disks as it is to lie there', async () => {
+    const marker = `marker-${randomBytes(8).toString('hex')}`
+    assert.equal((await lab.swift('PUT', '/c/marked', { body: `${marker} `.repeat(20_000), headers: { 'x-object-meta-a': `meta-${marker}` } })).status, 201)
+    bodies.set('marked', new TextEncoder().encode(`${marker} `.repeat(20_000)))
+    for (const text of [`${marker} ${marker}`, `meta-${marker}`]) assert.deepEqual(lab.hosts.map((host) => host.holds(text)).includes(true), !encryption, text)
+    assert.ok(lab.hosts.every((host) => host.holds('/c/marked')), 'the disks were looked at')
   })
 
   it('a host killed in the middle of a write, and away for others, has its fragments after a pass', async () => {

@@ -103,6 +103,12 @@ export class ProbeHost {
     return found
   }
 
+  /** Whether the disk, as it is, has this anywhere: in files, attributes, or what was removed. */
+  holds(text: string): boolean {
+    execFileSync('sync', ['-f', join(this.devices, DEVICE)])
+    return spawnSync('grep', ['-q', '-a', '-F', text, this.#image]).status === 0
+  }
+
   async end(): Promise<void> {
     await this.kill()
     for (let n = 0; n < 3; n++) spawnSync('umount', ['-l', join(this.devices, DEVICE)], { stdio: 'ignore' })
