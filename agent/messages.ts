@@ -23,7 +23,7 @@ const message = v.variant('type', [
   v.looseObject({ type: v.literal('observed_ack'), seq: count }),
   v.looseObject({ type: v.literal('command'), id: v.pipe(v.string(), v.minLength(1), v.maxLength(128)), name: v.string(), args: v.looseObject({}), deadline_ms: v.number() }),
   v.looseObject({ type: v.literal('echo'), nonce: v.string() }),
-  v.looseObject({ type: v.literal('open'), stream, op: v.picklist(['object.put', 'object.get', 'object.find', 'object.head', 'object.post', 'object.delete', 'object.fragments', 'object.commit', 'object.query', 'object.read', 'object.receive', 'object.defer', 'console']), args: v.looseObject({}) }),
+  v.looseObject({ type: v.literal('open'), stream, op: v.picklist(['object.put', 'object.get', 'object.find', 'object.head', 'object.post', 'object.delete', 'object.fragments', 'object.commit', 'object.doubt', 'object.query', 'object.read', 'object.receive', 'object.defer', 'console']), args: v.looseObject({}) }),
   v.looseObject({ type: v.literal('credit'), stream, frames: count }),
   v.looseObject({ type: v.literal('reset'), stream, error: v.string() }),
 ])
@@ -49,7 +49,7 @@ const consoleArgs = v.looseObject({ server_id: id, kind: v.picklist(['vnc', 'ser
 
 /** The driver looks at the rest of what these take. */
 const BETWEEN_REPLICAS: ReadonlySet<string> = new Set(['object.query', 'object.read', 'object.receive', 'object.defer'])
-const userObjectOp = v.picklist(['object.put', 'object.get', 'object.head', 'object.post', 'object.delete', 'object.fragments', 'object.commit'])
+const userObjectOp = v.picklist(['object.put', 'object.get', 'object.head', 'object.post', 'object.delete', 'object.fragments', 'object.commit', 'object.doubt'])
 
 /** An operation on a replica here that another host asks for: it names a device and a place on it, never a path. */
 export function replicaCall(op: unknown, args: unknown): { op: ObjectOp; args: ObjectArgs } {

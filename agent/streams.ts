@@ -245,6 +245,7 @@ async function perform(driver: ObjectDriver, request: Exclude<ObjectRequest, { o
     case 'object.delete': return await driver.delete(request.args)
     case 'object.fragments': return await driver.fragments(request.args)
     case 'object.commit': return await driver.commit(request.args)
+    case 'object.doubt': return await driver.doubt(request.args)
     case 'object.query': return await answerQuery(driver.replicas, request.args)
     case 'object.receive': return { taken: await driver.replicas.receive(request.args, incoming()) }
     case 'object.defer': {

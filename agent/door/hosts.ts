@@ -66,6 +66,7 @@ export class Hosts {
       objectPost: async (args: ObjectArgs) => (await ask('object.post', args)).value as ObjectHead,
       objectFragments: async (args: ObjectArgs) => (await ask('object.fragments', args)).value as FragmentsFound,
       objectCommit: async (args: ObjectArgs) => (await ask('object.commit', args)).value as { timestamp: string },
+      objectDoubt: async (args: ObjectArgs) => (await ask('object.doubt', args)).value as { put_aside: boolean },
       objectDelete: async (args: ObjectArgs) => (await ask('object.delete', args)).value as { timestamp: string; existed: boolean },
       /** Word for a listing is kept on this host's own disks; others keep their own. */
       objectDefer: async ({ update, ...at }: ObjectOpArgs['object.defer']) => {
@@ -203,6 +204,8 @@ export async function onDisk(driver: ObjectDriver, op: ObjectOp, args: ObjectArg
       return { value: await driver.fragments(args), body: null }
     case 'object.commit':
       return { value: await driver.commit(args), body: null }
+    case 'object.doubt':
+      return { value: await driver.doubt(args), body: null }
     case 'object.get': {
       const { head, body: bytes } = await driver.get(args)
       return { value: head, body: bytes }

@@ -98,7 +98,7 @@ export class HostObject extends SkyObject {
   /** `spares`: other hosts that have the object. Should this one fail or fall silent in the middle of the body, one of them goes on from there. */
   async objectGet(args: ObjectArgs, spares: Spares = []): Promise<{ head: ObjectHead; body: ReadableStream<Uint8Array> }> {
     const opened: { head: ObjectHead | null } = { head: null }
-    const { head, body } = await this.#link.get('object.get', args, spares.length === 0 ? undefined : (sent) => resume(this.deps.env, opened.head, args, spares, sent))
+    const { head, body } = await this.#link.get('object.get', args, spares.length === 0 ? undefined : (sent) => resume(this.deps.env, opened.head, args, spares, sent, (doubted) => this.objectDoubt(doubted)))
     opened.head = head as ObjectHead
     return { head: opened.head, body }
   }
@@ -123,6 +123,12 @@ export class HostObject extends SkyObject {
   async objectCommit(args: ObjectArgs): Promise<{ timestamp: string }> {
     this.#needFragments()
     return (await this.#link.ask('object.commit', args)) as { timestamp: string }
+  }
+
+  /** Looks again at what a reader found wrong here and right elsewhere. An older agent can't: it goes on with what it has. */
+  async objectDoubt(args: ObjectArgs): Promise<{ put_aside: boolean }> {
+    if (this.#protocol < PROTOCOL_VERSION_SEALED_FRAGMENTS) return { put_aside: false }
+    return (await this.#link.ask('object.doubt', args)) as { put_aside: boolean }
   }
 
   /** An older agent would take a fragment for a whole object. */

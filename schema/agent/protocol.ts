@@ -92,6 +92,7 @@ export const HOST_CLOCK_SKEW_MS = 5 * 60_000
 export interface ObjectOpArgs {
   'object.fragments': ObjectArgs
   'object.commit': ObjectArgs
+  'object.doubt': ObjectArgs
   'object.put': ObjectArgs
   'object.get': ObjectArgs
   'object.find': FindArgs
@@ -104,7 +105,7 @@ export interface ObjectOpArgs {
   'object.defer': { device: string; policy: number; hash: string; update: ListingUpdate }
 }
 /** What is done to one replica for a client. */
-export type ObjectOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete' | 'object.fragments' | 'object.commit'
+export type ObjectOp = 'object.put' | 'object.get' | 'object.head' | 'object.post' | 'object.delete' | 'object.fragments' | 'object.commit' | 'object.doubt'
 /** And between hosts. */
 export type DiskOp = keyof ObjectOpArgs
 export type ObjectRequest = { [O in DiskOp]: { op: O; args: ObjectOpArgs[O] } }[DiskOp]
@@ -154,7 +155,9 @@ export interface ObjectArgs {
   etag?: string | null
   /** get: [first, last] bytes, both inclusive, already resolved against the size; null is all. */
   range?: [number, number] | null
-  /** put, get, head, post: the object's keys, for this request only. */
+  /** doubt, of a fragment: hex MD5 of the bytes of `range` as they were read, which are not what was written. */
+  sum?: string
+  /** put, get, head, post, doubt: the object's keys, for this request only. */
   sealing?: Sealing
   /** put: the body is one fragment of the object and ends with what is known of the object only then (`FragmentFooter`). get: this fragment of `at`, its own bytes. */
   fragment?: FragmentArgs
@@ -177,8 +180,6 @@ export interface FragmentFacts {
   scheme: ErasureScheme
   /** Where the object is encrypted: its size, and as its ETag a random mark that all fragments of the write have and no other. The rest is in the record (sealing.ts). */
   object: ObjectFacts
-  /** Where it is encrypted: the key of its segments, sealed under a key that no host is told. */
-  key?: SealedText
 }
 
 /** What a footer says: of an encrypted object its mark and key too. */

@@ -10,7 +10,7 @@
  *            is told the key of it.
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto'
-import { Fault } from '../values/fault.ts'
+import { Fault, isFault } from '../values/fault.ts'
 import type { Random } from '../values/random.ts'
 import type { StoredVersion, VersionKind } from './replication.ts'
 
@@ -42,7 +42,9 @@ export interface SealedText {
 export interface SealedVersion extends SealedText {
   /** base64 of one tag for each block of the body. */
   tags?: string
-  /** CRC-32 of text and tags: damage is told from a key that does not fit. */
+  /** Of a fragment: the key of the object's segments, sealed under a key that no host is told. */
+  key?: SealedText
+  /** CRC-32 of text, tags and key: damage is told from a key that does not fit. */
   sum: number
 }
 
@@ -65,6 +67,10 @@ export function sealText(text: string, keys: readonly SealingKey[], bound: strin
   return { root: first.root, text: Buffer.concat([nonce, body, cipher.getAuthTag()]).toString('base64') }
 }
 
+/** `details` of the Fault of what does not open with the key that it should open with. */
+export const UNOPENED = { unopened: true } as const
+export const isUnopened = (error: unknown): boolean => isFault(error, 'internal') && (error.details as { unopened?: unknown } | null | undefined)?.unopened === true
+
 /** `details.root` of the Fault that says so: the root secret whose key did not come along. */
 export const unknownRoot = (root: string): Fault => new Fault('internal', `this is encrypted under the root secret ${root}, whose key did not come with the request`, { details: { root } })
 
@@ -78,7 +84,7 @@ export function openText({ root, text }: SealedText, keys: readonly SealingKey[]
     decipher.setAuthTag(bytes.subarray(bytes.length - TAG_BYTES))
     return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES)), decipher.final()]).toString('utf8')
   } catch (error) {
-    throw new Fault('internal', 'an encrypted record does not open with its key: it was changed, or is of another object', { cause: error })
+    throw new Fault('internal', 'an encrypted record does not open with its key: it was changed, or is of another object', { cause: error, details: UNOPENED })
   }
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DeviceRecon } from '../../schema/agent/replication.ts'
+import { tamper } from '../support/tamper.ts'
 import { ErasureStorm } from './erasure.ts'
 
 const sumOf = async (storm: ErasureStorm, of: (device: Required<DeviceRecon>) => number) => (await storm.recon()).reduce((sum, recon) => sum + recon.devices.reduce((some, device) => some + of(device as Required<DeviceRecon>), 0), 0)
@@ -61,6 +62,30 @@ test('a flipped bit in any fragment is found and healed, and reads meanwhile are
     assert.equal((await storm.get('o')).text, text)
   }
   assert.equal(await sumOf(storm, (device) => device.quarantined), 5)
+  storm.close()
+})
+
+test('an encrypted fragment that is not what was written, though its check sums hold, is found by readers and computed anew', async () => {
+  const storm = await ErasureStorm.code(4, 6, { data: 3, parity: 2 })
+  const text = 'bits '.repeat(300)
+  await storm.put('o', text)
+  const holders = await storm.holdersOf('o')
+  assert.equal(holders.length, 5)
+  for (const host of holders) {
+    const before = await sumOf(storm, (device) => device.quarantined)
+    assert.equal(await tamper(storm.replicas(host), '/o', 'body', 80), 1)
+    for (let reads = 0; reads < 2; reads++) assert.equal((await storm.get('o')).text, text)
+    const found = (await sumOf(storm, (device) => device.quarantined)) - before
+    for (let pass = 0; pass < 2; pass++) await storm.pass()
+    assert.deepEqual(await storm.wrong(), [])
+    // Parity that no reader needed was not looked at: it is still wrong.
+    if (found === 0) await storm.put('o', text)
+    for (const away of holders.filter((one) => one !== host).slice(0, 2)) storm.sever(away)
+    assert.equal((await storm.get('o')).text, text, 'from what was computed')
+    for (const away of holders) storm.mend(away)
+    await storm.reconnected()
+  }
+  assert.equal(await sumOf(storm, (device) => device.quarantined), 3, 'each of the data fragments')
   storm.close()
 })
 

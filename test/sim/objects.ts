@@ -1,9 +1,11 @@
 /** Object hosts under virtual time, with their consistency services: what tests of replication do to them, and what they look at. */
-import type { ObjectRecon, ObjectServiceLimits, VersionSet } from '../../schema/agent/replication.ts'
+import type { ObjectReplicas } from '../../agent/drivers/object/replicas.ts'
+import type { ObjectRecon, ObjectServiceLimits, PartitionAt, VersionSet } from '../../schema/agent/replication.ts'
 import { containerKey } from '../../workers/object/names.ts'
 import type { ObjectRow } from '../../workers/object/container/rows.ts'
 import type { RingStatus } from '../../workers/object/ring-store.ts'
 import type { Answer } from '../support/cloud.ts'
+import { lyingOn } from '../support/tamper.ts'
 import { SimCloud } from './simcloud.ts'
 
 export const TENANT = 'project-a'
@@ -109,6 +111,26 @@ export class ObjectStorm {
 
   async holders(_name: string): Promise<string[]> {
     return (await this.placed()).filter(({ set }) => set.data !== null).map(({ host }) => host)
+  }
+
+  /** Hosts, by number, that have this object. */
+  async holdersOf(name: string): Promise<number[]> {
+    const hosts = new Set<number>()
+    for (const n of this.sim.hosts.keys()) for await (const { place, set } of lyingOn(this.replicas(n))) if (set.data !== null && (await this.#nameOf(n, place, set)).endsWith(`/${name}`)) hosts.add(n)
+    return [...hosts]
+  }
+
+  async #nameOf(host: number, place: PartitionAt, set: VersionSet): Promise<string> {
+    const [fragment] = set.fragments ?? []
+    const { stored, body } = await this.replicas(host).read({ ...place, hash: set.hash, kind: 'data', timestamp: set.data ?? '', ...(fragment === undefined ? {} : { fragment: fragment.index }) })
+    await body[Symbol.asyncIterator]().return?.()
+    return stored.name
+  }
+
+  replicas(host: number): ObjectReplicas {
+    const replicas = this.sim.hosts[host]?.drivers.object?.replicas
+    if (replicas === undefined) throw new Error(`host ${host} has no object disks`)
+    return replicas
   }
 
   unmount(host: number): void {

@@ -115,6 +115,9 @@ function driverHosts(hosts: SiteHost[]) {
     objectCommit(args: ObjectArgs) {
       return this.#driver().commit(args)
     }
+    objectDoubt(args: ObjectArgs) {
+      return this.#driver().doubt(args)
+    }
     objectDelete(args: ObjectArgs) {
       return this.#driver().delete(args)
     }

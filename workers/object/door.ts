@@ -231,7 +231,7 @@ export async function doorReplica(env: Env, request: Judged, op: ObjectOp, hostI
   // A version's bytes lie under a name of their own; the right is the object's.
   const version = /^\0versions\0(.+)$/s.exec(container)?.[1]
   const known = version === undefined ? { container, object } : { container: version, object: object.split('\0')[1] ?? '' }
-  const isRead = op === 'object.get' || op === 'object.head' || op === 'object.fragments'
+  const isRead = op === 'object.get' || op === 'object.head' || op === 'object.fragments' || op === 'object.doubt'
   if (!isRead) checkTimes(given.timestamp, now_ms)
   // A version's bytes are written once, at its own time: what is there under another's name is not this request's.
   if (op === 'object.put' && version !== undefined && object.split('\0')[2] !== given.timestamp) throw refused('a version is named by its time')
@@ -245,6 +245,8 @@ export async function doorReplica(env: Env, request: Judged, op: ObjectOp, hostI
   if (at.hash !== args.hash || at.partition !== args.partition || !(at.primaries.some(isThere) || at.formers.some(isThere) || at.handoffs().some(isThere))) throw refused('the ring has the object elsewhere')
   // A fragment without its number would lie there as a whole object, and the other way about.
   if ((op === 'object.put' || op === 'object.get') && (args.fragment !== undefined) !== (schemeOf(env, args.policy) !== null)) throw refused('fragments are of erasure-coded policies, and only those')
+  // Whether a block opens the host sees for itself; that a fragment is wrong it would have to take a door's word for.
+  if (op === 'object.doubt' && args.fragment !== undefined) throw refused('only the plane says that a fragment is wrong')
   const host = env.HOST.getByName(hostId)
   const json = (value: unknown) => new Response(JSON.stringify(value), { headers: { 'content-type': 'application/json' } })
   switch (op) {
@@ -260,6 +262,8 @@ export async function doorReplica(env: Env, request: Judged, op: ObjectOp, hostI
       return json(await host.objectFragments(args))
     case 'object.commit':
       return json(await host.objectCommit(args))
+    case 'object.doubt':
+      return json(await host.objectDoubt(args))
     case 'object.get': {
       const { head, body: bytes } = await host.objectGet(args)
       return new Response(bytes as BodyInit, { headers: { 'content-type': 'application/octet-stream', 'x-skyhook-head': encodeURIComponent(JSON.stringify(head)) } })

@@ -6,9 +6,10 @@
 import { type Env, systemTimers, type Timers } from '../../durable-objects/kernel/env.ts'
 import type { FoundHere, ObjectHead } from '../../schema/agent/protocol.ts'
 import { faultOf } from '../../schema/agent/wire.ts'
-import type { SealedText } from '../../schema/agent/sealing.ts'
+import { isUnopened, type SealedText } from '../../schema/agent/sealing.ts'
 import type { ErasureScheme } from '../../schema/values/erasure.ts'
 import { type Fault, isFault } from '../../schema/values/fault.ts'
+import { tellDoubts } from './doubts.ts'
 import { swiftFault } from './errors.ts'
 import { containerKey, type ObjectName } from './names.ts'
 import { type Located, locate, nearHandoffs } from './placement.ts'
@@ -26,6 +27,8 @@ export interface Found {
   /** Devices that have these bytes, the best first. */
   devices: RingDevice[]
   at: Located
+  /** Devices where it does not open though its check sums hold. */
+  doubted?: RingDevice[]
   /** Of an erasure-coded object: what its bytes are put together from. */
   fragments?: Holders
 }
@@ -50,6 +53,8 @@ export interface Answer {
   lost: boolean
   /** It is encrypted under a root secret that is not among ours. */
   root: string | null
+  /** It does not open there though its check sums hold. */
+  unopened?: boolean
 }
 
 export const dataAt = (head: ObjectHead): string => head.data_at ?? head.timestamp
@@ -101,7 +106,7 @@ function meaning(outcome: Outcome<ObjectHead>, body: Body | null): Answer {
   if (outcome.ok) return { device, head: outcome.value, gone: null, lost: false, root: null, ...(body === null ? {} : { body }) }
   const missing = isFault(outcome.error, 'not_found')
   const gone = missing ? ((outcome.error as Fault).details as { timestamp?: string } | undefined)?.timestamp : undefined
-  return { device, head: null, gone: gone ?? null, lost: !missing, root: rootMissing(outcome.error) }
+  return { device, head: null, gone: gone ?? null, lost: !missing, root: rootMissing(outcome.error), unopened: isUnopened(outcome.error) }
 }
 
 /** `details.root`: see schema/agent/sealing.ts. */
@@ -151,9 +156,10 @@ async function findNewest(env: Env, name: ObjectName, policy: number, withBody: 
   }
   const holders = answers.filter((one) => one.head !== null && dataAt(one.head) === dataAt(best) && one.head.etag === best.etag).sort((a, b) => Number(b.head?.timestamp === best.timestamp) - Number(a.head?.timestamp === best.timestamp))
   const devices = holders.map((one) => one.device)
-  if (body?.body !== undefined && holders.includes(body)) return { head: best, devices, at, body: body.body }
+  const found: Found = { head: best, devices, at, doubted: answers.filter((one) => one.unopened === true).map((one) => one.device) }
+  if (body?.body !== undefined && holders.includes(body)) return { ...found, body: body.body }
   drop(body?.body)
-  return { head: best, devices, at }
+  return found
 }
 
 export interface Word {
@@ -243,17 +249,33 @@ export async function headReplicas(env: Env, name: ObjectName, policy: number, n
 export async function getReplicas(env: Env, name: ObjectName, policy: number, now_ms: number): Promise<(Found & { body: Body }) | null> {
   const found = await findNewest(env, name, policy, true, now_ms)
   if (found === null) return null
-  return { ...found, body: found.body ?? (await openRange(env, found, null, now_ms)) }
+  if (found.body === undefined) return { ...found, body: await openRange(env, found, null, now_ms) }
+  await tellDoubted(env, found, found.doubted ?? [], null)
+  return { ...found, body: found.body }
+}
+
+/** A body was opened: its first block was read right before it was promised. */
+async function tellDoubted(env: Env, { head, at }: Found, doubted: readonly RingDevice[], range: [number, number] | null): Promise<void> {
+  const first = range?.[0] ?? 0
+  const place = { range: head.size_bytes === 0 ? null : ([first, first] as [number, number]) }
+  await tellDoubts(env, doubted.map((device) => ({ device, args: argsOf(at, device, dataAt(head), place) })))
 }
 
 /** Bytes of the very version that was found: another version on a device is passed over. */
 export async function openRange(env: Env, found: Found, range: [number, number] | null, now_ms: number): Promise<ReadableStream<Uint8Array>> {
   let last: unknown = null
+  const doubted = [...(found.doubted ?? [])]
   for (const device of found.devices) {
     const outcome = await attempt(env, device, now_ms, () => hostOf(env, device).objectGet(argsOf(found.at, device, timestampOf(now_ms), { range }), sparesOf(found.at, found.devices, device, now_ms)))
-    if (outcome.ok && dataAt(outcome.value.head) === dataAt(found.head) && outcome.value.head.etag === found.head.etag) return outcome.value.body
+    if (outcome.ok && dataAt(outcome.value.head) === dataAt(found.head) && outcome.value.head.etag === found.head.etag) {
+      await tellDoubted(env, found, doubted, range)
+      return outcome.value.body
+    }
     if (outcome.ok) void outcome.value.body.cancel().catch(() => {})
-    else last = outcome.error
+    else {
+      last = outcome.error
+      if (isUnopened(last)) doubted.push(device)
+    }
   }
   if (isFault(last, 'not_found')) throw last
   throw swiftFault(503)

@@ -21,6 +21,8 @@ export interface ObjectDriver {
   fragments(args: ObjectArgs): Promise<FragmentsFound>
   /** The write of this time was acknowledged: its fragments here count from now on, and what they replace goes. None here: Fault not_found. */
   commit(args: ObjectArgs): Promise<{ timestamp: string }>
+  /** A reader with the keys found the version of this time wrong here, and right elsewhere: what does not open is put aside. */
+  doubt(args: ObjectArgs): Promise<{ put_aside: boolean }>
   /** Writes a tombstone. An older timestamp than what is there: Fault conflict. */
   delete(args: ObjectArgs): Promise<{ timestamp: string; existed: boolean }>
 }

@@ -50,7 +50,7 @@ export class FakeObjectDisk {
   }
 }
 
-export type ObjectStep = 'put' | 'head' | 'get' | 'post' | 'delete' | 'fragments' | 'commit'
+export type ObjectStep = 'put' | 'head' | 'get' | 'post' | 'delete' | 'fragments' | 'commit' | 'doubt'
 
 /** Scripted trouble, called around each operation; what it throws is what the caller sees. A throw from `after` is a lost answer. May wait. */
 export type ObjectFaults = (when: 'before' | 'after', step: ObjectStep, args: ObjectArgs) => void | Promise<void>
@@ -90,6 +90,7 @@ export function createFakeObjectDriver({ disk = new FakeObjectDisk(), faults = (
     post: (args) => around('post', args, () => inner.post(args)),
     fragments: (args) => around('fragments', args, () => inner.fragments(args)),
     commit: (args) => around('commit', args, () => inner.commit(args)),
+    doubt: (args) => around('doubt', args, () => inner.doubt(args)),
     delete: (args) => around('delete', args, () => inner.delete(args)),
   }
 }

@@ -1,7 +1,7 @@
 /** Sealed versions as this host writes and reads them (schema/agent/sealing.ts says what they are). The body passes through in the same length, block by block. */
 import { createCipheriv, createDecipheriv, type CipherGCM } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { boundTo, KEY_BYTES, NONCE_BYTES, openRecord, type Sealed, type Sealing, type SealedVersion, sealText, TAG_BYTES } from '../../../schema/agent/sealing.ts'
+import { boundTo, KEY_BYTES, NONCE_BYTES, openRecord, type Sealed, type Sealing, type SealedVersion, sealText, TAG_BYTES, UNOPENED } from '../../../schema/agent/sealing.ts'
 import type { FragmentFooter } from '../../../schema/agent/protocol.ts'
 import type { StoredVersion, VersionKind } from '../../../schema/agent/replication.ts'
 import { Fault } from '../../../schema/values/fault.ts'
@@ -137,11 +137,11 @@ export function openBlock({ key, tags }: BodyOpener, number: number, block: Uint
     decipher.final()
     return opened
   } catch (error) {
-    throw new Fault('internal', `block ${number} of an encrypted object does not open with its key: it was changed, or is of another object`, { cause: error })
+    throw new Fault('internal', `block ${number} of an encrypted object does not open with its key: it was changed, or is of another object`, { cause: error, details: UNOPENED })
   }
 }
 
-export const sumOfSealed = ({ text, tags = '' }: Pick<SealedVersion, 'text' | 'tags'>): number => crc32(tags, crc32(text))
+export const sumOfSealed = ({ text, tags = '', key }: Omit<SealedVersion, 'root' | 'sum'>): number => crc32(key?.text ?? '', crc32(tags, crc32(text)))
 
 /** How a version is stored where it is sealed: name, time and size stay, the rest is in its record. `body` is missing where it has none (a POST). */
 export function sealVersion(kind: VersionKind, plain: StoredVersion, sealing: Sealing, random: Pick<Random, 'bytes'>, body?: SealedBody): StoredVersion {
@@ -157,8 +157,8 @@ export function sealFragment(plain: StoredVersion, { mark, key }: NonNullable<Fr
   if (fragment === undefined) throw new Fault('internal', 'this is no fragment')
   const { size_bytes: size, etag: known, sha512, digests, inspection } = fragment.object
   const record: Sealed = { metadata, etag: known, sha512, digests, inspection }
-  const shown = { name, timestamp, size_bytes, etag, blocks, fragment: { ...fragment, object: { size_bytes: size, etag: mark }, key } }
-  const sealed = sealText(JSON.stringify(record), sealing.keys, boundTo('data', shown), random)
+  const shown = { name, timestamp, size_bytes, etag, blocks, fragment: { ...fragment, object: { size_bytes: size, etag: mark } } }
+  const sealed = { ...sealText(JSON.stringify(record), sealing.keys, boundTo('data', shown), random), key }
   return { ...shown, sealed: { ...sealed, sum: sumOfSealed(sealed) } }
 }
 

@@ -91,6 +91,9 @@ export function driverHostClass(hosts: MemoryHosts, drivers: Map<string, DriverH
       this.#note(args, head)
       return head
     }
+    async objectDoubt(args: ObjectArgs) {
+      return await this.#at('doubt', args).doubt(args)
+    }
     async objectDelete(args: ObjectArgs): Promise<{ timestamp: string; existed: boolean }> {
       const answer = await this.#at('delete', args).delete(args)
       this.#note(args, null)

@@ -62,6 +62,7 @@ function hostClass(hosts: Map<string, ErasureHost>, open: { count: number }) {
     objectPost = async (args: ObjectArgs) => (await this.#host('object.post', args)).driver.post(args)
     objectDelete = async (args: ObjectArgs) => (await this.#host('object.delete', args)).driver.delete(args)
     objectFragments = async (args: ObjectArgs) => (await this.#host('object.fragments', args)).driver.fragments(args)
+    objectDoubt = async (args: ObjectArgs) => (await this.#host('object.doubt', args)).driver.doubt(args)
     objectCommit = async (args: ObjectArgs) => (await this.#host('object.commit', args)).driver.commit(args)
     objectsFind(args: FindArgs) {
       return findOneByOne(this as never, args)

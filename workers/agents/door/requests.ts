@@ -25,7 +25,7 @@ const partialDigests = record(picklist(DIGESTS), nullable(pipe(string(), maxLeng
 
 export const replicaArgs = object({
   device: pipe(string(), regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/)), policy: count, partition: count, hash: pipe(string(), regex(/^[0-9a-f]{32}$/)), name: pipe(string(), maxLength(4_096)),
-  timestamp: pipe(string(), regex(/^\d{10}\.\d{5}$/)), metadata: optional(record(string(), string())), size_bytes: optional(nullable(count)), etag: optional(nullable(string())),
+  timestamp: pipe(string(), regex(/^\d{10}\.\d{5}$/)), metadata: optional(record(string(), string())), size_bytes: optional(nullable(count)), etag: optional(nullable(string())), sum: optional(pipe(string(), regex(/^[0-9a-f]{32}$/))),
   want: optional(object({ sha512: optional(boolean()), inspect: optional(boolean()), digests: optional(partialDigests) })), range: optional(nullable(array(count))),
   fragment: optional(object({ index: pipe(count, maxValue(FRAGMENTS_MAX)), scheme: optional(object({ data: count, parity: count, segment_bytes: count, tag_bytes: optional(count) })), at: optional(pipe(string(), regex(/^\d{10}\.\d{5}$/))) })),
   sealing: optional(object({ seal: boolean() })),
@@ -33,4 +33,4 @@ export const replicaArgs = object({
 
 export const ringVersions = record(pipe(string(), regex(/^\d{1,5}$/)), number())
 
-export const replicaOp = picklist(['object.put', 'object.get', 'object.head', 'object.post', 'object.delete', 'object.fragments', 'object.commit'])
+export const replicaOp = picklist(['object.put', 'object.get', 'object.head', 'object.post', 'object.delete', 'object.fragments', 'object.commit', 'object.doubt'])

@@ -2,9 +2,11 @@
  * The bytes of an erasure-coded object, segment by segment, from any k of its fragments: the data fragments first, for nothing has to be computed from those. A fragment that
  * fails, or keeps the others waiting, is replaced by another one in the middle of the body. One segment is held at a time.
  */
+import { createHash } from 'node:crypto'
 import { type Env, systemTimers } from '../../../durable-objects/kernel/env.ts'
-import type { ObjectHead } from '../../../schema/agent/protocol.ts'
-import { decodeSegment, fragmentBytes, segmentLength, type Stretch, stretchOf } from '../../../schema/values/erasure.ts'
+import type { ObjectArgs, ObjectHead } from '../../../schema/agent/protocol.ts'
+import { codeOf, decodeSegment, fragmentBytes, segmentLength, type Stretch, stretchOf } from '../../../schema/values/erasure.ts'
+import { tellDoubts } from '../doubts.ts'
 import { swiftFault } from '../errors.ts'
 import type { Located } from '../placement.ts'
 import { attempt, avoided, hostOf, tombstoneArgs as placeOf } from '../replica-calls.ts'
@@ -68,6 +70,17 @@ class Pieces {
   }
 }
 
+/** Sets of fragments that are tried where a segment does not open: enough for any two wrong ones of 10 + 4. */
+const CHOICES_MAX = 200
+
+/** All ways to choose so many of them. */
+function* choices(of: readonly number[], count: number, from = 0): Generator<number[]> {
+  if (count === 0) return yield []
+  for (let n = from; n <= of.length - count; n++) for (const rest of choices(of, count - 1, n + 1)) yield [of[n] as number, ...rest]
+}
+
+const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.byteLength === b.byteLength && a.every((byte, n) => byte === b[n])
+
 export class Decoder {
   #options: DecoderOptions
   #stretch: Stretch
@@ -127,9 +140,11 @@ export class Decoder {
       throw error
     })
     const numbers = [...got.keys()].sort((a, b) => a - b).slice(0, scheme.data)
-    const encoded = decodeSegment(scheme, numbers, numbers.map((index) => got.get(index) as Uint8Array), length + (scheme.tag_bytes ?? 0))
-    const bytes = key === null ? encoded : openSegment(key, this.#segment, encoded)
-    if (bytes === null) throw swiftFault(503)
+    const decode = (from: readonly number[]): Uint8Array | null => {
+      const encoded = decodeSegment(scheme, from, from.map((index) => got.get(index) as Uint8Array), length + (scheme.tag_bytes ?? 0))
+      return key === null ? encoded : openSegment(key, this.#segment, encoded)
+    }
+    const bytes = decode(numbers) ?? (await this.#without(got, size, decode))
     const begin = this.#segment * scheme.segment_bytes
     this.#segment++
     this.#offset += size
@@ -182,6 +197,59 @@ export class Decoder {
       this.#sources.push({ index, device })
     }
     return got
+  }
+
+  /** The segment does not open: one of its fragments is not what was written, though its check sums hold. Others are read until some k of them open, and those that don't fit are told of. */
+  async #without(got: Map<number, Uint8Array>, size: number, decode: (from: readonly number[]) => Uint8Array | null): Promise<Uint8Array> {
+    const { data } = this.#options.holders.scheme
+    for (let tried = 0; ; ) {
+      const fresh = await this.#more(got, size)
+      if (fresh === null) throw this.#broken()
+      for (const from of choices([...got.keys()].filter((index) => index !== fresh), data - 1)) {
+        if (++tried > CHOICES_MAX) throw this.#broken()
+        const bytes = decode([fresh, ...from])
+        if (bytes === null) continue
+        await this.#tell(got, [fresh, ...from], size)
+        return bytes
+      }
+    }
+  }
+
+  #broken(): Error {
+    this.#drop()
+    return swiftFault(503)
+  }
+
+  /** One more fragment of the current segment; null where there is none. */
+  async #more(got: Map<number, Uint8Array>, size: number): Promise<number | null> {
+    for (let source = this.#another(got); source !== null; source = this.#another(got)) {
+      const pieces = await this.#start(source)
+      if (pieces === null) continue
+      this.#open.set(source.index, pieces)
+      const bytes = await pieces.take(size).catch(() => null)
+      if (bytes === null) {
+        this.#forget(source.index)
+        continue
+      }
+      got.set(source.index, bytes)
+      return source.index
+    }
+    return null
+  }
+
+  /** Of what was read, all that does not follow from the k that open. */
+  async #tell(got: ReadonlyMap<number, Uint8Array>, right: readonly number[], size: number): Promise<void> {
+    const { env, at, holders } = this.#options
+    const code = codeOf(holders.scheme)
+    const fragments = right.map((index) => got.get(index) as Uint8Array)
+    const doubts: { device: RingDevice; args: ObjectArgs }[] = []
+    for (const [index, bytes] of got) {
+      const device = this.#open.get(index)?.device
+      if (right.includes(index) || isSame(code.rebuild(index, right, fragments), bytes)) continue
+      this.#forget(index)
+      if (device !== undefined) doubts.push({ device, args: { ...placeOf(at, device, holders.at), fragment: { index, at: holders.at }, range: [this.#offset, this.#offset + size - 1], sum: createHash('md5').update(bytes).digest('hex') } })
+    }
+    await tellDoubts(env, doubts)
   }
 
   #forget(index: number): void {

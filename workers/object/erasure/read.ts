@@ -4,9 +4,10 @@
  */
 import { type Env, systemTimers, type Timers } from '../../../durable-objects/kernel/env.ts'
 import type { FragmentFound, FragmentsFound, ObjectHead } from '../../../schema/agent/protocol.ts'
-import type { SealedText } from '../../../schema/agent/sealing.ts'
+import { isUnopened, type SealedText } from '../../../schema/agent/sealing.ts'
 import type { ErasureScheme } from '../../../schema/values/erasure.ts'
 import { isFault } from '../../../schema/values/fault.ts'
+import { tellDoubts } from '../doubts.ts'
 import { swiftFault } from '../errors.ts'
 import type { ObjectName } from '../names.ts'
 import { type Located, locate } from '../placement.ts'
@@ -23,6 +24,8 @@ interface Answer {
   found: FragmentsFound | null
   /** It is encrypted under a root secret that is not among ours. */
   root: string | null
+  /** A record there does not open though its check sum holds. */
+  unopened: boolean
 }
 
 /** What is known of the newest write that counts. */
@@ -34,7 +37,8 @@ interface Verdict {
 
 async function ask(env: Env, at: Located, device: RingDevice, now_ms: number): Promise<Answer> {
   const outcome = await attempt(env, device, now_ms, () => hostOf(env, device).objectFragments(argsOf(at, device, timestampOf(now_ms))))
-  return { device, found: outcome.ok ? outcome.value : null, root: outcome.ok ? null : rootMissing(outcome.error) }
+  if (outcome.ok) return { device, found: outcome.value, root: null, unopened: false }
+  return { device, found: null, root: rootMissing(outcome.error), unopened: isUnopened(outcome.error) }
 }
 
 /** Pure. */
@@ -100,7 +104,8 @@ export async function findFragments(env: Env, name: ObjectName, policy: number, 
     return null
   }
   if (!isReadable(verdict)) throw swiftFault(503)
-  return { head, devices: [...new Set([...best.devices.values()].flat())], at, fragments: { scheme: best.scheme, at: best.at, devices: best.devices, ...(best.sealed === null ? {} : { sealed: { name, ...best.sealed } }) } }
+  const doubted = answers.filter(({ unopened }) => unopened).map(({ device }) => device)
+  return { head, devices: [...new Set([...best.devices.values()].flat())], at, doubted, fragments: { scheme: best.scheme, at: best.at, devices: best.devices, ...(best.sealed === null ? {} : { sealed: { name, ...best.sealed } }) } }
 }
 
 /** Bytes of the very write that was found. */
@@ -112,6 +117,7 @@ export async function openFragments(env: Env, found: Found, range: [number, numb
   const decoder = new Decoder({ env, at: found.at, head, holders: fragments, key, range: range ?? [0, head.size_bytes - 1], now_ms })
   // Something can be read before an answer is promised.
   await decoder.prime()
+  await tellDoubts(env, (found.doubted ?? []).map((device) => ({ device, args: argsOf(found.at, device, fragments.at) })))
   return decoder.stream()
 }
 
@@ -134,7 +140,7 @@ export async function copiesOfFragments(env: Env, at: Located, scheme: ErasureSc
   const others = [...at.formers, ...at.handoffs().slice(0, at.primaries.length).filter((device) => !at.formers.includes(device))]
   const answers = await Promise.all([...at.primaries, ...others].map((device) => ask(env, at, device, now_ms).catch((error: unknown) => {
     if (!isFault(error)) throw error
-    return { device, found: null, root: null }
+    return { device, found: null, root: null, unopened: false }
   })))
   const { best } = judge(answers)
   const own = (index: number): boolean => {

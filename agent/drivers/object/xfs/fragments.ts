@@ -117,7 +117,8 @@ export async function findFragments(disk: ObjectDisk, args: ObjectArgs): Promise
       for (const version of resolved.fragments) {
         const stored = await readStored(disk, args, version)
         if (stored?.fragment === undefined || stored.name !== args.name) continue
-        const { index, scheme, object, key } = stored.fragment
+        const { index, scheme, object } = stored.fragment
+        const key = stored.sealed?.key
         const data = openVersion('data', stored, args.sealing).stored
         const counts = version.timestamp === resolved.data?.timestamp
         fragments.push({ at: version.timestamp, index, durable: counts, scheme, head: headOf({ data, post: counts ? post : null }), ...(key === undefined ? {} : { sealed: { mark: object.etag, key } }) })

@@ -16,6 +16,7 @@ import { type BodyOpener, BodySealer, openVersion, sealVersion } from '../sealer
 import { Body } from './body.ts'
 import { draft, readMetadata, type Stored } from './commit.ts'
 import { codeOf, ObjectDisk, ROOM_CHECK_BYTES } from './disk.ts'
+import { lookAgain } from './doubt.ts'
 import { commitFragments, findFragments, getFragment, putFragment } from './fragments.ts'
 import { createNodeFs, type ObjectFs } from './fs.ts'
 import { headOf, refuseOlder } from './heads.ts'
@@ -177,6 +178,10 @@ class XfsObjects implements ObjectDriver {
       if (base !== null && base >= args.timestamp) throw tooOld(base)
       throw noSuchObject(tombstone?.timestamp ?? null)
     })
+  }
+
+  doubt(args: ObjectArgs): Promise<{ put_aside: boolean }> {
+    return this.#guard(args, async (disk) => ({ put_aside: await lookAgain(disk, args) }))
   }
 
   delete(args: ObjectArgs): Promise<{ timestamp: string; existed: boolean }> {
