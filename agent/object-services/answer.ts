@@ -17,6 +17,12 @@ export async function answerQuery(replicas: ObjectReplicas, query: ReplicaQuery)
       for (const partition of query.partitions) digests.push(digestOf(await replicas.suffixes({ device: query.device, policy: query.policy, partition })))
       return digests
     }
+    case 'numbers': {
+      if (query.partitions.length > PARTITIONS_PER_QUERY_MAX) throw new Fault('bad_request', `at most ${PARTITIONS_PER_QUERY_MAX} partitions at once`)
+      const numbers: number[][] = []
+      for (const partition of query.partitions) numbers.push((await replicas.fragments({ device: query.device, policy: query.policy, partition })).numbers)
+      return numbers
+    }
     case 'suffixes': return await replicas.suffixes(query)
     case 'versions': return await replicas.versions(query)
     case 'device': return await replicas.state(query.device)

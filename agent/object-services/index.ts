@@ -64,8 +64,9 @@ export class ObjectServices {
       host_id, replicas, rings: this.rings, stopped, log, peer: (id: string, ring: HostRing) => peers.to(id, ring, deps.storage_ip ?? null),
       reclaimBefore: () => ((this.now() / 1_000) - limits().reclaim_age_s).toFixed(5).padStart(16, '0'),
     }
-    this.#replicator = new Replicator({ ...shared, absent: new Absent({ now_ms: () => clock.now_ms(), host_lost_s: () => limits().host_lost_s }) })
-    this.#reconstructor = new Reconstructor({ ...shared, paced: (bytes) => pushed.take(bytes, limits().replicator_bytes_per_s) })
+    const absent = new Absent({ now_ms: () => clock.now_ms(), host_lost_s: () => limits().host_lost_s })
+    this.#replicator = new Replicator({ ...shared, absent })
+    this.#reconstructor = new Reconstructor({ ...shared, absent, paced: (bytes) => pushed.take(bytes, limits().replicator_bytes_per_s) })
     this.#auditor = new Auditor({ replicas, http, limits, now_ms: () => this.now(), bytes: new Pace(clock, timers), files: new Pace(clock, timers), stopped, log })
     this.#updater = new Updater({ replicas, http, stopped, log })
   }
@@ -203,7 +204,7 @@ export class ObjectServices {
     const found = this.#recon.get(device) ?? {
       device, error: null, quarantined: 0, async_pending: 0, auditor: { passes: 0, finished_ms: 0, took_ms: 0, files: 0, bytes: 0, quarantined: 0, unlisted: 0 },
       replicator: { passes: 0, finished_ms: 0, took_ms: 0, partitions: 0, pushed: 0, filled: 0, drained: 0, reclaimed: 0, failures: 0 }, updater: { passes: 0, finished_ms: 0, told: 0, failures: 0 },
-      reconstructor: { passes: 0, finished_ms: 0, took_ms: 0, partitions: 0, rebuilt: 0, pushed: 0, drained: 0, reclaimed: 0, failures: 0 },
+      reconstructor: { passes: 0, finished_ms: 0, took_ms: 0, partitions: 0, rebuilt: 0, pushed: 0, filled: 0, drained: 0, reclaimed: 0, failures: 0 },
     }
     this.#recon.set(device, found)
     return found

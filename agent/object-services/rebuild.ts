@@ -23,12 +23,12 @@ export interface Wanted {
 
 /** Exact pieces of a body. */
 class Pieces {
-  readonly index: number
+  readonly source: Source
   #chunks: AsyncIterator<Uint8Array>
   #rest: Uint8Array = new Uint8Array(0)
 
-  constructor(index: number, body: AsyncIterable<Uint8Array>) {
-    this.index = index
+  constructor(source: Source, body: AsyncIterable<Uint8Array>) {
+    this.source = source
     this.#chunks = body[Symbol.asyncIterator]()
   }
 
@@ -56,7 +56,7 @@ class Pieces {
 
 /** Writes the fragment here; throws where fewer than k others can be read. */
 export async function rebuild(replicas: ObjectReplicas, wanted: Wanted, sources: readonly Source[], paced: (bytes: number) => Promise<void>): Promise<void> {
-  const failed = new Set<number>()
+  const failed = new Set<Source>()
   for (;;) {
     const { stored, opened } = await open(wanted, sources, failed)
     try {
@@ -68,27 +68,28 @@ export async function rebuild(replicas: ObjectReplicas, wanted: Wanted, sources:
       return
     } catch (error) {
       // Where no source failed it is this disk, and another try would be no better.
-      if (!opened.some(({ index }) => failed.has(index))) throw error
+      if (!opened.some(({ source }) => failed.has(source))) throw error
     } finally {
       for (const pieces of opened) await pieces.close()
     }
   }
 }
 
-async function open({ hash, data }: Wanted, sources: readonly Source[], failed: Set<number>): Promise<{ stored: StoredVersion; opened: Pieces[] }> {
+async function open({ hash, data }: Wanted, sources: readonly Source[], failed: Set<Source>): Promise<{ stored: StoredVersion; opened: Pieces[] }> {
   const opened: Pieces[] = []
   let first: StoredVersion | null = null
-  for (const { index, read } of sources) {
-    if (failed.has(index) || opened.length === data) continue
+  for (const source of sources) {
+    // Several may have the same one: each counts once.
+    if (failed.has(source) || opened.length === data || opened.some((pieces) => pieces.source.index === source.index)) continue
     try {
-      const { stored, body } = await read()
-      const pieces = new Pieces(index, body)
-      const isSame: boolean = stored.fragment?.index === index && (first === null || (stored.fragment.object.etag === first.fragment?.object.etag && stored.size_bytes === first.size_bytes))
+      const { stored, body } = await source.read()
+      const pieces = new Pieces(source, body)
+      const isSame: boolean = stored.fragment?.index === source.index && (first === null || (stored.fragment.object.etag === first.fragment?.object.etag && stored.size_bytes === first.size_bytes))
       if (isSame) opened.push(pieces)
       else await pieces.close()
       first ??= isSame ? stored : null
     } catch {
-      failed.add(index)
+      failed.add(source)
     }
   }
   if (first !== null && opened.length === data) return { stored: first, opened }
@@ -96,16 +97,16 @@ async function open({ hash, data }: Wanted, sources: readonly Source[], failed: 
   throw new Fault('unavailable', `only ${opened.length} of ${data} fragments of ${hash} can be read`)
 }
 
-async function* computed(index: number, { fragment }: StoredVersion, opened: readonly Pieces[], failed: Set<number>, paced: (bytes: number) => Promise<void>): AsyncGenerator<Uint8Array> {
+async function* computed(index: number, { fragment }: StoredVersion, opened: readonly Pieces[], failed: Set<Source>, paced: (bytes: number) => Promise<void>): AsyncGenerator<Uint8Array> {
   if (fragment === undefined) return
   const { scheme, object } = fragment
   const code = codeOf(scheme)
-  const from = opened.map((pieces) => pieces.index)
+  const from = opened.map((pieces) => pieces.source.index)
   for (let segment = 0; segment * scheme.segment_bytes < object.size_bytes; segment++) {
     const size = fragmentBytes(scheme, segmentLength(scheme, object.size_bytes, segment))
     await paced(size)
     const parts = await Promise.all(opened.map((pieces) => pieces.take(size).catch((error: unknown) => {
-      failed.add(pieces.index)
+      failed.add(pieces.source)
       throw error
     })))
     yield code.rebuild(index, from, parts)

@@ -3,6 +3,8 @@
  * fragment that lies nowhere is computed from k others by the first host after it in the partition's order that has all the rest, first to its own disk, so that the way to its
  * place can be gone again. Tombstones and metadata are the same everywhere and go as with copies. Fragments that no acknowledgement is known of count as soon as another device
  * knows of one, and go when they were superseded or are older than any write takes.
+ *
+ * While a device is out (absent.ts), its fragments are computed for the next handoffs, which readers look at too; these give them home once it is back.
  */
 import type { FragmentAt, PartitionAt, VersionSet } from '../../schema/agent/replication.ts'
 import type { ErasureScheme } from '../../schema/values/erasure.ts'
@@ -10,15 +12,20 @@ import { isFault } from '../../schema/values/fault.ts'
 import { type Log, messageOf } from '../log.ts'
 import type { ObjectReplicas } from '../drivers/object/replicas.ts'
 import { digestOf, PARTITIONS_PER_QUERY_MAX } from './answer.ts'
+import type { Absent } from './absent.ts'
 import type { Peer } from './peers.ts'
-import { rebuild, type Source } from './rebuild.ts'
+import { rebuild } from './rebuild.ts'
 import { lacking, SUFFIXES_PER_QUERY_MAX } from './replicator.ts'
 import type { HostRing, RingDeviceAt, Rings } from './ring.ts'
+import { sourcesAt, sourcesBeyond } from './sources.ts'
+import { type StandIn, standIns } from './stand-ins.ts'
 
 export interface ReconstructorPass {
   partitions: number
   rebuilt: number
   pushed: number
+  /** Of these, to handoffs in place of devices that are out. */
+  filled: number
   drained: number
   reclaimed: number
   failures: number
@@ -29,6 +36,7 @@ export interface ReconstructorDeps {
   replicas: ObjectReplicas
   rings: Rings
   peer(host_id: string, ring: HostRing): Peer
+  absent: Absent
   /** Timestamp before which a tombstone has done its work, and a write is over. */
   reclaimBefore(): string
   paced(bytes: number): Promise<void>
@@ -52,6 +60,8 @@ interface Job {
   digests: Map<number, string>
   /** Devices that have all that this one has for them. */
   confirmed: Set<number>
+  /** Devices that others must stand in for. */
+  out: Set<number>
 }
 
 const sameDevice = (a: RingDeviceAt | null | undefined, host_id: string, device: string): boolean => a?.host_id === host_id && a.device === device
@@ -64,7 +74,7 @@ export class Reconstructor {
   }
 
   async pass(device: string): Promise<ReconstructorPass> {
-    const result: ReconstructorPass = { partitions: 0, rebuilt: 0, pushed: 0, drained: 0, reclaimed: 0, failures: 0 }
+    const result: ReconstructorPass = { partitions: 0, rebuilt: 0, pushed: 0, filled: 0, drained: 0, reclaimed: 0, failures: 0 }
     const jobs = await this.#jobs(device)
     result.partitions = jobs.length
     await this.#compare(device, jobs, result)
@@ -77,6 +87,7 @@ export class Reconstructor {
       }
       await this.#attempt(job, result, () => this.#finish(job, result))
     }
+    await this.#fill(jobs, result)
     return result
   }
 
@@ -92,7 +103,7 @@ export class Reconstructor {
       const at = { device, policy, partition }
       const suffixes = await replicas.suffixes(at)
       const { pending } = await replicas.fragments(at)
-      jobs.push({ at, ring, scheme, slots, mine: slots.findIndex((slot) => sameDevice(slot, host_id, device)), suffixes, pending, digest: digestOf(suffixes), digests: new Map(), confirmed: new Set() })
+      jobs.push({ at, ring, scheme, slots, mine: slots.findIndex((slot) => sameDevice(slot, host_id, device)), suffixes, pending, digest: digestOf(suffixes), digests: new Map(), confirmed: new Set(), out: new Set() })
     }
     return jobs
   }
@@ -116,10 +127,15 @@ export class Reconstructor {
           const { job: first } = some[0] as { job: Job }
           const digests = await this.#deps.peer(slot.host_id, first.ring).ask('digests', { device: slot.device, policy: first.at.policy, partitions: some.map(({ job }) => job.at.partition) })
           for (const [n, { job, index }] of some.entries()) job.digests.set(index, digests[n] ?? '')
+          this.#deps.absent.heard(slot.host_id)
         }
       } catch (error) {
         result.failures++
         this.#deps.log('reconstruction_failed', { device, to: `${slot.host_id}/${slot.device}`, error: messageOf(error) })
+        const job = wants[0]?.job
+        if (job === undefined) continue
+        const isOut = await this.#deps.absent.isOut(slot, job.at.policy, this.#deps.peer(slot.host_id, job.ring)).catch(() => false)
+        if (isOut) for (const want of wants) if (!want.job.digests.has(want.index)) want.job.out.add(want.index)
       }
     }
   }
@@ -139,11 +155,12 @@ export class Reconstructor {
   async #ownShare(job: Job, result: ReconstructorPass): Promise<void> {
     const { replicas } = this.#deps
     const { numbers } = await replicas.fragments(job.at)
-    const isPlain = job.mine < 0 || (numbers.every((number) => number === job.mine) && Object.keys(job.pending).length === 0)
+    const isPlain = (job.mine < 0 || numbers.every((number) => number === job.mine)) && Object.keys(job.pending).length === 0
     if (isPlain) return
     for (const set of await replicas.versions({ ...job.at, suffixes: [...new Set([...Object.keys(job.suffixes), ...Object.keys(job.pending)])] })) {
       await this.#forgetOld(job, set, result)
-      if (set.data === null) continue
+      // What a place that holds strays has goes home as the others lack it.
+      if (set.data === null || job.mine < 0) continue
       const here = (set.fragments ?? []).filter(({ timestamp, durable }) => durable && timestamp === set.data)
       if (here.length > 0 && !here.some(({ index }) => index === job.mine)) await this.#rebuild(job, set, job.mine, result)
       for (const { index } of here) {
@@ -269,17 +286,73 @@ export class Reconstructor {
   }
 
   async #rebuild(job: Job, set: VersionSet, index: number, result: ReconstructorPass): Promise<void> {
-    const { replicas, peer, paced } = this.#deps
-    const timestamp = set.data ?? ''
-    const version = { hash: set.hash, kind: 'data' as const, timestamp }
-    const here = (set.fragments ?? []).filter((fragment) => fragment.timestamp === timestamp && fragment.index !== index).map((fragment) => fragment.index)
-    const sources: Source[] = here.map((number) => ({ index: number, read: () => replicas.read({ ...job.at, ...version, fragment: number }) }))
-    for (const [number, slot] of job.slots.entries()) {
-      if (slot === null || number === job.mine || number === index || here.includes(number) || !job.digests.has(number)) continue
-      sources.push({ index: number, read: () => peer(slot.host_id, job.ring).read({ ...job.at, device: slot.device, ...version, fragment: number }) })
+    const { replicas, paced } = this.#deps
+    const wanted = { at: job.at, hash: set.hash, timestamp: set.data ?? '', index, data: job.scheme.data }
+    const near = sourcesAt(this.#deps, job, set, index)
+    try {
+      await rebuild(replicas, wanted, near, paced)
+    } catch (error) {
+      // Too few of its places have what is theirs: handoffs may.
+      if (!isFault(error, 'unavailable')) throw error
+      const far = await sourcesBeyond(this.#deps, job, set, [index])
+      if (far.length === 0) throw error
+      await rebuild(replicas, wanted, [...near, ...far], paced)
     }
-    await rebuild(replicas, { at: job.at, hash: set.hash, timestamp, index, data: job.scheme.data }, sources, paced)
     result.rebuilt++
+  }
+
+  // ---------------------------------------------------------------- in place of devices that are out
+
+  /** Each fragment whose device is out is brought to a handoff. Where there are fewer of those, one takes several, or a place of the partition itself: better two on one device than one nowhere. */
+  async #fill(jobs: readonly Job[], result: ReconstructorPass): Promise<void> {
+    const open = jobs.filter((job) => job.mine >= 0 && [...job.out].some((index) => this.#isResponsible(job, index)))
+    if (open.length === 0 || this.#deps.stopped()) return
+    const found = await standIns(open.map((job) => ({ at: job.at, ring: job.ring, count: job.out.size })), this.#deps.peer, (device, error) => {
+      result.failures++
+      this.#deps.log('reconstruction_failed', { to: `${device.host_id}/${device.device}`, error: messageOf(error) })
+    })
+    for (const [at, job] of open.entries()) {
+      const spares = found[at] ?? []
+      for (const [n, index] of [...job.out].sort((a, b) => a - b).entries()) {
+        if (this.#deps.stopped()) return
+        const spare = spares[n % Math.max(1, spares.length)]
+        if (!this.#isResponsible(job, index)) continue
+        if (spare === undefined) {
+          await this.#attempt(job, result, () => this.#keep(job, index, result))
+          continue
+        }
+        if (spare.digest === job.digest && spare.numbers?.length === 1 && spare.numbers[0] === index) continue
+        await this.#attempt(job, result, () => this.#fillOne(job, index, spare, spares, result))
+      }
+    }
+  }
+
+  /** There is no handoff: it stays here, beside the fragment that belongs here, until its place is back. */
+  async #keep(job: Job, index: number, result: ReconstructorPass): Promise<void> {
+    for (const set of await this.#deps.replicas.versions({ ...job.at, suffixes: Object.keys(job.suffixes) })) {
+      if (this.#deps.stopped()) return
+      if (set.data === null || (set.fragments ?? []).some((fragment) => fragment.index === index && fragment.timestamp === set.data)) continue
+      await this.#rebuild(job, set, index, result)
+      result.filled++
+    }
+  }
+
+  async #fillOne(job: Job, index: number, spare: StandIn, spares: readonly StandIn[], result: ReconstructorPass): Promise<void> {
+    const suffixes = Object.keys(job.suffixes)
+    const to = { index, slot: spare.device, peer: this.#deps.peer(spare.device.host_id, job.ring) }
+    for (let from = 0; from < suffixes.length; from += SUFFIXES_PER_QUERY_MAX) {
+      const some = suffixes.slice(from, from + SUFFIXES_PER_QUERY_MAX)
+      const known = new Map<StandIn, Map<string, VersionSet>>()
+      for (const one of spares) known.set(one, new Map((await this.#deps.peer(one.device.host_id, job.ring).ask('versions', { ...job.at, device: one.device.device, suffixes: some })).map((set) => [set.hash, set])))
+      for (const set of await this.#deps.replicas.versions({ ...job.at, suffixes: some })) {
+        if (this.#deps.stopped()) return
+        // A writer may have left it with another one of them.
+        const isElsewhere = [...known].some(([one, sets]) => one !== spare && (sets.get(set.hash)?.fragments ?? []).some((fragment) => fragment.durable && fragment.index === index && fragment.timestamp === set.data))
+        const before = result.pushed
+        await this.#bring(job, isElsewhere ? { ...set, data: null } : set, known.get(spare)?.get(set.hash), to, result)
+        result.filled += result.pushed - before
+      }
+    }
   }
 
   // ---------------------------------------------------------------- the end

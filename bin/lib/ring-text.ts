@@ -22,7 +22,7 @@ export interface RingDeviceBody {
     auditor: { passes: number; finished_ms: number; took_ms: number; files: number; bytes: number; quarantined: number }
     replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; filled?: number; drained: number; failures: number }
     /** Absent from hosts of an earlier release. */
-    reconstructor?: { passes: number; finished_ms: number; partitions: number; rebuilt: number; pushed: number; drained: number; failures: number }
+    reconstructor?: { passes: number; finished_ms: number; partitions: number; rebuilt: number; pushed: number; filled?: number; drained: number; failures: number }
   }
 }
 
@@ -67,7 +67,7 @@ function deviceLines(device: RingDeviceBody, now_ms: number): string[] {
   const head = `  ${String(device.id).padStart(4)}  ${`${device.host_name ?? '?'}/${device.device}`.padEnd(28)} r${device.region} ${device.zone.padEnd(8)} weight ${device.weight}${device.weight_set === null ? '' : ' (set)'}  ${device.parts} of ${device.wanted} partitions  ${stateOf(device)}`
   if (recon === null) return [head]
   const { reconstructor } = recon
-  const rebuilt = reconstructor === undefined || reconstructor.partitions === 0 ? '' : `; reconstructed ${ago(reconstructor.finished_ms, now_ms)} (rebuilt ${reconstructor.rebuilt}, pushed ${reconstructor.pushed}, drained ${reconstructor.drained}, ${reconstructor.failures} failures)`
+  const rebuilt = reconstructor === undefined || reconstructor.partitions === 0 ? '' : `; reconstructed ${ago(reconstructor.finished_ms, now_ms)} (rebuilt ${reconstructor.rebuilt}, pushed ${reconstructor.pushed}, ${reconstructor.filled ?? 0} of them in place of lost devices, drained ${reconstructor.drained}, ${reconstructor.failures} failures)`
   const rate = recon.auditor.took_ms > 0 ? ` ${(recon.auditor.bytes / recon.auditor.passes / 1e6 / (recon.auditor.took_ms / SECOND_MS)).toFixed(1)} MB/s` : ''
   return [head, `        replicated ${ago(recon.replicator.finished_ms, now_ms)} (pushed ${recon.replicator.pushed}, ${recon.replicator.filled ?? 0} of them in place of lost devices, drained ${recon.replicator.drained}, ${recon.replicator.failures} failures)${rebuilt}; audited ${ago(recon.auditor.finished_ms, now_ms)}${rate}; quarantined ${recon.quarantined}; updates pending ${recon.async_pending}`]
 }

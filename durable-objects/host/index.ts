@@ -107,7 +107,7 @@ export class HostObject extends SkyObject {
   async objectsFind(args: FindArgs, spares: Spares = []): Promise<Found> {
     if (this.#protocol < PROTOCOL_VERSION_FIND) return await findOneByOne(this, args, spares)
     const opened: { head: ObjectHead | null } = { head: null }
-    const { found, body } = await this.#link.find(args, spares.length === 0 ? undefined : (sent) => resume(this.deps.env, opened.head, args.at, spares, sent))
+    const { found, body } = await this.#link.find(args, spares.length === 0 ? undefined : (sent) => resume(this.deps.env, opened.head, args.at, spares, sent, (doubted) => this.objectDoubt(doubted)))
     const [first] = found
     if (first !== undefined && 'head' in first) opened.head = first.head
     return { found, body }

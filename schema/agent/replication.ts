@@ -51,6 +51,8 @@ export interface FragmentAt {
 export interface ReplicaQueries {
   /** One digest for each partition, of all its suffixes. */
   digests: { device: string; policy: number; partitions: number[] }
+  /** Numbers of the fragments in each partition. */
+  numbers: { device: string; policy: number; partitions: number[] }
   /** Hash of each suffix. */
   suffixes: PartitionAt
   versions: PartitionAt & { suffixes: string[] }
@@ -62,6 +64,7 @@ export interface ReplicaQueries {
 
 export interface ReplicaAnswers {
   digests: string[]
+  numbers: number[][]
   suffixes: Record<string, string>
   versions: VersionSet[]
   /** Why it does not work; null where it does. */
@@ -176,7 +179,7 @@ export interface DeviceRecon {
   replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; filled?: number; drained: number; reclaimed: number; failures: number }
   updater: { passes: number; finished_ms: number; told: number; failures: number }
   /** Of devices in rings of erasure-coded policies. Absent from hosts of an earlier release. */
-  reconstructor?: { passes: number; finished_ms: number; took_ms: number; partitions: number; rebuilt: number; pushed: number; drained: number; reclaimed: number; failures: number }
+  reconstructor?: { passes: number; finished_ms: number; took_ms: number; partitions: number; rebuilt: number; pushed: number; filled?: number; drained: number; reclaimed: number; failures: number }
 }
 
 export interface ObjectRecon {

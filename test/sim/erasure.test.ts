@@ -131,6 +131,68 @@ test('partitions move to a new host, no read fails, and old places are emptied',
   storm.close()
 })
 
+test('what broken devices held is computed for handoffs by one pass, more than m of them one after another; when they are back all is at home', async () => {
+  for (const seed of [9, 10]) {
+    const storm = await ErasureStorm.code(seed, 8, { data: 3, parity: 2 })
+    for (let n = 0; n < 12; n++) assert.equal((await storm.put(`o${n}`, textOf(n))).status, 201)
+    await storm.pass()
+    const filled = () => sumOf(storm, (device) => device.reconstructor.filled ?? 0)
+    let before = 0
+    for (const host of [0, 1, 2]) {
+      storm.unmount(host)
+      if (host === 0) assert.notDeepEqual(await storm.thinCode(), [])
+      await storm.pass()
+      assert.deepEqual(await storm.thinCode(), [], `all five fragments of each object without ${host + 1} disks`)
+      before = await filled()
+      assert.ok(before > 0)
+      await storm.pass()
+      assert.equal(await filled(), before, 'once is enough')
+      for (let n = 0; n < 12; n++) assert.equal((await storm.get(`o${n}`)).text, textOf(n))
+    }
+    for (let n = 0; n < 12; n++) {
+      if (n % 3 === 0) assert.equal((await storm.delete(`o${n}`)).status, 204)
+      else if (n % 3 === 1) assert.equal((await storm.put(`o${n}`, textOf(n + 1))).status, 201)
+    }
+    await storm.pass()
+    assert.deepEqual(await storm.thinCode(), [])
+    for (const host of [0, 1, 2]) storm.mount(host)
+    for (let pass = 0; pass < 3; pass++) await storm.pass()
+    assert.deepEqual(await storm.wrong(), [], 'each fragment at home, no handoff holds anything')
+    for (let n = 0; n < 12; n++) assert.equal((await storm.get(`o${n}`)).text.startsWith(n % 3 === 0 ? '<html>' : textOf(n % 3 === 1 ? n + 1 : n)), true, `o${n}`)
+    storm.close()
+  }
+})
+
+test('fewer handoffs than lost devices: they take several fragments each, and give them home again', async () => {
+  const storm = await ErasureStorm.code(12, 6, { data: 3, parity: 2 })
+  for (let n = 0; n < 8; n++) await storm.put(`o${n}`, textOf(n))
+  for (const host of [2, 5]) storm.unmount(host)
+  for (let pass = 0; pass < 2; pass++) await storm.pass()
+  assert.deepEqual(await storm.thinCode(), [])
+  for (const host of [2, 5]) storm.mount(host)
+  for (let pass = 0; pass < 3; pass++) await storm.pass()
+  assert.deepEqual(await storm.wrong(), [])
+  storm.close()
+})
+
+test('a host that is silent is waited for; one that is silent for too long is lost, and its fragments are computed for others', async () => {
+  const storm = await ErasureStorm.code(11, 7, { data: 3, parity: 2 }, { limits: { host_lost_s: 600, reconstructor_interval_s: 60 } })
+  for (let n = 0; n < 10; n++) await storm.put(`o${n}`, textOf(n))
+  const others = [1, 2, 3, 4, 5, 6]
+  storm.sever(0)
+  await storm.sim.run(300_000)
+  await storm.pass()
+  assert.notDeepEqual(await storm.thinCode(others), [], 'a restart moves nothing')
+  await storm.sim.run(600_000)
+  await storm.pass()
+  assert.deepEqual(await storm.thinCode(others), [])
+  storm.mend(0)
+  await storm.sim.run(60_000)
+  for (let pass = 0; pass < 3; pass++) await storm.pass()
+  assert.deepEqual(await storm.wrong(), [])
+  storm.close()
+})
+
 test('tombstones are reclaimed when they are old and everywhere, never while a host is away', async () => {
   const storm = await ErasureStorm.code(6, 5, { data: 3, parity: 2 }, { limits: { reclaim_age_s: 600 } })
   await storm.put('o', 'x')

@@ -1,5 +1,6 @@
 /** Object hosts of an erasure-coded policy under virtual time: what tests do to them, and what lies wrong. */
-import type { ObjectServiceLimits } from '../../schema/agent/replication.ts'
+import type { FragmentAt, ObjectServiceLimits, PartitionAt } from '../../schema/agent/replication.ts'
+import { lyingOn } from '../support/tamper.ts'
 import { ObjectStorm } from './objects.ts'
 
 const DEVICE = 'd1'
@@ -39,9 +40,36 @@ export class ErasureStorm extends ObjectStorm {
     }
   }
 
+  /** Of a write that is on k + 1 of these hosts and no more, one fragment is taken away: as if k had been enough to acknowledge it. */
+  async weaken(name: string, hosts: readonly number[]): Promise<void> {
+    const found: { host: number; place: PartitionAt; hash: string; fragment: FragmentAt }[] = []
+    for (const host of hosts) {
+      for await (const { place, set } of lyingOn(this.replicas(host))) {
+        const fragment = (set.fragments ?? []).find(({ durable, timestamp }) => durable && timestamp === set.data)
+        if (fragment !== undefined && set.hash === this.hashOf(name)) found.push({ host, place, hash: set.hash, fragment })
+      }
+    }
+    const newest = found.map(({ fragment }) => fragment.timestamp).sort().at(-1)
+    const mine = found.filter(({ fragment }) => fragment.timestamp === newest)
+    const [one] = mine
+    if (mine.length === this.scheme.data + 1 && one !== undefined) await this.replicas(one.host).dropFragment({ ...one.place, hash: one.hash }, one.fragment)
+  }
+
   #slots(partition: number): (string | undefined)[] {
     const view = this.sim.cluster.instance('RING', '0').current(-1)
     return Array.from({ length: this.scheme.data + this.scheme.parity }, (_, n) => view.devices.find((device: { id: number }) => device.id === view.assignment[n]?.[partition])?.host_id)
+  }
+
+  /** Objects that count, with fewer of their fragments on devices that work than there should be; `hosts`: on these alone. */
+  async thinCode(hosts: readonly number[] = [...this.sim.hosts.keys()]): Promise<string[]> {
+    const found = new Map<string, Set<number>>()
+    for (const { host, set } of await this.placed()) {
+      if (set.data === null) continue
+      const numbers = found.get(set.hash) ?? new Set()
+      found.set(set.hash, numbers)
+      if (hosts.includes(this.sim.hostIds.indexOf(host))) for (const { durable, index, timestamp } of set.fragments ?? []) if (durable && timestamp === set.data) numbers.add(index)
+    }
+    return [...found].filter(([, numbers]) => numbers.size < this.scheme.data + this.scheme.parity).map(([hash, numbers]) => `${hash}: ${[...numbers].join()}`)
   }
 
   /** Of every object: the newest state on every place, each fragment on its own place and nowhere else, nothing that does not count. */

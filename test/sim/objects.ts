@@ -1,7 +1,7 @@
 /** Object hosts under virtual time, with their consistency services: what tests of replication do to them, and what they look at. */
 import type { ObjectReplicas } from '../../agent/drivers/object/replicas.ts'
-import type { ObjectRecon, ObjectServiceLimits, PartitionAt, VersionSet } from '../../schema/agent/replication.ts'
-import { containerKey } from '../../workers/object/names.ts'
+import type { ObjectRecon, ObjectServiceLimits, VersionSet } from '../../schema/agent/replication.ts'
+import { containerKey, hashOf } from '../../workers/object/names.ts'
 import type { ObjectRow } from '../../workers/object/container/rows.ts'
 import type { RingStatus } from '../../workers/object/ring-store.ts'
 import type { Answer } from '../support/cloud.ts'
@@ -116,15 +116,13 @@ export class ObjectStorm {
   /** Hosts, by number, that have this object. */
   async holdersOf(name: string): Promise<number[]> {
     const hosts = new Set<number>()
-    for (const n of this.sim.hosts.keys()) for await (const { place, set } of lyingOn(this.replicas(n))) if (set.data !== null && (await this.#nameOf(n, place, set)).endsWith(`/${name}`)) hosts.add(n)
+    for (const n of this.sim.hosts.keys()) for await (const { set } of lyingOn(this.replicas(n))) if (set.data !== null && set.hash === this.hashOf(name)) hosts.add(n)
     return [...hosts]
   }
 
-  async #nameOf(host: number, place: PartitionAt, set: VersionSet): Promise<string> {
-    const [fragment] = set.fragments ?? []
-    const { stored, body } = await this.replicas(host).read({ ...place, hash: set.hash, kind: 'data', timestamp: set.data ?? '', ...(fragment === undefined ? {} : { fragment: fragment.index }) })
-    await body[Symbol.asyncIterator]().return?.()
-    return stored.name
+  hashOf(name: string): string {
+    const { hash_prefix, hash_suffix } = this.sim.cluster.instance('RING', '0').current(-1)
+    return hashOf({ account: ACCOUNT, container: CONTAINER, object: name }, hash_prefix, hash_suffix)
   }
 
   replicas(host: number): ObjectReplicas {

@@ -32,6 +32,10 @@ export class StormRun {
   away = new Map<number, 'cut' | 'crashed' | 'unmounted'>()
   acknowledged = 0
   mistakes: string[] = []
+  /** Called after each write that was acknowledged: where faults are planted. */
+  wrote: (name: string) => Promise<void> = async () => {}
+  /** A disk was emptied, or a bit turned, and all has not been repaired since. */
+  #isHurt = false
 
   /** `awayMax`: hosts that may be away at once, fewer than make an object unreadable. */
   constructor(storm: ObjectStorm, hosts: number, awayMax: number) {
@@ -65,7 +69,15 @@ export class StormRun {
     await this.storm.sim.run(40_000, () => this.storm.sim.hosts.every((one, n) => this.away.has(n) || one.agent?.up === true))
     // Read before anything is repaired: what came back is old, and must not be believed.
     for (const name of NAMES) await this.read(name)
-    if (this.away.size === 0) await this.storm.pass()
+    if (this.away.size === 0) await this.repair()
+  }
+
+  /** Everyone is there: once the services have run nothing is "not now" any more. */
+  async repair(): Promise<void> {
+    await this.storm.pass()
+    if (this.#isHurt) await this.storm.pass()
+    this.#isHurt = false
+    for (const name of NAMES) if ((await this.storm.get(name)).status === 503) this.mistakes.push(`${name} is not to be had though everyone is there`)
   }
 
   /** All is repaired: each object is to be had and right, and nothing was wrong before. */
@@ -99,7 +111,9 @@ export class StormRun {
     }
     if (kind <= 1) {
       const text = `${name} ${n} ${'x'.repeat(world.random.below(300))}`
-      this.expected.wrote(name, text, count(await this.storm.put(name, text)))
+      const isAcknowledged = count(await this.storm.put(name, text))
+      this.expected.wrote(name, text, isAcknowledged)
+      if (isAcknowledged) await this.wrote(name)
     } else if (kind === 2) {
       const answer = await this.storm.delete(name)
       // Not found is an answer too: it is gone.
@@ -110,15 +124,31 @@ export class StormRun {
     }
   }
 
-  async storms(operations: number): Promise<void> {
+  /** A disk is lost for good, and an empty one is in its place: one at a time, until all is repaired. So what is acknowledged must bear that, also while others are away. */
+  async lose(wipe: (host: number) => Promise<void>): Promise<void> {
+    const { world } = this.storm.sim
+    if (this.#isHurt && this.away.size === 0) await this.repair()
+    const host = world.random.below(this.#hosts)
+    if (this.#isHurt || this.away.has(host)) return
+    this.#isHurt = true
+    await wipe(host)
+    for (const name of NAMES) await this.read(name)
+  }
+
+  async storms(operations: number, wipe: ((host: number) => Promise<void>) | null = null): Promise<void> {
     const { world } = this.storm.sim
     for (let n = 0; n < operations; n++) {
       const chance = world.random.below(10)
       const host = world.pick([...this.away.keys()])
       if (chance < 3) await this.fail()
       else if (chance < 5 && host !== undefined) await this.restore(host)
-      if (world.oneIn(12) && this.away.size === 0) this.storm.flipBit(world.random.below(this.#hosts))
+      if (world.oneIn(12) && this.away.size === 0 && !this.#isHurt) {
+        this.storm.flipBit(world.random.below(this.#hosts))
+        this.#isHurt = wipe !== null
+      }
       await this.write(n)
+      // What was just written, with as few hosts as there are, most of all.
+      if (wipe !== null && world.oneIn(this.away.size === 0 ? 8 : 4)) await this.lose(wipe)
       await this.read(world.pick(NAMES) ?? 'a')
       await this.storm.sim.run(world.random.below(3_000))
     }

@@ -76,6 +76,13 @@ export async function holdersOf(env: Env, policy: number, partition: number, now
   return [...ring.assignment.map((row) => row[partition] ?? -1), ...(moving.get(partition) ?? [])].map((id) => byId.get(id)).filter((device) => device !== undefined)
 }
 
+/** Devices that stand in for those of a partition: as many as readers look at. */
+export async function standInsOf(env: Env, policy: number, partition: number, now_ms: number): Promise<RingDevice[]> {
+  const { ring, byId } = await ringOf(env, policy, now_ms)
+  const primaries = ring.assignment.map((row) => byId.get(row[partition] ?? -1)).filter((device) => device !== undefined)
+  return handoffs(ring.devices, primaries, partition).slice(0, Math.max(1, primaries.length))
+}
+
 /** Forgets the ring, after a device answered that it is not there. */
 export function forgetRing(env: Env, policy: number): void {
   caches.get(env)?.delete(policy)

@@ -18,7 +18,7 @@ export const syncRequest = object({
 
 export const queryRequest = object({
   query: union([
-    object({ what: literal('digests'), device, policy: count, partitions: pipe(array(count), maxLength(BATCH_MAX)) }),
+    object({ what: picklist(['digests', 'numbers']), device, policy: count, partitions: pipe(array(count), maxLength(BATCH_MAX)) }),
     object({ what: literal('suffixes'), ...at }),
     object({ what: literal('device'), device, policy: count }),
     object({ what: literal('versions'), ...at, suffixes: pipe(array(pipe(string(), regex(/^[0-9a-f]{3}$/))), maxLength(4_096)) }),

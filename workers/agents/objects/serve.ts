@@ -6,7 +6,7 @@ import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { HostSync, HostSyncAnswer, ListingAnswer, ListingEntry, ListingUpdate, ReplicaQuery, RingForHosts, VersionAt } from '../../../schema/agent/replication.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { bodyOf, fixed } from '../../object/object/read.ts'
-import { forgetRing, holdersOf, ringDevices, ringPartition } from '../../object/placement.ts'
+import { forgetRing, holdersOf, ringDevices, ringPartition, standInsOf } from '../../object/placement.ts'
 import { swiftOptions } from '../../object/options.ts'
 import { policiesOf, schemeOf } from '../../object/policies.ts'
 import { isFuture } from '../../object/timestamp.ts'
@@ -62,10 +62,12 @@ export async function hostRelay(env: Env, hostId: string, peer: string, from: Ve
   return await env.HOST.getByName(peer).objectReceive({ ...to, stored }, body)
 }
 
-/** A fragment of a peer, for a host that computes another one of the same object: both must hold that partition. */
+/** A fragment of a peer, for a host that computes another one of the same object: it must hold that partition, and the peer too, or stand in for one that does. */
 export async function hostFragment(env: Env, hostId: string, peer: string, at: Omit<VersionAt, 'kind'>, now_ms: number): Promise<Response> {
   const holders = await holdersOf(env, at.policy, at.partition, now_ms)
-  if (schemeOf(env, at.policy) === null || !holders.some((device) => device.host_id === hostId) || !holders.some((device) => device.host_id === peer)) throw new Fault('forbidden', 'Both hosts must hold fragments of this partition.')
+  const isOf = (devices: readonly { host_id: string }[], host: string) => devices.some((device) => device.host_id === host)
+  const isGiver = isOf(holders, peer) || isOf(await standInsOf(env, at.policy, at.partition, now_ms), peer)
+  if (schemeOf(env, at.policy) === null || !isOf(holders, hostId) || !isGiver) throw new Fault('forbidden', 'Both hosts must hold fragments of this partition.')
   const { stored, body } = await env.HOST.getByName(peer).objectRead({ ...at, kind: 'data' })
   const json = new TextEncoder().encode(JSON.stringify(stored))
   const head = new Uint8Array(LENGTH_BYTES + json.byteLength)
