@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
+import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Shipped, freePort, readLog, shipped } from '../support/shipped.ts'
@@ -20,6 +21,11 @@ test('start --detach answers with its hosts up, in private files, with a generat
   assert.match(cloud.password, /^[\w-]{20,}$/)
   for (const name of ['clouds.yaml', 'openrc', 'secrets.json']) assert.equal(statSync(join(cloud.home, name)).mode & 0o077, 0, `${name} is readable by others`)
   assert.ok(readFileSync(join(cloud.home, 'clouds.yaml'), 'utf8').includes('skyhook:'))
+})
+
+test('the plane goes before the hashes of passwords, where the system lets it', { skip: process.getuid?.() === 0 ? false : 'needs root' }, () => {
+  const { workerd = 0, hasher = 0 } = cloud.state().processes
+  assert.ok(getPriority(workerd) < getPriority(hasher), `${getPriority(workerd)} and ${getPriority(hasher)}`)
 })
 
 test('starting it twice is harmless', () => {
