@@ -128,6 +128,7 @@ export class Agent {
     this.offset_ms = message.now_ms - this.deps.clock.now_ms()
     this.deps.clockOffset?.(this.offset_ms)
     this.deps.objects?.setOffset(this.offset_ms)
+    this.deps.objects?.connected()
     this.deps.log('link_up', { host_id: message.host_id, version: this.deps.state.version })
     this.reporter.connected((report) => this.connection.send(report))
     this.reconciler.reportAll()

@@ -35,6 +35,9 @@ export interface ObjectServicesDeps {
   storage_ip?: string | null
 }
 
+/** Hosts that connect together ask for rings over this time. */
+export const GREETING_SPREAD_MS = 3_000
+
 const ORDER: readonly ObjectServiceName[] = ['updater', 'replicator', 'reconstructor', 'auditor']
 
 export class ObjectServices {
@@ -42,7 +45,10 @@ export class ObjectServices {
   #deps: ObjectServicesDeps
   #offset_ms = 0
   #stopped = true
+  /** Of services that wait for their turn, and for how long they were told to. */
   #cancels = new Map<ObjectServiceName, () => void>()
+  #waits = new Map<ObjectServiceName, number>()
+  #greeting: (() => void) | null = null
   #lanes = new Lanes()
   #recon = new Map<string, Required<DeviceRecon>>()
   #drained: [number, number, number][] = []
@@ -79,6 +85,7 @@ export class ObjectServices {
 
   stop(): void {
     this.#stopped = true
+    this.#greeting?.()
     for (const cancel of this.#cancels.values()) cancel()
   }
 
@@ -133,9 +140,29 @@ export class ObjectServices {
     return { auditor: limits.auditor_interval_s, replicator: limits.replicator_interval_s, reconstructor: limits.reconstructor_interval_s, updater: limits.updater_interval_s }[name] * 1_000
   }
 
+  /** The plane is there (again): its rings and settings may be others. Not all hosts ask at once. */
+  connected(): void {
+    if (this.#stopped) return
+    const { timers, random } = this.#deps
+    this.#greeting?.()
+    this.#greeting = timers.after(random.below(GREETING_SPREAD_MS), () => void this.#sync())
+  }
+
+  /** Services that wait for longer than what is set now begin within that. */
+  #adjust(): void {
+    for (const [name, cancel] of [...this.#cancels]) {
+      const interval_ms = this.#interval_ms(name)
+      if (interval_ms >= (this.#waits.get(name) ?? 0)) continue
+      cancel()
+      this.#schedule(name, this.#deps.random.below(Math.max(1, interval_ms)))
+    }
+  }
+
   #schedule(name: ObjectServiceName, delay_ms: number): void {
     if (this.#stopped) return
+    this.#waits.set(name, delay_ms)
     this.#cancels.set(name, this.#deps.timers.after(delay_ms, () => {
+      this.#cancels.delete(name)
       const work = name === 'replicator' || name === 'reconstructor' ? this.#sync().then(() => this.#round(name)) : this.#round(name)
       void work.catch((error: unknown) => this.#deps.log('object_service_failed', { service: name, error: messageOf(error) })).finally(() => this.#schedule(name, this.#interval_ms(name)))
     }))
@@ -148,7 +175,8 @@ export class ObjectServices {
     this.#drained = []
     try {
       const answer = (await http.call('/agents/v1/objects/sync', { revisions: this.rings.revisions(), recon: await this.recon(), drained })) as HostSyncAnswer
-      await this.rings.take(answer.rings)
+      await this.rings.take(answer.rings, answer.limits)
+      this.#adjust()
     } catch (error) {
       this.#drained = drained
       log('object_sync_failed', { error: messageOf(error) })

@@ -85,8 +85,11 @@ export class Rings {
     return Object.fromEntries([...this.#rings].map(([policy, { ring }]) => [String(policy), ring.revision]))
   }
 
-  async take(rings: readonly RingForHosts[]): Promise<void> {
-    if (rings.length === 0) return
+  /** `limits`: as they are set now, also for rings that are as they were. */
+  async take(rings: readonly RingForHosts[], limits?: Partial<ObjectServiceLimits>): Promise<void> {
+    const isSame = limits === undefined || [...this.#rings.values()].every(({ ring }) => JSON.stringify(ring.limits) === JSON.stringify(limits))
+    if (rings.length === 0 && isSame) return
+    for (const { ring } of this.#rings.values()) if (limits !== undefined) this.#take({ ...ring, limits })
     for (const ring of rings) this.#take(ring)
     await this.#store.save('rings', [...this.#rings.values()].map(({ ring }) => ring))
   }

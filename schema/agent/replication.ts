@@ -147,6 +147,8 @@ export interface HostSync {
 
 export interface HostSyncAnswer {
   rings: RingForHosts[]
+  /** As they are set now, whether rings came or not. Absent from a plane of an earlier release. */
+  limits?: Partial<ObjectServiceLimits>
 }
 
 /** Rates and times of the services, per device; set by OPTIONS ({"swift":{"object_services":{...}}}). */

@@ -40,13 +40,14 @@ async function needVersion(env: Env, [hostId, from]: [string, VersionAt], [peer,
 
 export async function hostSync(env: Env, hostId: string, sync: HostSync): Promise<HostSyncAnswer> {
   const rings: RingForHosts[] = []
+  const limits = swiftOptions(env).object_services ?? {}
   for (const { index } of policiesOf(env)) {
     const object = env.RING.getByName(String(index))
     if (index === 0 || schemeOf(env, index) !== null || sync.drained.some(([policy]) => policy === index)) await object.report(hostId, sync.recon, sync.drained.filter(([policy]) => policy === index).map(([, device, partition]): [number, number] => [device, partition]))
     const ring = await object.forHosts(index, sync.revisions[String(index)] ?? '')
-    if (ring !== null) rings.push({ ...ring, limits: swiftOptions(env).object_services ?? {} })
+    if (ring !== null) rings.push({ ...ring, limits })
   }
-  return { rings }
+  return { rings, limits }
 }
 
 export async function hostQuery(env: Env, hostId: string, peer: string, query: ReplicaQuery, now_ms: number): Promise<unknown> {
