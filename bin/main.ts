@@ -36,6 +36,7 @@ if (load === undefined) {
 try {
   process.exitCode = await (await load()).run(args)
 } catch (error) {
-  console.error(error instanceof Problem ? `skyhook: ${error.message}` : error)
+  const isUsage = String((error as { code?: unknown } | null)?.code ?? '').startsWith('ERR_PARSE_ARGS')
+  console.error(error instanceof Problem || isUsage ? `skyhook: ${(error as Error).message}` : error)
   process.exitCode = 1
 }

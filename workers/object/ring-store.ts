@@ -192,6 +192,9 @@ export class RingStore {
   /** Several rings as one (ring-compose.ts), or one again. */
   compose(components: Component[] | null): number {
     if (components !== null) checkComponents(components)
+    const live = this.#devices().filter((device) => !device.removed && !device.drained && device.weight > 0)
+    const empty = components?.find(({ regions }) => !live.some((device) => regions.includes(device.region)))
+    if (empty !== undefined) throw new Fault('bad_request', `The rings can't be composed: no device is in region ${empty.regions.join(' or ')}, so that ${empty.name} could hold nothing.`)
     if (components !== null && schemeOf(this.#deps.env, Number(this.#deps.name)) !== null) throw new Fault('conflict', 'The ring of a policy that keeps fragments can\'t be composed.')
     const { replicas } = this.#row()
     this.#rows('UPDATE ring SET components = ?, replicas = ?', components === null ? null : JSON.stringify(components), components === null ? replicas : componentReplicas(components))

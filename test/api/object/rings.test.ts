@@ -19,6 +19,7 @@ test('a ring is composed of regions: each has its replicas, what was written bef
   await refused(componentsOf(['a=1:2']))
   await refused(componentsOf(['a=1:2', 'b=1+2:1']))
   await refused([{ name: 'a', regions: [1], replicas: 0 }, { name: 'b', regions: [2], replicas: 1 }])
+  await refused(componentsOf(['a=9:1', 'b=1+2:2']))
   assert.equal((await ring()).components, null)
   const components = componentsOf(['east=1:2', 'west=2:1'])
   assert.equal((await call('PATCH', '', { components })).status, 200)
