@@ -22,6 +22,8 @@ before(async () => {
   account = `/object-store/v1/AUTH_${body.token.project.id}`
   const internal = body.token.catalog.find(({ type }) => type === 'object-store')?.endpoints.filter((one) => one.interface === 'internal').map(({ url }) => url)
   assert.deepEqual(internal, [`${door}${account}`], 'the internal endpoint is the door')
+  const s3 = body.token.catalog.find(({ type }) => type === 's3')?.endpoints.filter((one) => one.interface === 'internal').map(({ url }) => url)
+  assert.deepEqual(s3, [`${door}/s3`], 'and so is that of S3')
   await online()
 }, { timeout: 180_000 })
 after(() => cloud.remove())

@@ -184,6 +184,53 @@ test('what is set through the door holds at once, and what was set elsewhere is 
   assert.equal((await s3('GET', '/', { headers: { 'content-length': '0' } })).status, 200)
 })
 
+test('tags, lists, quotas, encryption asked for in vain, conditions, redirects: as at the plane', async () => {
+  await s3('PUT', '/more')
+  assert.equal((await s3('PUT', '/more/tagged', { body: 'x', headers: { 'x-amz-tagging': 'k=v&n=1', 'x-amz-website-redirect-location': '/there', 'cache-control': 'no-store' } })).status, 200)
+  const tagged = await s3('GET', '/more/tagged')
+  assert.deepEqual([tagged.headers['x-amz-tagging-count'], tagged.headers['x-amz-website-redirect-location'], tagged.headers['cache-control']], ['2', '/there', 'no-store'])
+  assert.deepEqual(xmlTexts((await s3('GET', '/more/tagged', { query: { tagging: '' } })).text, 'Key'), ['k', 'n'])
+  const copied = await s3('PUT', '/more/copied', { headers: { 'x-amz-copy-source': '/more/tagged', 'x-amz-metadata-directive': 'COPY' } })
+  assert.equal(copied.status, 200, copied.text)
+  assert.equal((await s3('HEAD', '/more/copied')).headers['x-amz-tagging-count'], '2')
+  assert.equal((await s3('PUT', '/more/public', { body: 'for all', headers: { 'x-amz-acl': 'public-read' } })).status, 200)
+  assert.equal((await exchange(door.port, 'GET', '/s3/more/public')).text, 'for all')
+  assert.equal(code(await exchange(door.port, 'GET', '/s3/more/tagged')), 'AccessDenied')
+  assert.equal(code(await s3('PUT', '/more/x', { body: 'x', headers: { 'x-amz-storage-class': 'GLACIER' } })), 'InvalidStorageClass')
+  assert.equal(code(await s3('GET', '/more/tagged', { query: { torrent: '' } })), 'NotImplemented')
+  assert.equal(code(await s3('PUT', '/more/x', { body: 'x', headers: { 'x-amz-server-side-encryption': 'aws:kms' } })), 'NotImplemented')
+  const both = await Promise.all([1, 2, 3, 4].map((n) => s3('PUT', '/more/race', { headers: { 'if-none-match': '*' }, body: `writer ${n}` })))
+  assert.deepEqual(both.map((answer) => answer.status).sort(), [200, 409, 409, 409])
+  const etag = both.find(({ status }) => status === 200)?.headers.etag ?? ''
+  assert.equal((await s3('PUT', '/more/race', { headers: { 'if-match': etag }, body: 'second' })).status, 200)
+  assert.equal(code(await s3('PUT', '/more/race', { headers: { 'if-match': etag }, body: 'third' })), 'PreconditionFailed')
+  const token = await place.cloud.token({ role: 'member' })
+  assert.equal((await exchange(door.port, 'POST', `${ROOT}/more`, { token, headers: { 'x-container-meta-quota-bytes': '100' } })).status, 204)
+  assert.equal(code(await s3('PUT', '/more/large', { body: 'x'.repeat(200) })), 'QuotaExceeded')
+})
+
+test('other projects, where a policy or a list lets them; manifests and links of Swift\'s are followed for those who may', async () => {
+  await s3('PUT', '/shared')
+  const policy = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: { AWS: ['arn:aws:iam::project-b:root'] }, Action: ['s3:PutObject', 's3:GetObject', 's3:DeleteObject'], Resource: 'arn:aws:s3:::shared/*' }] }
+  assert.equal((await s3('PUT', '/shared', { query: { policy: '' }, body: JSON.stringify(policy) })).status, 204)
+  assert.equal((await s3('PUT', '/project-a:shared/theirs', { key: OTHER, body: 'written by another' })).status, 200)
+  assert.equal((await s3('GET', '/shared/theirs', { key: OTHER })).text, 'written by another')
+  await s3('PUT', '/mine', { key: OTHER })
+  assert.equal((await s3('PUT', '/mine/copy', { key: OTHER, headers: { 'x-amz-copy-source': '/shared/theirs' } })).status, 200)
+  assert.equal((await s3('GET', '/mine/copy', { key: OTHER })).text, 'written by another')
+  const token = await place.cloud.token({ role: 'member' })
+  const swift = (method: string, path: string, body: string, headers: Record<string, string> = {}) => exchange(door.port, method, `${ROOT}${path}`, { token, body, headers })
+  await swift('PUT', '/parts', '')
+  for (const n of [1, 2]) assert.equal((await swift('PUT', `/parts/p${n}`, `part ${n}. `)).status, 201)
+  assert.equal((await swift('PUT', '/shared/slo?multipart-manifest=put', JSON.stringify([{ path: 'parts/p1' }, { path: 'parts/p2' }]))).status, 201)
+  assert.equal((await swift('PUT', '/shared/link', '', { 'x-symlink-target': 'parts/p1' })).status, 201)
+  assert.equal((await s3('GET', '/shared/slo')).text, 'part 1. part 2. ')
+  assert.equal((await s3('GET', '/shared/link', { key: READER })).text, 'part 1. ')
+  for (const key of ['slo', 'link']) assert.equal(code(await s3('GET', `/project-a:shared/${key}`, { key: OTHER })), 'AccessDenied', `${key}: its parts are not theirs`)
+  assert.equal((await s3('DELETE', '/project-a:shared/theirs', { key: OTHER })).status, 204)
+  assert.equal(code(await s3('GET', '/shared/theirs')), 'NoSuchKey')
+})
+
 test('a door that lies gets no further than the request it shows: other keys, other calls, rows of its own, old signatures', async () => {
   const own = (place.hosts[0] as Site['hosts'][0]).identity
   const evidenceOf = (method: string, path: string, options: { query?: Record<string, string>; headers?: Record<string, string>; at_ms?: number; begun_ms?: number } = {}) => {
@@ -254,4 +301,30 @@ test('without the plane what is signed is refused as S3 refuses, and what is pub
   await place.restore()
   await door.poll()
   assert.equal((await s3('GET', '/basic/o')).text, 'secret')
+})
+
+test('a write that was signed while the plane was there holds though it goes away before the end: listed afterwards, with what came with it', async () => {
+  for (const n of [1, 2]) await place.door(n)
+  await door.poll()
+  const { driver } = place.hosts[0] as Site['hosts'][0]
+  const put = driver.put.bind(driver)
+  let cut: Promise<void> | null = null
+  driver.put = async (...args) => {
+    cut ??= place.cut()
+    await cut
+    return await put(...args)
+  }
+  try {
+    const made = await s3('PUT', '/basic/late', { body: 'in time', headers: { 'x-amz-meta-a': 'b', 'x-amz-checksum-crc32': digestOf('crc32', Buffer.from('in time')) } })
+    assert.equal(made.status, 200, made.text)
+  } finally {
+    driver.put = put
+  }
+  assert.deepEqual([door.status().online, door.status().pending], [false, 1])
+  await place.restore()
+  for (let tries = 0; tries < 50 && !door.status().online; tries++) await door.poll()
+  assert.deepEqual([door.status().pending, door.status().refused], [0, 0])
+  const got = await s3('GET', '/basic/late', { headers: { 'x-amz-checksum-mode': 'ENABLED' } })
+  assert.deepEqual([got.text, got.headers['x-amz-meta-a'], got.headers['x-amz-checksum-crc32']], ['in time', 'b', digestOf('crc32', Buffer.from('in time'))])
+  assert.ok(xmlTexts((await s3('GET', '/basic', { query: { prefix: 'late' } })).text, 'Key').includes('late'))
 })
