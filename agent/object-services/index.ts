@@ -18,6 +18,7 @@ import { Pace } from './pace.ts'
 import { type Lan, Peers } from './peers.ts'
 import { Replicator } from './replicator.ts'
 import { Reconstructor } from './reconstructor.ts'
+import { Resealer } from './resealer.ts'
 import { type HostRing, Rings } from './ring.ts'
 import { Updater } from './updater.ts'
 
@@ -38,7 +39,7 @@ export interface ObjectServicesDeps {
 /** Hosts that connect together ask for rings over this time. */
 export const GREETING_SPREAD_MS = 3_000
 
-const ORDER: readonly ObjectServiceName[] = ['updater', 'replicator', 'reconstructor', 'auditor']
+const ORDER: readonly ObjectServiceName[] = ['updater', 'replicator', 'reconstructor', 'resealer', 'auditor']
 
 export class ObjectServices {
   readonly rings: Rings
@@ -54,6 +55,8 @@ export class ObjectServices {
   #drained: [number, number, number][] = []
   #replicator: Replicator
   #reconstructor: Reconstructor
+  #resealer: Resealer
+  #roots: readonly string[] = []
   #auditor: Auditor
   #updater: Updater
 
@@ -73,6 +76,7 @@ export class ObjectServices {
     const absent = new Absent({ now_ms: () => clock.now_ms(), host_lost_s: () => limits().host_lost_s })
     this.#replicator = new Replicator({ ...shared, absent })
     this.#reconstructor = new Reconstructor({ ...shared, absent, paced: (bytes) => pushed.take(bytes, limits().replicator_bytes_per_s) })
+    this.#resealer = new Resealer({ replicas, http, roots: () => this.#roots, limits, files: new Pace(clock, timers), bytes: new Pace(clock, timers), stopped, log })
     this.#auditor = new Auditor({ replicas, http, limits, now_ms: () => this.now(), bytes: new Pace(clock, timers), files: new Pace(clock, timers), stopped, log })
     this.#updater = new Updater({ replicas, http, stopped, log })
   }
@@ -137,7 +141,7 @@ export class ObjectServices {
 
   #interval_ms(name: ObjectServiceName): number {
     const limits: ObjectServiceLimits = this.rings.limits ?? OBJECT_SERVICE_LIMITS
-    return { auditor: limits.auditor_interval_s, replicator: limits.replicator_interval_s, reconstructor: limits.reconstructor_interval_s, updater: limits.updater_interval_s }[name] * 1_000
+    return { auditor: limits.auditor_interval_s, replicator: limits.replicator_interval_s, reconstructor: limits.reconstructor_interval_s, resealer: limits.resealer_interval_s, updater: limits.updater_interval_s }[name] * 1_000
   }
 
   /** The plane is there (again): its rings and settings may be others. Not all hosts ask at once. */
@@ -163,7 +167,7 @@ export class ObjectServices {
     this.#waits.set(name, delay_ms)
     this.#cancels.set(name, this.#deps.timers.after(delay_ms, () => {
       this.#cancels.delete(name)
-      const work = name === 'replicator' || name === 'reconstructor' ? this.#sync().then(() => this.#round(name)) : this.#round(name)
+      const work = name === 'replicator' || name === 'reconstructor' || name === 'resealer' ? this.#sync().then(() => this.#round(name)) : this.#round(name)
       void work.catch((error: unknown) => this.#deps.log('object_service_failed', { service: name, error: messageOf(error) })).finally(() => this.#schedule(name, this.#interval_ms(name)))
     }))
   }
@@ -176,6 +180,7 @@ export class ObjectServices {
     try {
       const answer = (await http.call('/agents/v1/objects/sync', { revisions: this.rings.revisions(), recon: await this.recon(), drained })) as HostSyncAnswer
       await this.rings.take(answer.rings, answer.limits)
+      this.#roots = answer.roots ?? []
       this.#adjust()
     } catch (error) {
       this.#drained = drained
@@ -224,6 +229,10 @@ export class ObjectServices {
       const { partitions, ...sums } = await this.#reconstructor.pass(device)
       done(recon.reconstructor, sums)
       recon.reconstructor.partitions = partitions
+    } else if (name === 'resealer') {
+      const { left, ...sums } = await this.#resealer.pass(device, hurry)
+      done(recon.resealer, sums)
+      Object.assign(recon.resealer, { left, root: this.#roots[0] ?? '' })
     } else if (name === 'auditor') done(recon.auditor, await this.#auditor.pass(device, hurry))
     else done(recon.updater, await this.#updater.pass(device))
   }
@@ -232,6 +241,7 @@ export class ObjectServices {
     const found = this.#recon.get(device) ?? {
       device, error: null, quarantined: 0, async_pending: 0, auditor: { passes: 0, finished_ms: 0, took_ms: 0, files: 0, bytes: 0, quarantined: 0, unlisted: 0 },
       replicator: { passes: 0, finished_ms: 0, took_ms: 0, partitions: 0, pushed: 0, filled: 0, drained: 0, reclaimed: 0, failures: 0 }, updater: { passes: 0, finished_ms: 0, told: 0, failures: 0 },
+      resealer: { passes: 0, finished_ms: 0, took_ms: 0, files: 0, sealed: 0, left: 0, failures: 0, root: '' },
       reconstructor: { passes: 0, finished_ms: 0, took_ms: 0, partitions: 0, rebuilt: 0, pushed: 0, filled: 0, drained: 0, reclaimed: 0, failures: 0 },
     }
     this.#recon.set(device, found)

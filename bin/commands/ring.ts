@@ -45,7 +45,7 @@ async function runServices({ api, words, values }: Asked): Promise<number> {
     if (error !== null) console.log(`${host}: ${error}`)
     for (const device of recon?.devices ?? []) {
       if (device === null) continue
-      console.log(`${host}/${device.device}: pushed ${device.replicator.pushed}, ${device.replicator.filled ?? 0} of them in place of lost devices, drained ${device.replicator.drained}, ${device.reconstructor === undefined ? '' : `rebuilt ${device.reconstructor.rebuilt}, `}audited ${device.auditor.files} (${device.quarantined} quarantined), ${device.async_pending} updates pending${device.error === null ? '' : `; ${device.error}`}`)
+      console.log(`${host}/${device.device}: pushed ${device.replicator.pushed}, ${device.replicator.filled ?? 0} of them in place of lost devices, drained ${device.replicator.drained}, ${device.reconstructor === undefined ? '' : `rebuilt ${device.reconstructor.rebuilt}, `}${device.resealer === undefined || device.resealer.files === 0 ? '' : `sealed anew ${device.resealer.sealed} (${device.resealer.left} left under older root secrets), `}audited ${device.auditor.files} (${device.quarantined} quarantined), ${device.async_pending} updates pending${device.error === null ? '' : `; ${device.error}`}`)
     }
   }
   return hosts.some(({ error }) => error !== null) ? 1 : 0

@@ -22,6 +22,8 @@ export interface RingDeviceBody {
     auditor: { passes: number; finished_ms: number; took_ms: number; files: number; bytes: number; quarantined: number }
     replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; filled?: number; drained: number; failures: number }
     /** Absent from hosts of an earlier release. */
+    resealer?: { passes: number; finished_ms: number; files: number; sealed: number; left: number; failures: number; root: string }
+    /** Absent from hosts of an earlier release. */
     reconstructor?: { passes: number; finished_ms: number; partitions: number; rebuilt: number; pushed: number; filled?: number; drained: number; failures: number }
   }
 }
@@ -68,8 +70,10 @@ function deviceLines(device: RingDeviceBody, now_ms: number): string[] {
   if (recon === null) return [head]
   const { reconstructor } = recon
   const rebuilt = reconstructor === undefined || reconstructor.partitions === 0 ? '' : `; reconstructed ${ago(reconstructor.finished_ms, now_ms)} (rebuilt ${reconstructor.rebuilt}, pushed ${reconstructor.pushed}, ${reconstructor.filled ?? 0} of them in place of lost devices, drained ${reconstructor.drained}, ${reconstructor.failures} failures)`
+  const { resealer } = recon
+  const resealed = resealer === undefined || resealer.files === 0 ? '' : `; sealed anew ${ago(resealer.finished_ms, now_ms)} under ${resealer.root} (${resealer.sealed}, ${resealer.left} left, ${resealer.failures} failures)`
   const rate = recon.auditor.took_ms > 0 ? ` ${(recon.auditor.bytes / recon.auditor.passes / 1e6 / (recon.auditor.took_ms / SECOND_MS)).toFixed(1)} MB/s` : ''
-  return [head, `        replicated ${ago(recon.replicator.finished_ms, now_ms)} (pushed ${recon.replicator.pushed}, ${recon.replicator.filled ?? 0} of them in place of lost devices, drained ${recon.replicator.drained}, ${recon.replicator.failures} failures)${rebuilt}; audited ${ago(recon.auditor.finished_ms, now_ms)}${rate}; quarantined ${recon.quarantined}; updates pending ${recon.async_pending}`]
+  return [head, `        replicated ${ago(recon.replicator.finished_ms, now_ms)} (pushed ${recon.replicator.pushed}, ${recon.replicator.filled ?? 0} of them in place of lost devices, drained ${recon.replicator.drained}, ${recon.replicator.failures} failures)${rebuilt}${resealed}; audited ${ago(recon.auditor.finished_ms, now_ms)}${rate}; quarantined ${recon.quarantined}; updates pending ${recon.async_pending}`]
 }
 
 export function ringLines(ring: RingBody, now_ms: number): string[] {

@@ -4,7 +4,7 @@
  */
 import type { ErasureScheme } from '../values/erasure.ts'
 import type { FragmentFacts, ObjectHead } from './protocol.ts'
-import type { SealedText, SealedVersion } from './sealing.ts'
+import type { SealedEntry, SealedText, SealedVersion } from './sealing.ts'
 
 /** What is stored with a version, as it is. A tombstone has only the first two. */
 export interface StoredVersion {
@@ -83,6 +83,14 @@ export interface VersionAt extends PartitionAt {
   fragment?: number
 }
 
+/** A version that is encrypted. */
+export interface SealedAt {
+  at: VersionAt
+  entry: SealedEntry
+  /** Of the file's body. */
+  size_bytes: number
+}
+
 export interface ReceiveArgs extends VersionAt {
   stored: StoredVersion
 }
@@ -149,6 +157,8 @@ export interface HostSyncAnswer {
   rings: RingForHosts[]
   /** As they are set now, whether rings came or not. Absent from a plane of an earlier release. */
   limits?: Partial<ObjectServiceLimits>
+  /** What the root secrets of encrypted objects are called, the one that seals first. Absent from a plane of an earlier release. */
+  roots?: string[]
 }
 
 /** Rates and times of the services, per device; set by OPTIONS ({"swift":{"object_services":{...}}}). */
@@ -161,6 +171,9 @@ export interface ObjectServiceLimits {
   replicator_interval_s: number
   reconstructor_interval_s: number
   updater_interval_s: number
+  /** Versions looked at, where there is more than one root secret. */
+  resealer_files_per_s: number
+  resealer_interval_s: number
   /** How long a tombstone is kept at least. */
   reclaim_age_s: number
   /** A host that did not answer for so long is lost: what it held is filled up elsewhere. (A device that its own host calls broken is not waited for.) */
@@ -168,7 +181,7 @@ export interface ObjectServiceLimits {
 }
 
 export const OBJECT_SERVICE_LIMITS: ObjectServiceLimits = {
-  auditor_bytes_per_s: 10_000_000, auditor_files_per_s: 20, auditor_interval_s: 3_600, replicator_bytes_per_s: 50_000_000, replicator_interval_s: 30, reconstructor_interval_s: 30, updater_interval_s: 15, reclaim_age_s: 7 * 86_400, host_lost_s: 3_600,
+  auditor_bytes_per_s: 10_000_000, auditor_files_per_s: 20, auditor_interval_s: 3_600, replicator_bytes_per_s: 50_000_000, replicator_interval_s: 30, reconstructor_interval_s: 30, updater_interval_s: 15, resealer_files_per_s: 50, resealer_interval_s: 3_600, reclaim_age_s: 7 * 86_400, host_lost_s: 3_600,
 }
 
 /** Figures of one device. Times are milliseconds since the epoch; 0 is never. */
@@ -180,6 +193,8 @@ export interface DeviceRecon {
   auditor: { passes: number; finished_ms: number; took_ms: number; files: number; bytes: number; quarantined: number; unlisted: number }
   replicator: { passes: number; finished_ms: number; took_ms: number; partitions: number; pushed: number; filled?: number; drained: number; reclaimed: number; failures: number }
   updater: { passes: number; finished_ms: number; told: number; failures: number }
+  /** Where there are several root secrets: `left` is what the last pass left under older ones than `root`. Absent from hosts of an earlier release. */
+  resealer?: { passes: number; finished_ms: number; took_ms: number; files: number; sealed: number; left: number; failures: number; root: string }
   /** Of devices in rings of erasure-coded policies. Absent from hosts of an earlier release. */
   reconstructor?: { passes: number; finished_ms: number; took_ms: number; partitions: number; rebuilt: number; pushed: number; filled?: number; drained: number; reclaimed: number; failures: number }
 }
@@ -189,4 +204,4 @@ export interface ObjectRecon {
   devices: DeviceRecon[]
 }
 
-export type ObjectServiceName = 'auditor' | 'replicator' | 'reconstructor' | 'updater'
+export type ObjectServiceName = 'auditor' | 'replicator' | 'reconstructor' | 'updater' | 'resealer'

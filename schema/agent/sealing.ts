@@ -54,6 +54,26 @@ export type Sealed = Pick<StoredVersion, 'metadata' | 'etag' | 'sha512' | 'diges
   key?: string
 }
 
+/** A record as it lies on a disk and what it is bound to, without anything that it hides: to be sealed anew where the keys are. */
+export interface SealedEntry {
+  kind: VersionKind
+  name: string
+  timestamp: string
+  /** Of the object. */
+  size_bytes?: number
+  sealed: SealedText
+  /** Of a fragment. */
+  segments?: { mark: string; key: SealedText }
+}
+
+export interface ResealedEntry {
+  sealed: SealedText
+  key?: SealedText
+}
+
+/** What the key of an erasure-coded object's segments is bound to: path, time and mark of its write. */
+export const boundToSegments = (path: string, timestamp: string, mark: string): string => JSON.stringify(['segments', path, timestamp, mark])
+
 /** What the record of a version is bound to. */
 export const boundTo = (kind: VersionKind, { name, timestamp, size_bytes, fragment }: Pick<StoredVersion, 'name' | 'timestamp' | 'size_bytes' | 'fragment'>): string => JSON.stringify([kind, name, timestamp, fragment?.object.size_bytes ?? size_bytes ?? null])
 

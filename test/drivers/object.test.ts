@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { at, bodyOf, md5, objectConformance, textOf } from '../../agent/drivers/object/conformance.ts'
 import { fragmentConformance } from '../../agent/drivers/object/fragment-conformance.ts'
 import { replicaConformance } from '../../agent/drivers/object/replica-conformance.ts'
+import { resealConformance } from '../../agent/drivers/object/reseal-conformance.ts'
 import type { ObjectDriver } from '../../agent/drivers/object/driver.ts'
 import { createNodeFs } from '../../agent/drivers/object/xfs/fs.ts'
 import { createXfsObjectDriver, LONG_BYTES } from '../../agent/drivers/object/xfs/index.ts'
@@ -46,6 +47,7 @@ for (const [name, fs, extra] of [['xfs, on a plain folder', undefined, {}], ['xf
   }
   objectConformance(name, make)
   fragmentConformance(name, make)
+  if (!('sealing' in extra)) resealConformance(name, make)
   replicaConformance(name, make)
 }
 
@@ -248,6 +250,7 @@ if (noLoop === false) {
   }
   objectConformance('xfs, on XFS', make)
   fragmentConformance('xfs, on XFS', make)
+  resealConformance('xfs, on XFS', make)
   replicaConformance('xfs, on XFS', make)
 }
 

@@ -160,6 +160,18 @@ export class ProbeLab {
     return await this.cloud.call(method, `${this.#base}${path}`, { token: this.#token, ...options })
   }
 
+  /** The plane stops, its root secrets are changed, and it starts again. */
+  async setRoots(change: (roots: readonly string[]) => string[]): Promise<void> {
+    const path = join(this.cloud.home, 'secrets.json')
+    this.cloud.stop()
+    const secrets = JSON.parse(readFileSync(path, 'utf8')) as { object_keys: string }
+    writeFileSync(path, JSON.stringify({ ...secrets, object_keys: change(secrets.object_keys.split(',')).join(',') }))
+    const started = this.cloud.start()
+    if (started.status !== 0) throw new Error(`start failed: ${started.stderr}`)
+    for (const host of this.hosts) await this.connected(host.n, true)
+    await this.#login()
+  }
+
   async bytes(path: string): Promise<Uint8Array> {
     const answer = await fetch(`${this.cloud.url}${this.#base}${path}`, { headers: { 'x-auth-token': this.#token } })
     return new Uint8Array(await answer.arrayBuffer())

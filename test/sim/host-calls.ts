@@ -1,8 +1,9 @@
 /** What simulated hosts ask of the plane for their object disks, by path and JSON: the routes without HTTP and signatures, so that virtual time need not wait for them. */
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import type { HostSync, ListingEntry, ListingUpdate, ReplicaQuery, VersionAt } from '../../schema/agent/replication.ts'
+import type { SealedEntry } from '../../schema/agent/sealing.ts'
 import { Fault } from '../../schema/values/fault.ts'
-import { hostFragment, hostListings, hostQuery, hostRelay, hostSync, hostUpdates } from '../../workers/agents/objects/serve.ts'
+import { hostFragment, hostListings, hostQuery, hostRelay, hostReseal, hostSync, hostUpdates } from '../../workers/agents/objects/serve.ts'
 
 export async function serveHost(env: Env, hostId: string, path: string, body: unknown, now_ms: number): Promise<unknown> {
   const peer = /^\/agents\/v1\/objects\/peers\/([^/]+)\/(query|relay)$/.exec(path)
@@ -12,6 +13,7 @@ export async function serveHost(env: Env, hostId: string, path: string, body: un
   switch (path) {
     case '/agents/v1/objects/sync': return await hostSync(env, hostId, body as HostSync)
     case '/agents/v1/objects/updates': return await hostUpdates(env, hostId, given.updates, now_ms)
+    case '/agents/v1/objects/reseal': return await hostReseal(env, hostId, (body as { entries: SealedEntry[] }).entries, now_ms)
     case '/agents/v1/objects/listings': return await hostListings(env, hostId, given.entries, now_ms)
     default: throw new Fault('not_found', `no path ${path}`)
   }

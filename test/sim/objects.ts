@@ -61,7 +61,7 @@ export class ObjectStorm {
   /** Every service once on every host that is connected; first all that is reachable is given time to connect. */
   async pass(): Promise<void> {
     await this.sim.run(40_000, () => this.sim.hosts.every((host, n) => host.agent === null || host.agent.up || this.sim.net.cut.has(this.sim.hostIds[n] ?? '')))
-    for (const host of this.sim.hosts) if (host.agent?.up) await this.sim.finish(Promise.resolve(host.objects?.run(['updater', 'replicator', 'reconstructor', 'auditor'])))
+    for (const host of this.sim.hosts) if (host.agent?.up) await this.sim.finish(Promise.resolve(host.objects?.run(['updater', 'replicator', 'reconstructor', 'resealer', 'auditor'])))
   }
 
   async recon(): Promise<ObjectRecon[]> {

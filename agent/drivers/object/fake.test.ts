@@ -5,6 +5,7 @@ import { systemRandom } from '../../../schema/values/random.ts'
 import { at, bodyOf, md5, objectConformance } from './conformance.ts'
 import { fragmentConformance } from './fragment-conformance.ts'
 import { replicaConformance } from './replica-conformance.ts'
+import { resealConformance } from './reseal-conformance.ts'
 import { createFakeObjectDisk, createFakeObjectDriver } from './fake.ts'
 
 const sealing = { seal: true, keys: [{ root: '00112233445566aa', key: Buffer.from(systemRandom.bytes(32)).toString('base64url') }] }
@@ -24,6 +25,7 @@ for (const [name, options, extra] of [['fake', {}, {}], ['fake, attributes as on
   objectConformance(name, make)
   replicaConformance(name, make)
   fragmentConformance(name, make)
+  if (!('sealing' in extra)) resealConformance(name, make)
 }
 
 const args: ObjectArgs = { device: 'd1', policy: 0, partition: 1, hash: md5('x'), name: '/a/c/o', timestamp: at(1) }

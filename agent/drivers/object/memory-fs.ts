@@ -187,6 +187,13 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
     return file
   }
 
+  async clone(from: string, to: string, size_bytes: number): Promise<MemoryFile> {
+    const source = await this.open(from)
+    const file = await this.create(to)
+    await this.write(file, source.bytes().subarray(0, size_bytes))
+    return file
+  }
+
   async write(file: MemoryFile, chunk: Uint8Array): Promise<void> {
     if (file.size + chunk.length > this.#deviceBytes) throw failure('ENOSPC', 'write')
     file.chunks.push(chunk.slice())

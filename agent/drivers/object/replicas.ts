@@ -1,5 +1,6 @@
 /** What the consistency services need of a host's disks beside the driver: versions as they lie there, hashes over them, and a place for what is damaged. */
-import type { FragmentAt, ListingEntry, ListingUpdate, PartitionAt, ReceiveArgs, StoredVersion, VersionAt, VersionSet } from '../../../schema/agent/replication.ts'
+import type { FragmentAt, ListingEntry, ListingUpdate, PartitionAt, ReceiveArgs, SealedAt, StoredVersion, VersionAt, VersionSet } from '../../../schema/agent/replication.ts'
+import type { ResealedEntry } from '../../../schema/agent/sealing.ts'
 
 export interface Audited {
   /** Bytes read. */
@@ -34,6 +35,10 @@ export interface ObjectReplicas {
   commit(at: PartitionAt & { hash: string; timestamp: string }): Promise<boolean>
   /** Removes one fragment of an object. */
   dropFragment(at: PartitionAt & { hash: string }, fragment: Pick<FragmentAt, 'timestamp' | 'index'>): Promise<void>
+  /** What lies there of an object encrypted: records as they are. */
+  sealed(at: PartitionAt & { hash: string }): Promise<SealedAt[]>
+  /** Another record in the place of `from`; false where that is no longer there. */
+  reseal(at: VersionAt, from: string, to: ResealedEntry): Promise<boolean>
   /** Reads every byte of an object's versions; what is damaged goes to `quarantined`. */
   audit(at: PartitionAt, hash: string, paced: (bytes: number) => Promise<void>): Promise<Audited>
   quarantined(device: string): Promise<number>

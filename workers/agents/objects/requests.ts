@@ -9,6 +9,8 @@ const at = { device, policy: count, partition: count }
 const version = object({ ...at, hash, kind: picklist(['data', 'meta', 'ts']), timestamp, fragment: optional(count) })
 
 const BATCH_MAX = 1_000
+/** Each is opened and sealed at once. */
+const RESEALED_MAX = 100
 
 export const syncRequest = object({
   revisions: record(string(), string()),
@@ -41,8 +43,13 @@ export const listingsRequest = object({
   entries: pipe(array(object({ name, policy: count, kind: picklist(['data', 'ts']), timestamp, posted: nullable(timestamp), size_bytes: count, etag: string(), metadata: record(string(), string()), sealed: optional(object({ root: string(), text: string() })) })), maxLength(BATCH_MAX)),
 })
 
+const sealedText = object({ root: pipe(string(), regex(/^[0-9a-f]{16}$/)), text: string() })
+export const resealRequest = object({
+  entries: pipe(array(object({ kind: picklist(['data', 'meta']), name, timestamp, size_bytes: optional(count), sealed: sealedText, segments: optional(object({ mark: pipe(string(), regex(/^[0-9a-f]{32}$/)), key: sealedText })) })), maxLength(RESEALED_MAX)),
+})
+
 /** Of an administrator. */
-export const runRequest = object({ services: optional(array(picklist(['auditor', 'replicator', 'reconstructor', 'updater']))), host: optional(string()), device: optional(device) })
+export const runRequest = object({ services: optional(array(picklist(['auditor', 'replicator', 'reconstructor', 'updater', 'resealer']))), host: optional(string()), device: optional(device) })
 const weight = pipe(number(), minValue(0))
 export const deviceUpdate = object({ weight: optional(nullable(weight)), drained: optional(boolean()), removed: optional(boolean()), region: optional(pipe(number(), integer(), minValue(1))), force: optional(boolean()) })
 const component = object({ name: pipe(string(), regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/)), regions: array(pipe(number(), integer(), minValue(1))), replicas: pipe(number(), integer(), minValue(1)) })

@@ -1,11 +1,12 @@
 /** Paths of hosts with object disks, each request signed by the host. */
 import { safeParse } from 'valibot'
 import type { HostSync, ListingEntry, ListingUpdate } from '../../../schema/agent/replication.ts'
+import type { SealedEntry } from '../../../schema/agent/sealing.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { route } from '../../http/route.ts'
 import { signingHost } from '../signature.ts'
-import { fragmentQuery, listingsRequest, queryRequest, relayRequest, syncRequest, updatesRequest } from './requests.ts'
-import { hostFragment, hostListings, hostQuery, hostRelay, hostSync, hostUpdates } from './serve.ts'
+import { fragmentQuery, listingsRequest, queryRequest, relayRequest, resealRequest, syncRequest, updatesRequest } from './requests.ts'
+import { hostFragment, hostListings, hostQuery, hostRelay, hostReseal, hostSync, hostUpdates } from './serve.ts'
 
 function fragmentOf(query: URLSearchParams) {
   const parsed = safeParse(fragmentQuery, Object.fromEntries(query))
@@ -37,5 +38,9 @@ export const routes = [
   route({
     method: 'POST', path: '/v1/objects/listings', policy: 'public', body: listingsRequest,
     handle: async ({ env, request, body, now_ms }) => await hostListings(env, await signingHost(env, request, now_ms), body.entries as ListingEntry[], now_ms),
+  }),
+  route({
+    method: 'POST', path: '/v1/objects/reseal', policy: 'public', body: resealRequest,
+    handle: async ({ env, request, body, now_ms }) => await hostReseal(env, await signingHost(env, request, now_ms), body.entries as SealedEntry[], now_ms),
   }),
 ]

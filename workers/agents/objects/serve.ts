@@ -4,7 +4,10 @@
  */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { HostSync, HostSyncAnswer, ListingAnswer, ListingEntry, ListingUpdate, ReplicaQuery, RingForHosts, VersionAt } from '../../../schema/agent/replication.ts'
+import type { ResealedEntry, SealedEntry } from '../../../schema/agent/sealing.ts'
 import { Fault } from '../../../schema/values/fault.ts'
+import { rootIds } from '../../object/encryption/keymaster.ts'
+import { resealed } from '../../object/encryption/reseal.ts'
 import { bodyOf, fixed } from '../../object/object/read.ts'
 import { forgetRing, holdersOf, ringDevices, ringPartition, standInsOf } from '../../object/placement.ts'
 import { swiftOptions } from '../../object/options.ts'
@@ -47,7 +50,7 @@ export async function hostSync(env: Env, hostId: string, sync: HostSync): Promis
     const ring = await object.forHosts(index, sync.revisions[String(index)] ?? '')
     if (ring !== null) rings.push({ ...ring, limits })
   }
-  return { rings, limits }
+  return { rings, limits, roots: rootIds(env) }
 }
 
 export async function hostQuery(env: Env, hostId: string, peer: string, query: ReplicaQuery, now_ms: number): Promise<unknown> {
@@ -90,4 +93,10 @@ export async function hostUpdates(env: Env, hostId: string, updates: ListingUpda
 export async function hostListings(env: Env, hostId: string, entries: ListingEntry[], now_ms: number): Promise<{ changed: number; orphans: number }> {
   await needMember(env, hostId, now_ms)
   return await checkListings(env, hostId, entries, now_ms)
+}
+
+/** Records under an older root secret, sealed anew. What a host brings it has already, and it learns nothing of what is in them. */
+export async function hostReseal(env: Env, hostId: string, entries: readonly SealedEntry[], now_ms: number): Promise<{ entries: (ResealedEntry | null)[] }> {
+  await needMember(env, hostId, now_ms)
+  return { entries: await Promise.all(entries.map((entry) => resealed(env, entry))) }
 }

@@ -9,7 +9,7 @@ import { ringView } from './views.ts'
 
 /** A pass over full disks takes long; what is not done by then goes on by itself. */
 export const RUN_DEADLINE_MS = 10 * 60_000
-const ALL: ObjectServiceName[] = ['updater', 'replicator', 'reconstructor', 'auditor']
+const ALL: ObjectServiceName[] = ['updater', 'replicator', 'reconstructor', 'resealer', 'auditor']
 
 const policyOf = (env: Env, text: string | undefined): string => {
   const found = policyAt(env, Number(text))

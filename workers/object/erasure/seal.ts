@@ -6,16 +6,13 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import type { FragmentFooter } from '../../../schema/agent/protocol.ts'
-import { KEY_BYTES, NONCE_BYTES, openText, type SealedText, type SealingKey, sealText, TAG_BYTES } from '../../../schema/agent/sealing.ts'
+import { boundToSegments, KEY_BYTES, NONCE_BYTES, openText, type SealedText, type SealingKey, sealText, TAG_BYTES } from '../../../schema/agent/sealing.ts'
 import type { ErasureScheme } from '../../../schema/values/erasure.ts'
 import { type Random, systemRandom } from '../../../schema/values/random.ts'
 import { fragmentKeys } from '../encryption/keymaster.ts'
 import type { ObjectName } from '../names.ts'
 
 const MARK_BYTES = 16
-
-/** What a body's key is bound to: path, time and mark of its write. */
-const boundTo = (path: string, timestamp: string, mark: string): string => JSON.stringify(['segments', path, timestamp, mark])
 
 function nonceOf(segment: number): Uint8Array {
   const nonce = new Uint8Array(NONCE_BYTES)
@@ -32,7 +29,7 @@ export class SegmentSealer {
   constructor(random: Pick<Random, 'bytes'>, keys: readonly SealingKey[], path: string, timestamp: string) {
     this.#key = random.bytes(KEY_BYTES)
     const mark = Buffer.from(random.bytes(MARK_BYTES)).toString('hex')
-    this.#sealed = { mark, key: sealText(Buffer.from(this.#key).toString('base64'), keys, boundTo(path, timestamp, mark), random) }
+    this.#sealed = { mark, key: sealText(Buffer.from(this.#key).toString('base64'), keys, boundToSegments(path, timestamp, mark), random) }
   }
 
   /** In a buffer of its own. */
@@ -59,7 +56,7 @@ export async function sealerFor(env: Env, name: ObjectName, path: string, timest
 
 /** The key of what was written at that time. Throws where its root secret is not here, or it was changed. */
 export async function segmentKey(env: Env, name: ObjectName, path: string, timestamp: string, { mark, key }: { mark: string; key: SealedText }): Promise<Uint8Array> {
-  return Buffer.from(openText(key, await fragmentKeys(env, name), boundTo(path, timestamp, mark)), 'base64')
+  return Buffer.from(openText(key, await fragmentKeys(env, name), boundToSegments(path, timestamp, mark)), 'base64')
 }
 
 /** Null where it does not open: something in it is not what was written. */

@@ -7,32 +7,11 @@ import { isFault } from '../../../../schema/values/fault.ts'
 import { at, bodyOf, md5, textOf } from '../conformance.ts'
 import type { ObjectDriver } from '../driver.ts'
 import { MemoryFs } from '../memory-fs.ts'
-import type { ObjectFs } from './fs.ts'
-import { createXfsObjectDriver } from './index.ts'
+import { driverOn, dying } from './dying.ts'
 import { footer, fragmentOfText } from '../fragment-conformance.ts'
 import { parseVersion, resolve } from './paths.ts'
 
 const args = (n: number, extra: Partial<ObjectArgs> = {}): ObjectArgs => ({ device: 'd', policy: 0, partition: 3, hash: md5('o'), name: '/a/c/o', timestamp: at(n), ...extra })
-
-let ids = 0
-const driverOn = (fs: ObjectFs): ObjectDriver => createXfsObjectDriver({ devices_dir: '/dev', fs, ids: { hex: () => `id${ids++}` } })
-
-/** Works for `calls` calls, then never again: as a process that died. The last call may have had its effect, or not. */
-function dying(fs: MemoryFs, calls: number, effect: boolean): { fs: ObjectFs; died: () => boolean } {
-  let left = calls
-  const proxy = new Proxy(fs, {
-    get: (target, name) => {
-      const method = Reflect.get(target, name, target) as (...rest: unknown[]) => Promise<unknown>
-      return async (...rest: unknown[]) => {
-        left--
-        if (left > 0) return method.apply(target, rest)
-        if (left === 0 && effect) await method.apply(target, rest)
-        throw new Error('died')
-      }
-    },
-  })
-  return { fs: proxy as unknown as ObjectFs, died: () => left <= 0 }
-}
 
 /** What is there: body and metadata, or null. */
 async function stateOf(fs: MemoryFs): Promise<string | null> {

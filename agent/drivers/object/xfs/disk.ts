@@ -172,8 +172,8 @@ export class ObjectDisk {
       await discard(this.fs, made.path)
       throw error
     }
-    // What stays now goes with the next version.
-    for (const { file } of resolve(before === undefined ? await this.files(folder) : [...before, nameOf(made)]).obsolete) await discard(this.fs, join(folder, file))
+    // What stays now goes with the next version. A record that was sealed anew has the name of the one before.
+    for (const { file } of resolve(before === undefined ? await this.files(folder) : [...new Set([...before, nameOf(made)])]).obsolete) await discard(this.fs, join(folder, file))
   }
 
   settleFolder(at: Where): Promise<void> {

@@ -1,5 +1,5 @@
 /** What the object driver asks of a file system, and Node's. An interface, so that tests can cut it off at any call and simulated hosts keep it in memory. */
-import { closeSync, constants, fstatSync, fsync, mkdir, open, openSync, read, readdir, rename, rmdir, statSync, statfs, unlink, write } from 'node:fs'
+import { closeSync, constants, copyFile, fstatSync, fsync, ftruncate, mkdir, open, openSync, read, readdir, rename, rmdir, statSync, statfs, unlink, write } from 'node:fs'
 import { dirname } from 'node:path'
 import { isWholePages, PAGE_BYTES } from '../../../pages.ts'
 import type { Xattr } from './xattr.ts'
@@ -21,6 +21,8 @@ export interface ObjectFs<F = unknown> {
   /** A new file; fails where there is one. `long`: a body that would only drive others out of the page cache, three times over where three disks take it. */
   create(path: string, long?: boolean): Promise<F>
   open(path: string): Promise<F>
+  /** A new file with the first bytes of another, to be appended to; without copying them where the file system can share. */
+  clone(from: string, to: string, size_bytes: number): Promise<F>
   /** Appends. */
   write(file: F, chunk: Uint8Array): Promise<void>
   /** Bytes read into the whole of `into`, fewer only at the end. */
@@ -107,6 +109,17 @@ export function createNodeFs(xattr: Xattr | null): ObjectFs<number> {
       return file
     },
     open: (path) => call<number>((done) => open(path, 'r', done)),
+    clone: async (from, to, size_bytes) => {
+      await call((done: Done<void>) => copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE, done as never))
+      const file = await call<number>((done) => open(to, 'a', done))
+      try {
+        await call((done: Done<void>) => ftruncate(file, size_bytes, done as never))
+        return file
+      } catch (error) {
+        closeSync(file)
+        throw error
+      }
+    },
     write: async (file, chunk) => {
       const direct = directs.get(file)
       if (direct === undefined) return await writeAt(file, chunk, null)

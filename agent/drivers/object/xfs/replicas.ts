@@ -1,6 +1,7 @@
 /** The disks as the consistency services see them (../replicas.ts): whole versions, taken in and given out as they lie, audited, put aside, removed. */
 import { join } from 'node:path'
-import type { FragmentAt, ListingEntry, ListingUpdate, PartitionAt, ReceiveArgs, StoredVersion, VersionAt, VersionSet } from '../../../../schema/agent/replication.ts'
+import type { FragmentAt, ListingEntry, ListingUpdate, PartitionAt, ReceiveArgs, SealedAt, StoredVersion, VersionAt, VersionSet } from '../../../../schema/agent/replication.ts'
+import type { ResealedEntry } from '../../../../schema/agent/sealing.ts'
 import { Fault, isFault } from '../../../../schema/values/fault.ts'
 import { checkDevice, isTimestamp } from '../args.ts'
 import { BlockSums } from '../blocks.ts'
@@ -12,6 +13,7 @@ import { codeOf, emptyIfAbsent, type ObjectDisk, type Where } from './disk.ts'
 import { commitFragments, fragmentOf, isWantedFragment, listed } from './fragments.ts'
 import { SUFFIX } from './hashes.ts'
 import { pendingPath, policyOf, resolve, type Version, devicePath } from './paths.ts'
+import { reseal, sealedOf } from './reseal.ts'
 
 const HASH = /^[0-9a-f]{32}$/
 
@@ -164,6 +166,14 @@ export class XfsReplicas implements ObjectReplicas {
       }
       return count
     })
+  }
+
+  sealed(at: PartitionAt & { hash: string }): Promise<SealedAt[]> {
+    return this.#guard(at, (disk) => sealedOf(disk, at))
+  }
+
+  reseal(at: VersionAt, from: string, to: ResealedEntry): Promise<boolean> {
+    return this.#guard(at, (disk) => reseal(disk, at, from, to))
   }
 
   audit(at: PartitionAt, hash: string, paced: (bytes: number) => Promise<void>): Promise<Audited> {
