@@ -109,7 +109,7 @@ for (const encryption of [false, true]) describe(encryption ? 'encrypted fragmen
     await readAll()
   })
 
-  it('goes to another root secret: records are sealed anew, and the old one is needed no more', { skip: encryption ? false : 'nothing is encrypted' }, async () => {
+  if (encryption) it('goes to another root secret: records are sealed anew, and the old one is needed no more', async () => {
     const images = () => lab.lying().filter(({ file }) => file.endsWith('.data')).map(({ path }) => md5(readFileSync(path)))
     const before = images().sort()
     await lab.setRoots((roots) => [randomBytes(32).toString('base64url'), ...roots])

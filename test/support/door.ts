@@ -153,7 +153,7 @@ export async function site(count: number, options: { encrypted?: boolean; polici
     return { id, identity: Object.assign(createIdentity(id, key, systemClock), { public_key: publicKeyOf(key) }), driver: options.driver?.(n) ?? createFakeObjectDriver({ devices }), away: false }
   })
   const vars: Record<string, string> = options.encrypted === true || ENCRYPTED ? { OPTIONS: JSON.stringify({ swift: { encryption: true } }), OBJECT_KEYS: Buffer.alloc(32, 7).toString('base64url') } : {}
-  if (options.policies !== undefined) vars.OPTIONS = JSON.stringify({ swift: { storage_policies: options.policies } })
+  if (options.policies !== undefined) vars.OPTIONS = JSON.stringify({ swift: { storage_policies: options.policies, encryption: vars.OPTIONS !== undefined } })
   const cloud = await mintedCloud({ classes: { HOST: driverHosts(hosts) as never }, vars })
   const region = cloud.cluster.instance('REGION', 'region')
   hosts.forEach(({ id, identity }, n) => {

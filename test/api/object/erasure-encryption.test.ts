@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { openText } from '../../../schema/agent/sealing.ts'
+import { hostReseal } from '../../../workers/agents/objects/serve.ts'
+import { rootIds } from '../../../workers/object/encryption/keymaster.ts'
 import { checkListings } from '../../../workers/object/updates.ts'
 import { onDisks } from '../../support/on-disks.ts'
 import { type ErasureCloud, erasureCloud } from './erasure-cloud.ts'
@@ -152,5 +154,33 @@ test('what an auditor tells of an encrypted fragment is readable at the plane al
     assert.deepEqual(await checkListings(cloud.env, 'host-0', [entry], Date.now() + 1_000), { changed: 1, orphans: 0 })
     const [row] = (await cloud.swift('GET', '/c?format=json')).body as { hash: string; bytes: number; content_type: string }[]
     assert.deepEqual([row?.hash, row?.bytes, row?.content_type], [md5(BODY), BODY.length, 'text/x-private'])
+  })
+})
+
+test('a host has its records sealed anew by the plane, learns nothing by it, and must be in a ring for it', async () => {
+  await withCloud(async (cloud) => {
+    await cloud.swift('PUT', '/c/o', { body: BODY, headers: { 'x-object-meta-a': 'a-metadata-value' } })
+    const [host] = cloud.hosts.values()
+    assert.ok(host !== undefined)
+    const [at] = await host.driver.replicas.partitions('d1')
+    const place = { device: 'd1', policy: at?.policy ?? 0, partition: at?.partition ?? 0 }
+    const [set] = await host.driver.replicas.versions({ ...place, suffixes: Object.keys(await host.driver.replicas.suffixes(place)) })
+    const [found] = await host.driver.replicas.sealed({ ...place, hash: set?.hash ?? '' })
+    assert.ok(found?.entry.segments !== undefined)
+    encrypt(cloud, true, 2, 1)
+    const [fresh] = rootIds(cloud.env)
+    const now_ms = Date.now()
+    await assert.rejects(hostReseal(cloud.env, 'host-of-another-ring', [found.entry], now_ms), { kind: 'forbidden' })
+    const other = { ...found.entry, timestamp: '1700000000.00000' }
+    const { segments: { mark, key } } = found.entry
+    const swapped = { ...found.entry, segments: { mark: md5(mark), key } }
+    const { entries: [made, ...refused] } = await hostReseal(cloud.env, 'host-0', [found.entry, other, swapped, { ...found.entry, name: 'none' }], now_ms)
+    assert.deepEqual([made?.sealed.root, made?.key?.root, refused], [fresh, fresh, [null, null, null]], 'what is bound to something else is not sealed again')
+    assert.ok(!JSON.stringify(made).includes('a-metadata-value') && made?.sealed.text !== found.entry.sealed.text)
+    assert.equal(await host.driver.replicas.reseal(found.at, found.entry.sealed.text, made ?? { sealed: key }), true)
+    encrypt(cloud, true, 2)
+    assert.equal((await cloud.swift('HEAD', '/c/o')).status, 503, 'one fragment alone is not enough')
+    encrypt(cloud, true, 2, 1)
+    assert.equal((await cloud.swift('GET', '/c/o')).text, BODY, 'its fragments are under both')
   })
 })
