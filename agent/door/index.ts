@@ -3,6 +3,7 @@ import type { Env } from '../../durable-objects/kernel/env.ts'
 import type { DoorS3 } from '../../schema/agent/door.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import type { Clock } from '../../schema/values/time.ts'
+import type { Scope } from '../../workers/http/sigv4.ts'
 import { forgetRevocations } from '../../workers/object/revoked.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import type { Identity } from '../identity.ts'
@@ -14,7 +15,7 @@ import { Peers } from './peers.ts'
 import { createDoorPlane } from './plane.ts'
 import { Presence } from './presence.ts'
 import { reconcile } from './reconcile.ts'
-import { s3AtPlane } from './s3.ts'
+import { S3Keys, s3AtPlane } from './s3.ts'
 import { DoorServer } from './server.ts'
 import { DoorStore } from './store.ts'
 
@@ -76,7 +77,8 @@ export async function startDoor(options: DoorOptions): Promise<Door> {
     deliver: () => reconcile({ plane, store, env: envNow, now_ms: () => presence.now_ms(), log }),
   })
   const hosts = new Hosts({ identity, driver, plane, presence })
-  const envNow = (): Env => (env ??= makeEnv(presence, hosts, containers, s3AtPlane(plane, presence, timers)))
+  const s3Keys = new S3Keys(plane, presence)
+  const envNow = (): Env => (env ??= makeEnv(presence, hosts, containers, s3AtPlane(plane, presence, timers), s3Keys))
   const containers: Containers = new Containers({ plane, presence, store, timers, log, env: envNow })
   const status = (): DoorStatus => ({
     status: 'ok', online: presence.online, seen_at: presence.seen_ms === 0 ? null : new Date(presence.seen_ms).toISOString(), pending: store.pendingCount, refused: store.refusedCount, requests: server.open, rings: Object.fromEntries([...presence.rings].map(([policy, ring]) => [policy, ring.version])),
@@ -100,14 +102,14 @@ export async function startDoor(options: DoorOptions): Promise<Door> {
 }
 
 /** The bindings that the handlers ask for; anything else is not there. */
-function makeEnv(presence: Presence, hosts: Hosts, containers: Containers, s3: DoorS3): Env {
+function makeEnv(presence: Presence, hosts: Hosts, containers: Containers, s3: DoorS3, s3Keys: S3Keys): Env {
   const none = () => {
     throw new Fault('unavailable', 'This is not served by a door.')
   }
   const missing = { getByName: none } as never
   return {
     ...presence.vars,
-    IDENTITY: { getByName: () => ({ publicKeys: async () => presence.keys, accessRules: (id: string) => containers.accessRules(id), revocations: async (cursor: number) => (cursor === 0 ? { cursor: 1, events: presence.revocations } : { cursor, events: [] }) }) } as never,
+    IDENTITY: { getByName: () => ({ publicKeys: async () => presence.keys, accessRules: (id: string) => containers.accessRules(id), s3SigningKey: (asked: Scope & { access: string }) => s3Keys.key(asked), revocations: async (cursor: number) => (cursor === 0 ? { cursor: 1, events: presence.revocations } : { cursor, events: [] }) }) } as never,
     RING: {
       getByName: (policy: string) => ({
         current: async (known: number) => {

@@ -1,14 +1,16 @@
 /**
- * S3 through a door: requests that move an object's bytes are served here by the dialect's own handlers, all others are the plane's and passed on as they are. Keys stay with the plane:
- * it says who signed each request, and checks the signatures of a body's chunks while the bytes stay on site.
+ * S3 through a door: requests that move an object's bytes are served here by the dialect's own handlers, all others are the plane's and passed on as they are. Keys stay with the plane
+ * (unless the operator has it otherwise): it says who signed each request, and checks the signatures of a body's chunks while the bytes stay on site.
  */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeStream } from 'node:stream/web'
 import type { Env } from '../../durable-objects/kernel/env.ts'
-import { type DoorEvidence, type DoorS3, PASSED_HEADER, type PassedHead, type S3Verdict } from '../../schema/agent/door.ts'
+import { type DoorEvidence, type DoorS3, PASSED_HEADER, type PassedHead, type S3DoorKey, type S3Verdict } from '../../schema/agent/door.ts'
+import { isRevokedBy } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
+import type { Scope } from '../../workers/http/sigv4.ts'
 import { addressOf, recognise } from '../../workers/object/s3/address.ts'
 import { movesBytes } from '../../workers/object/s3/onsite.ts'
 import type { Timers } from '../timers.ts'
@@ -22,7 +24,7 @@ import { hasBody, headersOf } from './request.ts'
 const KEPT = new Set(['authorization', 'host', 'date', 'content-md5', 'content-type', 'referer', 'user-agent', 'cf-connecting-ip', 'x-forwarded-proto'])
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'proxy-connection', 'te', 'trailer', 'upgrade', 'host', 'expect', 'cf-connecting-ip', 'authorization'])
 
-const offline = (): Fault => new Fault('unavailable', 'The plane cannot be reached, and who signs S3 requests is known there only.', { headers: { 'retry-after': '5' } })
+const offline = (): Fault => new Fault('unavailable', 'The plane cannot be reached, and who signed this is known there only.', { headers: { 'retry-after': '5' } })
 
 /** What the dialect's own look at a request needs of it, over Node's message. */
 function asRequest(message: IncomingMessage): Request {
@@ -83,6 +85,59 @@ export function s3AtPlane(plane: DoorPlane, presence: Presence, timers: Timers):
       if (pass === undefined) throw new Fault('internal', 'work of a door without a request')
       return await pass()
     },
+  }
+}
+
+/** Keys that are remembered. */
+export const KEYS_MAX = 1_000
+/** A key is of one day, and a request's clock may be off by a quarter of an hour. */
+const KEY_LIFE_MS = 24 * 3_600_000 + 15 * 60_000
+
+/**
+ * Keys of a day, where the operator has them told to doors (OPTIONS s3.door_keys): in memory alone. With the plane there each is asked for as often as the handlers want to hear of it;
+ * without, one that was used here is good until its day is over, but for what was revoked as far as this door heard.
+ */
+export class S3Keys {
+  #plane: DoorPlane
+  #presence: Presence
+  #known = new Map<string, S3DoorKey>()
+
+  constructor(plane: DoorPlane, presence: Presence) {
+    this.#plane = plane
+    this.#presence = presence
+  }
+
+  async key({ access, date, region, service }: Scope & { access: string }): Promise<{ signing_key: Uint8Array; caller: S3DoorKey['caller'] }> {
+    const name = `${access} ${date} ${region} ${service}`
+    const found = (await this.#ask(name)) ?? this.#remembered(name, date)
+    return { signing_key: new Uint8Array(Buffer.from(found.signing_key, 'base64')), caller: found.caller }
+  }
+
+  /** Null where the plane can't be asked. */
+  async #ask(name: string): Promise<S3DoorKey | null> {
+    if (!this.#presence.online) return null
+    try {
+      const key = (await this.#plane.call(evidenceNow(), { on: 'identity', account: '', container: null, method: 's3Key', args: [] })) as S3DoorKey
+      if (this.#known.size >= KEYS_MAX) this.#known.delete(this.#known.keys().next().value ?? '')
+      this.#known.set(name, key)
+      return key
+    } catch (error) {
+      if (isUnreachable(error)) this.#presence.lost(error, 's3Key')
+      // One request with a wrong signature says nothing against the key.
+      else throw error
+      return null
+    }
+  }
+
+  #remembered(name: string, date: string): S3DoorKey {
+    const known = this.#known.get(name)
+    const until_ms = Date.parse(date.replace(/^(....)(..)(..)$/, '$1-$2-$3T00:00:00Z')) + KEY_LIFE_MS
+    if (known === undefined || this.#presence.now_ms() > until_ms) throw offline()
+    if (this.#presence.revocations.some((event) => isRevokedBy({ ...known.caller, request_id: '' }, event))) {
+      this.#known.delete(name)
+      throw new Fault('unauthorized', 'The key was revoked.')
+    }
+    return known
   }
 }
 

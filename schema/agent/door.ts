@@ -62,6 +62,13 @@ export interface S3Verdict {
   seed: string | null
 }
 
+/** The key of one day, region and S3 that a request is signed with, where the operator has doors told. */
+export interface S3DoorKey {
+  /** base64 */
+  signing_key: string
+  caller: Omit<Caller, 'request_id'>
+}
+
 /** Signatures of a streamed body's chunks, each with the SHA-256 of what it is of, in their order; the trailer's comes with its text. */
 export interface ChunkLinks {
   /** The signature that they go on from. */

@@ -145,7 +145,7 @@ function serve(env: Env): http.Server {
 /** Every test of doors once more, with all that is written encrypted. */
 export const ENCRYPTED = process.env.SKYHOOK_TEST_ENCRYPTED === '1'
 
-export async function site(count: number, options: { encrypted?: boolean; policies?: readonly object[]; devices?: readonly string[]; driver?: (host: number) => ObjectDriver } = {}): Promise<Site> {
+export async function site(count: number, options: { encrypted?: boolean; policies?: readonly object[]; s3?: object; devices?: readonly string[]; driver?: (host: number) => ObjectDriver } = {}): Promise<Site> {
   const devices = options.devices ?? ['d1']
   const hosts: SiteHost[] = Array.from({ length: count }, (_, n) => {
     const key = generateKeyPairSync('ed25519').privateKey
@@ -154,6 +154,7 @@ export async function site(count: number, options: { encrypted?: boolean; polici
   })
   const vars: Record<string, string> = options.encrypted === true || ENCRYPTED ? { OPTIONS: JSON.stringify({ swift: { encryption: true } }), OBJECT_KEYS: Buffer.alloc(32, 7).toString('base64url') } : {}
   if (options.policies !== undefined) vars.OPTIONS = JSON.stringify({ swift: { storage_policies: options.policies, encryption: vars.OPTIONS !== undefined } })
+  if (options.s3 !== undefined) vars.OPTIONS = JSON.stringify({ ...JSON.parse(vars.OPTIONS ?? '{}'), s3: options.s3 })
   const cloud = await mintedCloud({ classes: { HOST: driverHosts(hosts) as never }, vars })
   const region = cloud.cluster.instance('REGION', 'region')
   hosts.forEach(({ id, identity }, n) => {

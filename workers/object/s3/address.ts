@@ -24,6 +24,8 @@ export interface S3Options {
   domains: string[]
   /** Requests signed for another region are refused; null takes any. */
   region: string | null
+  /** Doors are told the keys of a day, region and S3 that requests at them are signed with: see docs/door.md. */
+  door_keys: boolean
 }
 
 const known = new WeakMap<object, S3Options>()
@@ -31,8 +33,8 @@ const known = new WeakMap<object, S3Options>()
 export function s3Options(env: Env): S3Options {
   let options = known.get(env)
   if (options === undefined) {
-    const given = (JSON.parse(env.OPTIONS || '{}') as { s3?: { domains?: string[]; region?: string } }).s3
-    options = { domains: (given?.domains ?? []).map((domain) => domain.toLowerCase()), region: given?.region ?? null }
+    const given = (JSON.parse(env.OPTIONS || '{}') as { s3?: { domains?: string[]; region?: string; door_keys?: boolean } }).s3
+    options = { domains: (given?.domains ?? []).map((domain) => domain.toLowerCase()), region: given?.region ?? null, door_keys: given?.door_keys === true }
     known.set(env, options)
   }
   return options

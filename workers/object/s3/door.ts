@@ -3,14 +3,15 @@
  * request needs. What is kept with an object's row (locks, lists, versions) is put together here again: a door's word is not taken for it.
  */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
-import { type ChunkLinks, type DoorCall, type DoorEvidence, S3_REQUEST_MS_MAX, type S3Verdict } from '../../../schema/agent/door.ts'
+import { type ChunkLinks, type DoorCall, type DoorEvidence, S3_REQUEST_MS_MAX, type S3DoorKey, type S3Verdict } from '../../../schema/agent/door.ts'
 import { HOST_CLOCK_SKEW_MS } from '../../../schema/agent/protocol.ts'
+import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { Context } from '../../http/context.ts'
 import { type ObjectRow, versioningOf } from '../container/rows.ts'
 import type { Judged, Right } from '../door.ts'
 import type { ObjectName } from '../names.ts'
-import { segmentsOf } from './address.ts'
+import { s3Options, segmentsOf } from './address.ts'
 import { checkLinks } from './chunked.ts'
 import { s3Fault } from './errors.ts'
 import { knownBucket } from './known.ts'
@@ -70,17 +71,24 @@ class JudgedS3 implements Judged {
     return name
   }
 
-  async identity({ method, args }: DoorCall): Promise<S3Verdict | null> {
+  async identity({ method, args }: DoorCall): Promise<S3Verdict | S3DoorKey | null> {
     const { signer } = this.#request
     if (method === 's3Signer') {
       if (signer === null) return null
       const { caller: { request_id: _, ...caller }, access, presigned, payload, chunks } = signer
       return { caller, access, presigned, payload, seed: chunks?.seed ?? null }
     }
-    if (method !== 's3Chunks') throw refused(`${method} is nothing that a request is asked for`)
     if (signer?.chunks == null || !('key' in signer.chunks)) throw refused('the request has no signature that goes on')
+    if (method === 's3Key') return this.#key(signer.caller, signer.chunks.key)
+    if (method !== 's3Chunks') throw refused(`${method} is nothing that a request is asked for`)
     checkLinks(signer.chunks, linksOf(args[0]))
     return null
+  }
+
+  /** What this very request is signed with, for doors that the operator trusts with that. */
+  #key({ request_id: _, ...caller }: Caller, key: Uint8Array): S3DoorKey {
+    if (!s3Options(this.#env).door_keys) throw refused('keys stay here; OPTIONS s3.door_keys gives them away')
+    return { signing_key: Buffer.from(key).toString('base64'), caller }
   }
 
   async amend({ method, args, account, container }: DoorCall): Promise<unknown[]> {

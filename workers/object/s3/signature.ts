@@ -71,14 +71,14 @@ const ACCEPT_ENCODINGS = ['identity', 'gzip', 'gzip, deflate', 'gzip, deflate, b
 export async function signerOf(request: Request, env: Env, address: Address, requestId: string, now_ms: number, came_ms: number = now_ms): Promise<Signed | null> {
   const url = new URL(request.url)
   const sig = parseSigV4(request.headers, url.searchParams)
-  if (env.DOOR_S3 !== undefined) return sig === null && request.headers.get('authorization') === null && !url.searchParams.has('AWSAccessKeyId') ? null : await signedAtDoor(env.DOOR_S3, requestId)
+  if (env.DOOR_S3 !== undefined && (sig === null || !s3Options(env).door_keys)) return sig === null && request.headers.get('authorization') === null && !url.searchParams.has('AWSAccessKeyId') ? null : await signedAtDoor(env.DOOR_S3, requestId)
   if (sig !== null) return await signedV4(request, env, address, sig, requestId, now_ms, came_ms)
   const authorization = request.headers.get('authorization')
   if (authorization !== null && !/^AWS\s/.test(authorization)) throw s3Fault('InvalidRequest', 'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.')
   return await signedV2(request, env, address, url.searchParams, requestId, came_ms)
 }
 
-/** A door has no keys: it is told who signed, and asks about the signatures of chunks. */
+/** A door has no keys, unless the operator wants it to: it is told who signed, and asks about the signatures of chunks. */
 async function signedAtDoor(door: DoorS3, requestId: string): Promise<Signed | null> {
   const verdict = await door.signer()
   if (verdict === null) return null
