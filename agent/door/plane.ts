@@ -18,6 +18,10 @@ export const STREAM_IDLE_MS = 60_000
 const SOCKETS_MAX = 256
 /** Characters that the plane takes of a path, and of an account's or container's name. */
 const PATH_MAX = 16_384
+/** Of what of a request's head goes along with each call. */
+const HEAD_MAX = 16_384
+/** Of calls that share a request: well below what the plane reads. */
+const BATCH_MAX = 1024 * 1024
 const NAME_MAX = 2_048
 
 export class Unreachable extends Fault {
@@ -34,6 +38,19 @@ interface Waiting {
   call: Omit<DoorCall, 'evidence'>
   done(value: unknown): void
   failed(error: unknown): void
+}
+
+const headLength = ({ headers }: DoorEvidence): number => Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+
+/** How many of those that wait go together. */
+function countOf(waiting: readonly Waiting[]): number {
+  let [count, length] = [0, 0]
+  for (const { evidence, call } of waiting) {
+    length += evidence.path.length + headLength(evidence) + JSON.stringify(call).length
+    if (count === DOOR_CALLS_MAX || (count > 0 && length > BATCH_MAX)) break
+    count++
+  }
+  return count
 }
 
 export interface DoorPlane {
@@ -94,7 +111,7 @@ export function createDoorPlane(plane: string, identity: Identity): DoorPlane {
   }
 
   async function flush(): Promise<void> {
-    const batch = waiting.splice(0, DOOR_CALLS_MAX)
+    const batch = waiting.splice(0, countOf(waiting))
     if (waiting.length > 0) setImmediate(() => void flush())
     try {
       const results = await send(batch, false)
@@ -113,7 +130,7 @@ export function createDoorPlane(plane: string, identity: Identity): DoorPlane {
     call: (evidence, call) =>
       new Promise((done, failed) => {
         // Calls share a request: one that the plane could not read would spoil those of others.
-        if (evidence.path.length > PATH_MAX || call.account.length > NAME_MAX || (call.container?.length ?? 0) > NAME_MAX) return failed(new Fault('bad_request', 'A name is too long.'))
+        if (evidence.path.length > PATH_MAX || headLength(evidence) > HEAD_MAX || call.account.length > NAME_MAX || (call.container?.length ?? 0) > NAME_MAX) return failed(new Fault('bad_request', 'A name, or the head of the request, is too long.'))
         waiting.push({ evidence, call, done, failed })
         if (waiting.length === 1) setImmediate(() => void flush())
       }),

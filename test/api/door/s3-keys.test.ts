@@ -27,7 +27,7 @@ const code = (reply: Reply) => xmlText(reply.text, 'Code')
 const wrong: Key = { ...MEMBER, secret: 'wrong' }
 
 before(async () => {
-  place = await site(1, { s3: { door_keys: true } })
+  place = await site(1, { s3: { door_keys: true, domains: ['s3.test'] } })
   teachKeys(place.cloud.cluster)
   door = await place.door(0, { clock: { now_ms: now } })
   assert.equal((await s3('PUT', '/bkt')).status, 200)
@@ -67,6 +67,19 @@ test('the plane judges all the same: a door with a key writes nothing in its nam
   assert.equal(await ask(wrong, 's3Key'), 'SignatureDoesNotMatch', 'a key is told to who shows what was signed with it')
   assert.equal((await ask(MEMBER, 's3Key')).caller.user_id, 'user-a')
   assert.equal(JSON.stringify(await ask(MEMBER, 's3Key')).includes(MEMBER.secret), false)
+})
+
+test('a bucket may be the host\'s name here too: objects by the door, the rest by the plane', async () => {
+  const at = async (method: string, path: string, body?: string) => {
+    const headers: Record<string, string> = {}
+    sign4(MEMBER, method, path.replace(/\?.*/, ''), path.replace(/^[^?]*\??/, ''), headers, 'bkt.s3.test', sha256Hex(body ?? ''), now(), 'us-east-1')
+    return await exchange(door.port, method, path, { headers: { ...headers, host: 'bkt.s3.test' }, ...(body === undefined ? {} : { body }) })
+  }
+  assert.equal((await at('PUT', '/by/host', 'named')).status, 200)
+  assert.equal((await at('GET', '/by/host')).text, 'named')
+  assert.deepEqual(xmlTexts((await at('GET', '/?prefix=by%2F')).text, 'Key'), ['by/host'])
+  assert.equal((await at('DELETE', '/by/host')).status, 204)
+  assert.equal(code(await exchange(door.port, 'GET', '/by/host', { headers: { host: 'bkt.s3.test' } })), 'AccessDenied')
 })
 
 test('without the plane keys that were used here go on: reads, writes, deletions; others, and what needs the plane, are refused', async () => {
