@@ -40,6 +40,8 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
   #xattrBytes: number
   #unmounted = new Set<string>()
   #broken = new Set<string>()
+  #numbers = new WeakMap<object, number>()
+  #nextNumber = 1
   /** How often. */
   #swaps = new Map<string, number>()
 
@@ -110,6 +112,16 @@ export class MemoryFs implements ObjectFs<MemoryFile> {
 
   async readdir(path: string): Promise<string[]> {
     return [...this.#folder(path).entries.keys()]
+  }
+
+  async folderStamp(path: string): Promise<string | null> {
+    const numberOf = (entry: MemoryFolder | MemoryFile): number => {
+      const number = this.#numbers.get(entry) ?? this.#nextNumber++
+      this.#numbers.set(entry, number)
+      return number
+    }
+    const folder = await Promise.resolve().then(() => this.#folder(path)).catch(() => null)
+    return folder === null ? null : [numberOf(folder), ...[...folder.entries].map(([name, entry]) => `${name}=${numberOf(entry)}`)].join(' ')
   }
 
   async subfolders(path: string): Promise<string[]> {

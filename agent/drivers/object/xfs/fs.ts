@@ -10,6 +10,8 @@ export interface ObjectFs<F = unknown> {
   subfolders(path: string): Promise<string[]>
   /** With all parents; one that exists is a success. True where it was made by this call. */
   mkdir(path: string): Promise<boolean>
+  /** Another one whenever an entry of the folder came or went, or the folder is another one; null where there is none. */
+  folderStamp(path: string): Promise<string | null>
   /** Which folder this is, and where asked the root of its own mount: another text once another disk is in its place. Null where there is none. */
   device(path: string, mounted: boolean): Promise<string | null>
   room(path: string): Promise<{ total_bytes: number; free_bytes: number }>
@@ -83,6 +85,10 @@ export function createNodeFs(xattr: Xattr | null): ObjectFs<number> {
     readdir: (path) => call<string[]>((done) => readdir(path, done)),
     subfolders: async (path) => (await call<{ isDirectory(): boolean; name: string }[]>((done) => readdir(path, { withFileTypes: true }, done))).filter((entry) => entry.isDirectory()).map((entry) => entry.name),
     mkdir: async (path) => (await call<string | undefined>((done) => mkdir(path, { recursive: true, mode: 0o700 }, done as never))) !== undefined,
+    folderStamp: async (path) => {
+      const found = statSync(path, { bigint: true, throwIfNoEntry: false })
+      return found === undefined ? null : `${found.dev} ${found.ino} ${found.mtimeNs}`
+    },
     device: async (path, mounted) => {
       const found = statSync(path)
       const is = found.isDirectory() && (!mounted || found.dev !== statSync(dirname(path)).dev)

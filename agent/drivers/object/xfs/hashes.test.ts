@@ -163,6 +163,51 @@ describe('a comparison in the middle of a change', () => {
   })
 })
 
+/** Calls that reach the disk. */
+function watched(fs: MemoryFs, seen: string[]): ObjectFs {
+  return new Proxy(fs, {
+    get: (target, name) => {
+      const method = Reflect.get(target, name, target) as (...rest: unknown[]) => Promise<unknown>
+      return async (...rest: unknown[]) => {
+        seen.push(String(name))
+        return method.apply(target, rest)
+      }
+    },
+  }) as unknown as ObjectFs
+}
+
+describe('what is kept of hashes', () => {
+  it('costs an unchanged partition no look at its contents, and is forgotten with the next change, by whomever', async () => {
+    const fs = new MemoryFs()
+    await fs.makeDevice('/dev/d')
+    const seen: string[] = []
+    const driver = driverOn(watched(fs, seen))
+    await driver.put(args('a', 1), bodyOf('one'))
+    const fresh = () => driverOn(fs).replicas.suffixes(where)
+    for (let pass = 0; pass < 2; pass++) await driver.replicas.suffixes(where)
+    seen.length = 0
+    assert.deepEqual(await driver.replicas.suffixes(where), await fresh())
+    assert.deepEqual([...new Set(seen)].sort(), ['device', 'folderStamp'])
+    for (const change of [() => driver.put(args('a', 2), bodyOf('two')), () => driver.put(args('b', 2), bodyOf('two')), () => driver.delete(args('a', 3))]) {
+      const before = JSON.stringify(await driver.replicas.suffixes(where))
+      await change()
+      const after = await driver.replicas.suffixes(where)
+      assert.notEqual(JSON.stringify(after), before)
+      assert.deepEqual(after, await fresh())
+      for (let pass = 0; pass < 2; pass++) await driver.replicas.suffixes(where)
+    }
+    // Somebody takes a suffix away under our feet.
+    const [lost = ''] = Object.keys(await driver.replicas.suffixes(where))
+    const folder = `/dev/d/objects/3/${lost}`
+    for (const hash of await fs.readdir(folder)) {
+      for (const file of await fs.readdir(`${folder}/${hash}`)) await fs.unlink(`${folder}/${hash}/${file}`)
+      await fs.rmdir(`${folder}/${hash}`)
+    }
+    await fs.rmdir(folder)
+    assert.equal((await driver.replicas.suffixes(where))[lost], undefined)
+  })
+})
+
 describe('damage', () => {
   const setup = async () => {
     const fs = new MemoryFs()

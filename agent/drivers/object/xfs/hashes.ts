@@ -3,6 +3,8 @@
  * disk. Before anything under a suffix changes, an empty file `dirty-<suffix>` is made beside it; the sync of the change makes it last as well. What is dirty, or not in
  * the file, is computed anew. So a crash, or a power cut, at any point leaves too much to compute and never a wrong hash. While a change goes on its mark stays, whoever
  * compares meanwhile: what is computed then may be of before it, and is not kept.
+ *
+ * What was found unchanged is also kept in memory until something changes in the partition's folder: a pass over disks where nothing happens costs a look at each folder's time.
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -14,6 +16,8 @@ import { resolve, suffixOf } from './paths.ts'
 const FILE = 'hashes.json'
 const DIRTY = /^dirty-([0-9a-f]{3})$/
 export const SUFFIX = /^[0-9a-f]{3}$/
+/** Of all partitions that are kept in memory, about 150 bytes each. */
+export const KEPT_SUFFIXES_MAX = 50_000
 
 /** Hash ('' where nothing counts), the timestamp of the oldest tombstone under it ('' for none), which fragments there are, and the oldest of those that do not count. */
 type Entry = [hash: string, oldest: string, fragments?: number[], pending?: string]
@@ -34,6 +38,8 @@ export function lineOf(hash: string, files: readonly string[]): { line: string; 
   return { line: `${hash} ${data?.timestamp ?? '-'} ${posted ?? '-'} ${tombstone?.timestamp ?? '-'}\n`, tombstone: data === null && posted === null ? (tombstone?.timestamp ?? '') : '' }
 }
 
+const sizeOf = (found: PartitionHashes): number => 1 + Object.keys(found.suffixes).length
+
 export class HashCache {
   #disk: ObjectDisk
   /** Suffixes whose mark is on disk, by partition folder. */
@@ -41,6 +47,11 @@ export class HashCache {
   /** Changes under way, by folder of the suffix, and by partition. */
   #active = new Map<string, number>()
   #busy = new Map<string, number>()
+  /** By partition folder: as it is now. */
+  #kept = new Map<string, { found: PartitionHashes; stamp: string }>()
+  #keptSuffixes = 0
+  /** Partition folders that are being computed, while no change began or ended there. */
+  #still = new Set<string>()
 
   constructor(disk: ObjectDisk) {
     this.#disk = disk
@@ -57,6 +68,7 @@ export class HashCache {
     const path = join(folder, suffix)
     this.#active.set(path, (this.#active.get(path) ?? 0) + 1)
     this.#busy.set(folder, (this.#busy.get(folder) ?? 0) + 1)
+    this.#outdated(folder)
     try {
       // Marks that are being taken away are no marks: those who do are waited for.
       if (!this.#dirtyOf(folder).has(suffix)) await this.#marking(folder, () => this.#setMark(folder, suffix))
@@ -64,7 +76,23 @@ export class HashCache {
     } finally {
       lessen(this.#active, path)
       lessen(this.#busy, folder)
+      this.#outdated(folder)
     }
+  }
+
+  #outdated(folder: string): void {
+    this.#still.delete(folder)
+    const kept = this.#kept.get(folder)
+    if (kept === undefined) return
+    this.#kept.delete(folder)
+    this.#keptSuffixes -= sizeOf(kept.found)
+  }
+
+  #keep(folder: string, found: PartitionHashes, stamp: string): void {
+    this.#outdated(folder)
+    if (this.#keptSuffixes + sizeOf(found) > KEPT_SUFFIXES_MAX) return
+    this.#kept.set(folder, { found, stamp })
+    this.#keptSuffixes += sizeOf(found)
   }
 
   async #setMark(folder: string, suffix: string): Promise<void> {
@@ -89,6 +117,7 @@ export class HashCache {
       const left = await this.#fs.readdir(folder).catch(() => ['?'])
       // An object that is coming has its mark there.
       if (this.#busy.has(folder) || left.some((name) => name !== FILE && !DIRTY.test(name))) return
+      this.#outdated(folder)
       this.#dirty.delete(folder)
       this.#disk.lasting.delete(folder)
       for (const name of left) await this.#fs.unlink(join(folder, name)).catch(() => {})
@@ -99,13 +128,28 @@ export class HashCache {
   /** The device went away; another disk may come in its place. */
   forget(device: string): void {
     const prefix = `${join(this.#disk.dir, device)}/`
-    for (const folder of this.#dirty.keys()) if (folder.startsWith(prefix)) this.#dirty.delete(folder)
+    for (const folder of new Set([...this.#dirty.keys(), ...this.#kept.keys(), ...this.#still])) {
+      if (!folder.startsWith(prefix)) continue
+      this.#dirty.delete(folder)
+      this.#outdated(folder)
+    }
   }
 
   /** One at a time for each partition: of two, the slower would keep what the other knows to be old. */
   of(at: PartitionAt): Promise<PartitionHashes> {
     const folder = this.#disk.partition(at)
-    return this.#disk.lanes.run(`hashes ${folder}`, () => this.#of(at, folder))
+    return this.#disk.lanes.run(`hashes ${folder}`, async () => {
+      const stamp = await this.#fs.folderStamp(folder)
+      const kept = this.#kept.get(folder)
+      if (kept !== undefined && kept.stamp === stamp) return kept.found
+      this.#still.add(folder)
+      const found = await this.#of(at, folder)
+      // Where something was written, by whomever, the next look tells whether it stays like that.
+      const isQuiet = stamp !== null && !this.#busy.has(folder) && (await this.#fs.folderStamp(folder)) === stamp
+      if (isQuiet && this.#still.has(folder)) this.#keep(folder, found, stamp)
+      this.#still.delete(folder)
+      return found
+    })
   }
 
   async #of(at: PartitionAt, folder: string): Promise<PartitionHashes> {
