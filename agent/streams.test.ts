@@ -49,6 +49,20 @@ test('a body arrives whole in frames, however it is cut, and never faster than t
   }), { numRuns: 25 })
 })
 
+test('a body that breaks off is sent as far as it was good', async () => {
+  const broken = async function* (): AsyncGenerator<Uint8Array> {
+    yield new Uint8Array(FRAME_BYTES_MAX * 2)
+    throw new Fault('internal', 'damaged')
+  }
+  for (const op of ['object.get', 'object.find'] as const) {
+    const { streams, sent, frames } = lab({ get: async () => ({ head: head(FRAME_BYTES_MAX * 4), body: broken() }) })
+    streams.open(op === 'object.get' ? { type: 'open', stream: 5, op, args } : { type: 'open', stream: 5, op, args: { at: args, also: [], body: true } })
+    for (let turn = 0; turn < 20; turn++) await tick()
+    assert.deepEqual(frames.map(({ last, payload }) => [last, payload.byteLength]), [[false, FRAME_BYTES_MAX], [false, FRAME_BYTES_MAX]])
+    assert.deepEqual(sent.map(({ type }) => type), ['head', 'reset'])
+  }
+})
+
 test('a body that comes in is read whole, and each frame consumed grants another', async () => {
   let read = Buffer.alloc(0)
   const { streams, sent } = lab({

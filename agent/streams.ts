@@ -199,14 +199,19 @@ export class Streams {
     }
   }
 
-  /** Sends the body; the last frame says so, which is why each piece waits for the next one. */
+  /** Sends the body; the last frame says so, which is why each piece waits for the next one. Where it breaks off all that was good of it is sent: others go on from there, and ask what is wrong there. */
   private async pour(stream: Stream, body: AsyncIterable<Uint8Array>): Promise<void> {
     let held: Uint8Array | null = null
-    for await (const chunk of body) {
-      for (let at = 0; at < chunk.byteLength; at += FRAME_BYTES_MAX) {
-        if (held && !(await this.emit(stream, 0, held))) return
-        held = chunk.subarray(at, at + FRAME_BYTES_MAX)
+    try {
+      for await (const chunk of body) {
+        for (let at = 0; at < chunk.byteLength; at += FRAME_BYTES_MAX) {
+          if (held && !(await this.emit(stream, 0, held))) return
+          held = chunk.subarray(at, at + FRAME_BYTES_MAX)
+        }
       }
+    } catch (error) {
+      if (held) await this.emit(stream, 0, held)
+      throw error
     }
     await this.emit(stream, FRAME_LAST, held ?? new Uint8Array(0))
   }
