@@ -92,7 +92,7 @@ test('a body that is wanted goes out whole', async () => {
   })
   const put = link.put('object.receive', args, body)
   await tick()
-  assert.deepEqual([seen.frames, seen.last, seen.resets], [4, true, 0])
+  assert.deepEqual([seen.frames, seen.last, seen.resets], [3, true, 0])
   link.receive({ type: 'head', stream: seen.open, ok: true, value: { taken: true } })
   assert.deepEqual(await put, { taken: true })
 })

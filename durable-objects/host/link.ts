@@ -318,15 +318,16 @@ export class Link {
         parts.push(value)
         held += value.byteLength
       }
-      while (!stream.answered && (held >= FRAME_BYTES_MAX || (done && held > 0))) {
-        const { frame, rest } = cutFrame(parts, Math.min(held, FRAME_BYTES_MAX))
+      // The last one says so itself: a short body is one message.
+      while (!stream.answered && held > FRAME_BYTES_MAX) {
+        const { frame, rest } = cutFrame(parts, FRAME_BYTES_MAX)
         parts = rest
         held -= frame.byteLength
         await this.#sendFrame(id, stream, frame, false)
       }
       if (done || stream.answered) break
     }
-    await this.#sendFrame(id, stream, new Uint8Array(0), true)
+    await this.#sendFrame(id, stream, cutFrame(parts, held).frame, true)
   }
 
   async #sendFrame(id: number, stream: Stream, payload: Uint8Array, last: boolean): Promise<void> {
