@@ -9,7 +9,7 @@ export interface StandIn {
   device: RingDeviceAt
   /** Of what it holds of the partition. */
   digest: string
-  /** Numbers of the fragments that it holds there; null where it can't say (an agent of an earlier release). */
+  /** Numbers of the fragments that it holds there; null where it can't say (an agent, or a plane between, of an earlier release). */
   numbers: readonly number[] | null
 }
 
@@ -59,7 +59,7 @@ async function ask(batch: readonly Wanted[], device: RingDeviceAt, peer: (host_i
   const query = { device: device.device, policy, partitions: batch.map(({ at }) => at.partition) }
   const digests = await to.ask('digests', query)
   const numbers = await to.ask('numbers', query).catch((error: unknown) => {
-    if (isFault(error, 'not_implemented')) return []
+    if (isFault(error, 'not_implemented') || isFault(error, 'bad_request')) return []
     throw error
   })
   return batch.map((_, n) => ({ device, digest: digests[n] ?? '', numbers: numbers[n] ?? null }))

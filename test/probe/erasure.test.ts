@@ -87,6 +87,11 @@ for (const encryption of [false, true]) describe(encryption ? 'encrypted fragmen
   it('two disks that were replaced are filled by computing, over the LAN and through the plane', async () => {
     for (const host of [1, 3]) lab.hosts[host]?.unmount()
     await readAll()
+    await lab.run('reconstructor')
+    const numbers = new Map<string, Set<string>>()
+    for (const { hash, file } of lab.lying()) numbers.set(hash, (numbers.get(hash) ?? new Set()).add(/#(\d)#d.*\.data$/.exec(file)?.[1] ?? 'gone'))
+    for (const [hash, found] of numbers) assert.ok(found.has('gone') || found.size === HOSTS, `${hash}: with no handoff the others keep what is lost: ${[...found]}`)
+    await readAll()
     for (const host of [1, 3]) lab.hosts[host]?.replace()
     await readAll()
     await heal()

@@ -80,8 +80,11 @@ export function resealConformance(name: string, make: () => Promise<ObjectLab>):
         [at(1), true, md5('some text of it'), { root: keyOf(2).root, text: `${sealedOf('').key.text}anew` }],
         [at(2), false, md5('a write that is not over'), { root: keyOf(2).root, text: `${sealedOf('').key.text}anew` }],
       ])
-      await driver.commit(args('f', 2))
-      assert.equal((await driver.head(args('f', 9, { sealing: under(2) }))).etag, md5('a write that is not over'))
+      await put(3, 'another that is not over')
+      assert.deepEqual((await driver.fragments(args('f', 9, { sealing: under(2) }))).fragments.map(({ at: time }) => time).sort(), [at(1), at(2)], 'what is not over and does not open hides nothing')
+      await driver.commit(args('f', 3))
+      await assert.rejects(driver.fragments(args('f', 9, { sealing: under(2) })), { kind: 'internal', details: { root: keyOf(1).root } })
+      assert.equal((await driver.head(args('f', 9, { sealing: under(2, 1) }))).etag, md5('another that is not over'))
     })
   })
 }

@@ -21,7 +21,8 @@ export const routes = [
   }),
   route({
     method: 'POST', path: '/v1/objects/peers/:id/query', policy: 'public', body: queryRequest,
-    handle: async ({ env, request, params, body, now_ms }) => await hostQuery(env, await signingHost(env, request, now_ms), params.id ?? '', body.query, now_ms),
+    // An answer may be a text by itself, and is JSON all the same.
+    handle: async ({ env, request, params, body, now_ms }) => Response.json(await hostQuery(env, await signingHost(env, request, now_ms), params.id ?? '', body.query, now_ms)),
   }),
   route({
     method: 'POST', path: '/v1/objects/peers/:id/relay', policy: 'public', body: relayRequest,

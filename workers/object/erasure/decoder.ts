@@ -17,6 +17,8 @@ import { openSegment } from './seal.ts'
 
 /** A fragment that is waited for this long, with the others there, gets a competitor. */
 export const SLOW_FRAGMENT_MS = 2_000
+/** One that is to show which of the others is wrong is waited for so long. */
+export const PATIENCE_MS = 10_000
 
 interface DecoderOptions {
   env: Env
@@ -223,10 +225,7 @@ export class Decoder {
   /** One more fragment of the current segment; null where there is none. */
   async #more(got: Map<number, Uint8Array>, size: number): Promise<number | null> {
     for (let source = this.#another(got); source !== null; source = this.#another(got)) {
-      const pieces = await this.#start(source)
-      if (pieces === null) continue
-      this.#open.set(source.index, pieces)
-      const bytes = await pieces.take(size).catch(() => null)
+      const bytes = await this.#inTime(source, size)
       if (bytes === null) {
         this.#forget(source.index)
         continue
@@ -235,6 +234,28 @@ export class Decoder {
       return source.index
     }
     return null
+  }
+
+  /** Null where it can't be had, or not in time. */
+  async #inTime(source: Source, size: number): Promise<Uint8Array | null> {
+    let cancel = (): void => {}
+    let isLate = false
+    const late = new Promise<null>((resolve) => {
+      cancel = (this.#options.env.SIM?.timers ?? systemTimers).after(PATIENCE_MS, () => {
+        isLate = true
+        resolve(null)
+      })
+    })
+    const read = async (): Promise<Uint8Array | null> => {
+      const pieces = await this.#start(source)
+      if (pieces === null || isLate) {
+        pieces?.drop()
+        return null
+      }
+      this.#open.set(source.index, pieces)
+      return await pieces.take(size).catch(() => null)
+    }
+    return await Promise.race([read(), late]).finally(() => cancel())
   }
 
   /** Of what was read, all that does not follow from the k that open. */

@@ -119,14 +119,25 @@ export async function findFragments(disk: ObjectDisk, args: ObjectArgs): Promise
         if (stored?.fragment === undefined || stored.name !== args.name) continue
         const { index, scheme, object } = stored.fragment
         const key = stored.sealed?.key
-        const data = openVersion('data', stored, args.sealing).stored
         const counts = version.timestamp === resolved.data?.timestamp
+        const data = opened(stored, args, counts)
+        if (data === null) continue
         fragments.push({ at: version.timestamp, index, durable: counts, scheme, head: headOf({ data, post: counts ? post : null }), ...(key === undefined ? {} : { sealed: { mark: object.etag, key } }) })
       }
       return { fragments, gone: resolved.tombstone?.timestamp ?? null }
     } catch (error) {
       if (codeOf(error) !== 'ENOENT' || attempt >= READ_ATTEMPTS_MAX) throw error
     }
+  }
+}
+
+/** Null for one that may come to count and can't be opened: what counts is to be had all the same. */
+function opened(stored: Stored, { sealing }: ObjectArgs, counts: boolean): Stored | null {
+  try {
+    return openVersion('data', stored, sealing).stored
+  } catch (error) {
+    if (counts || !isFault(error, 'internal')) throw error
+    return null
   }
 }
 
