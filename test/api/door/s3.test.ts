@@ -1,6 +1,7 @@
 /** S3 through a door: bytes of objects by its own disks, all else by the plane, signatures and rights judged by the plane each time. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import http from 'node:http'
 import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import type { Door } from '../../../agent/door/index.ts'
@@ -97,6 +98,24 @@ test('bodies in signed chunks: each signature is checked by the plane, and a spo
   assert.equal(code(await put('/basic/spoilt', { chunk: 1_024, spoil: true })), 'SignatureDoesNotMatch')
   assert.equal(code(await put('/basic/spoilt', { chunk: 65_536, trailer: ['x-amz-checksum-crc32c', 'AAAAAA=='] })), 'BadDigest')
   assert.equal((await s3('HEAD', '/basic/spoilt')).status, 404)
+})
+
+test('S37: clients that go away in the middle of a body, in chunks or plain, leave nothing open and nothing written', async () => {
+  const data = randomBytes(3_000_000)
+  const { headers, body } = signedChunks('PUT', '/basic/broken', data, { chunk: 65_536, at_ms: Date.now(), host: host() })
+  const plain: Record<string, string> = {}
+  sign4(MEMBER, 'PUT', '/basic/broken', '', plain, host(), sha256Hex(data), Date.now(), 'us-east-1')
+  const broken = (given: Record<string, string>, bytes: Uint8Array, sent: number) =>
+    new Promise<void>((resolve) => {
+      const request = http.request({ host: '127.0.0.1', port: door.port, method: 'PUT', path: '/basic/broken', headers: { ...given, 'content-length': String(bytes.byteLength) }, agent: false })
+      request.on('error', () => {}).on('close', resolve)
+      request.write(bytes.subarray(0, sent), () => setTimeout(() => request.destroy(), 20))
+    })
+  for (let n = 0; n < 20; n++) await Promise.all([broken(headers, body, 1 + n * 140_000), broken(plain, data, 1 + n * 140_000)])
+  for (let tries = 0; tries < 100 && door.status().requests > 0; tries++) await new Promise((resolve) => setTimeout(resolve, 100))
+  assert.equal(door.status().requests, 0)
+  assert.equal((await s3('HEAD', '/basic/broken')).status, 404)
+  assert.equal((await exchange(door.port, 'PUT', '/basic/broken', { headers, body })).status, 200, 'and the same request goes through whole')
 })
 
 test('presigned URLs read and write here, for as long as they say', async () => {
