@@ -15,6 +15,10 @@ const TICKS_PER_S = 100
 /** More processes than this are shown as one sum. */
 const SHARES_MAX = 3
 const CONTAINER = 'bench'
+/** Requests of each kind before any is counted: what has just started compiles its code first. */
+const WARM_UP = 600
+/** Objects that are read, in turn. */
+const READ_FROM = 64
 
 interface Target {
   name: string
@@ -121,12 +125,13 @@ console.log(`load before: ${loadavg().map((value) => value.toFixed(1)).join(' ')
 const small = randomBytes(1024)
 for (const target of targets) {
   await call(target, 'PUT', `/${CONTAINER}`)
-  for (let n = 0; n < 64; n++) await call(target, 'PUT', `/${CONTAINER}/${run}-get-${n}`, small)
+  for (let n = 0; n < (seconds === 0 ? 0 : WARM_UP); n++) await call(target, 'PUT', `/${CONTAINER}/${run}-get-${n % READ_FROM}`, small)
+  for (let n = 0; n < (seconds === 0 ? 0 : WARM_UP); n++) await call(target, 'GET', `/${CONTAINER}/${run}-get-${n % READ_FROM}`)
 }
 for (const concurrency of seconds === 0 ? [] : (values.concurrency ?? '1,16').split(',').map(Number)) {
   const timed = (_: number, passed: number) => passed >= seconds
   await scenario('PUT 1 KiB', concurrency, 0, (target) => call(target, 'PUT', `/${CONTAINER}/${run}-${serial++}`, small), timed)
-  await scenario('GET 1 KiB', concurrency, 0, (target, n) => call(target, 'GET', `/${CONTAINER}/${run}-get-${n % 64}`), timed)
+  await scenario('GET 1 KiB', concurrency, 0, (target, n) => call(target, 'GET', `/${CONTAINER}/${run}-get-${n % READ_FROM}`), timed)
 }
 if (large_mib > 0) {
   const large = randomBytes(large_mib * 1024 * 1024)
