@@ -8,6 +8,9 @@ const current = new AsyncLocalStorage<DoorEvidence>()
 
 export const withEvidence = <T>(evidence: DoorEvidence, work: () => T): T => current.run(evidence, work)
 
+/** For work that goes on after the handler has answered: it is for the same request. */
+export const forThisRequest = (): (<T>(work: () => T) => T) => AsyncLocalStorage.snapshot()
+
 /** Requests that may have their write's time from this door's clock (containers.ts), and whether one had. */
 export const hasty = new WeakMap<DoorEvidence, { used: boolean }>()
 

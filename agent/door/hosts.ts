@@ -5,13 +5,15 @@ import { Readable } from 'node:stream'
 import type { ReadableStream as NodeStream } from 'node:stream/web'
 import { pipeline } from 'node:stream/promises'
 import type { FindArgs, FoundHere, FragmentsFound, ObjectArgs, ObjectHead, ObjectOpArgs, ObjectOp } from '../../schema/agent/protocol.ts'
+import type { Env } from '../../durable-objects/kernel/env.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { wireError } from '../../schema/agent/wire.ts'
+import { type Spares, resume } from '../../workers/object/resume.ts'
 import type { ObjectDriver } from '../drivers/object/driver.ts'
 import { type Intake, shareIntake } from '../drivers/object/intake.ts'
 import { findHere } from '../find.ts'
 import type { Identity } from '../identity.ts'
-import { evidenceNow } from './evidence.ts'
+import { evidenceNow, forThisRequest } from './evidence.ts'
 import { FanBody, Pieces } from './fan.ts'
 import { type DoorPlane, STREAM_IDLE_MS, isUnreachable, lengthOf, queryPart, replicaAnswer } from './plane.ts'
 import type { Presence } from './presence.ts'
@@ -61,7 +63,7 @@ export class Hosts {
     return {
       status: async () => ({ connected: await this.#connected(id) }),
       objectPut: async (args: ObjectArgs, body: Body) => (await put(args, body)).value as ObjectHead,
-      objectsFind: (args: FindArgs) => this.#find(id, args),
+      objectsFind: (args: FindArgs, spares: Spares = []) => this.#find(id, args, spares),
       objectHead: async (args: ObjectArgs) => (await ask('object.head', args)).value as ObjectHead,
       objectPost: async (args: ObjectArgs) => (await ask('object.post', args)).value as ObjectHead,
       objectFragments: async (args: ObjectArgs) => (await ask('object.fragments', args)).value as FragmentsFound,
@@ -73,9 +75,10 @@ export class Hosts {
         if (id !== this.#deps.identity.host_id) throw new Fault('unavailable', 'A door keeps word for a listing on its own disks only.')
         await this.#deps.driver.replicas.defer(at, update)
       },
-      objectGet: async (args: ObjectArgs) => {
+      objectGet: async (args: ObjectArgs, spares: Spares = []) => {
         const { value, body } = await ask('object.get', args)
-        return { head: value as ObjectHead, body: streamFrom(body ?? Readable.from([])) }
+        const head = value as ObjectHead
+        return { head, body: streamFrom(body === null ? Readable.from([]) : this.#lasting(id, body, head, args, spares)) }
       },
     }
   }
@@ -88,18 +91,26 @@ export class Hosts {
     return this.#throughPlane(id, op, args, body)
   }
 
+  /** The body; where it breaks off, the rest of it from another host. */
+  #lasting(id: string, body: AsyncIterable<Uint8Array>, head: ObjectHead | null, args: ObjectArgs, spares: Spares): AsyncIterable<Uint8Array> {
+    if (spares.length === 0) return body
+    const within = forThisRequest()
+    const stubs = { HOST: { getByName: (name: string) => this.host(name) } } as unknown as Pick<Env, 'HOST'>
+    return goingOn(body, (sent) => within(() => resume(stubs, head, args, [...spares], sent, (doubted) => this.host(id).objectDoubt(doubted))))
+  }
+
   /** Several devices of a host: own ones in one go, of another one by one. */
-  async #find(id: string, args: FindArgs): Promise<{ found: FoundHere[]; body: Uint8Array | Body | null }> {
+  async #find(id: string, args: FindArgs, spares: Spares): Promise<{ found: FoundHere[]; body: Uint8Array | Body | null }> {
     const { identity, driver } = this.#deps
     if (id === identity.host_id) {
       const { found, body } = await findHere(driver, args)
-      return { found, body: body === null || body instanceof Uint8Array ? body : streamFrom(body) }
+      return { found, body: body === null || body instanceof Uint8Array ? body : streamFrom(this.#lasting(id, body, headIn(found[0]), args.at, spares)) }
     }
     const works = [args.at.device, ...args.also].map((device, n) => this.#ask(id, args.body && n === 0 ? 'object.get' : 'object.head', { ...args.at, device }, null))
     const answers = await Promise.allSettled(works)
     const found = answers.map((one): FoundHere => (one.status === 'fulfilled' ? { head: one.value.value as ObjectHead } : { error: wireError(one.reason) }))
     const [first] = answers
-    return { found, body: first?.status === 'fulfilled' && first.value.body !== null ? streamFrom(first.value.body) : null }
+    return { found, body: first?.status === 'fulfilled' && first.value.body !== null ? streamFrom(this.#lasting(id, first.value.body, first.value.value as ObjectHead, args.at, spares)) : null }
   }
 
   /** Replicas of one write on several of this host's devices share what is learned of the body. */
@@ -217,6 +228,22 @@ export async function onDisk(driver: ObjectDriver, op: ObjectOp, args: ObjectArg
 
 /** The plane knows them better. */
 const withoutKeys = ({ sealing, ...args }: ObjectArgs): ObjectArgs => ({ ...args, ...(sealing === undefined ? {} : { sealing: { seal: sealing.seal, keys: [] } }) })
+
+const headIn = (one: FoundHere | undefined): ObjectHead | null => (one !== undefined && 'head' in one ? one.head : null)
+
+async function* goingOn(body: AsyncIterable<Uint8Array>, rest: (sent: number) => Promise<Body | null>): AsyncGenerator<Uint8Array> {
+  let sent = 0
+  try {
+    for await (const chunk of body) {
+      sent += chunk.length
+      yield chunk
+    }
+  } catch (error) {
+    const other = await rest(sent)
+    if (other === null) throw error
+    yield* readerOf(other)
+  }
+}
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 

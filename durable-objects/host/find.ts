@@ -1,11 +1,9 @@
 /** An object on several devices of a host whose agent takes one question at a time. */
 import type { FindArgs, FoundHere, ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
 import { wireError } from '../../schema/agent/wire.ts'
+import type { Spares } from '../../workers/object/resume.ts'
 
 type Body = ReadableStream<Uint8Array>
-
-/** Other hosts that can go on with a body. */
-export type Spares = { host_id: string; args: ObjectArgs }[]
 
 export interface Found {
   /** Of each device, in their order. */
