@@ -4,8 +4,8 @@ import https from 'node:https'
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeStream } from 'node:stream/web'
 import { pipeline } from 'node:stream/promises'
-import type { FindArgs, FoundHere, FragmentsFound, ObjectArgs, ObjectHead, ObjectOpArgs, ObjectOp } from '../../schema/agent/protocol.ts'
 import type { Env } from '../../durable-objects/kernel/env.ts'
+import type { FindArgs, FoundHere, FragmentsFound, ObjectArgs, ObjectHead, ObjectOpArgs, ObjectOp } from '../../schema/agent/protocol.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { wireError } from '../../schema/agent/wire.ts'
 import { type Spares, resume } from '../../workers/object/resume.ts'
@@ -36,6 +36,8 @@ export interface HostsDeps {
 export class Hosts {
   #deps: HostsDeps
   #agents = { 'http:': new http.Agent({ keepAlive: true, maxSockets: 256 }), 'https:': new https.Agent({ keepAlive: true, maxSockets: 256 }) }
+  /** As an Env has them. */
+  readonly namespace = { getByName: (id: string) => this.#host(id) } as unknown as Env['HOST']
   /** Of each client's request: by object and time. */
   #intakes = new WeakMap<object, Map<string, () => Intake>>()
   /** Doors that did not answer, until when they are left alone. */
@@ -50,7 +52,7 @@ export class Hosts {
   }
 
   /** The stub of one host, with what replicas.ts calls. */
-  host(id: string) {
+  #host(id: string) {
     const ask = async (op: ObjectOp, args: ObjectArgs): Promise<Answer> => await this.#ask(id, op, args, null)
     const put = async (args: ObjectArgs, body: Body): Promise<Answer> => {
       try {
@@ -95,8 +97,7 @@ export class Hosts {
   #lasting(id: string, body: AsyncIterable<Uint8Array>, head: ObjectHead | null, args: ObjectArgs, spares: Spares): AsyncIterable<Uint8Array> {
     if (spares.length === 0) return body
     const within = forThisRequest()
-    const stubs = { HOST: { getByName: (name: string) => this.host(name) } } as unknown as Pick<Env, 'HOST'>
-    return goingOn(body, (sent) => within(() => resume(stubs, head, args, [...spares], sent, (doubted) => this.host(id).objectDoubt(doubted))))
+    return goingOn(body, (sent) => within(() => resume({ HOST: this.namespace }, head, args, [...spares], sent, (doubted) => this.#host(id).objectDoubt(doubted))))
   }
 
   /** Several devices of a host: own ones in one go, of another one by one. */

@@ -121,7 +121,7 @@ function makeEnv(presence: Presence, hosts: Hosts, containers: Containers, s3: D
         mark: async () => null,
       }),
     } as never,
-    HOST: { getByName: (id: string) => hosts.host(id) } as never,
+    HOST: hosts.namespace,
     CONTAINER: { getByName: (key: string) => containers.container(key) } as never,
     ACCOUNT: { getByName: (name: string) => containers.account(name) } as never,
     DOOR_KEYS: (account, container, name) => containers.keys(account, container, name.container === container ? name.object : (name.object.split('\0')[1] ?? '')),

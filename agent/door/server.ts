@@ -56,6 +56,8 @@ export interface ServerDeps {
 /** Whether this is about one object's bytes or metadata. */
 function isObjectRequest(method: string, path: string, query: string, contentType: string): boolean {
   if (!OBJECT_METHODS.has(method) || /^multipart\/form-data/i.test(contentType) || /(^|&)(extract-archive|bulk-delete)(=|&|$)/.test(query)) return false
+  // Segments that are to go later: their container sees to it.
+  if (method === 'DELETE' && /(^|&)async=/.test(query)) return false
   return /^\/v1(\.0)?\/[^/]+\/[^/]+\/./s.test(path)
 }
 

@@ -17,6 +17,7 @@ import { systemTimers } from '../../agent/timers.ts'
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import { findOneByOne } from '../../durable-objects/host/find.ts'
 import { SkyObject } from '../../durable-objects/kernel/object.ts'
+import { DOOR_STATE_EVERY_MS } from '../../schema/agent/door.ts'
 import type { FindArgs, ObjectArgs, ObjectHead } from '../../schema/agent/protocol.ts'
 import { Fault } from '../../schema/values/fault.ts'
 import { systemClock } from '../../schema/values/time.ts'
@@ -200,4 +201,13 @@ export async function site(count: number, options: { encrypted?: boolean; polici
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** The first hosts of a site as doors that know each other: each hears of the others with its next state. Answers the first one. */
+export async function doorsOf(place: Site, count: number): Promise<Door> {
+  const first = await place.door(0)
+  for (let n = 1; n < count; n++) await place.door(n)
+  await new Promise((resolve) => setTimeout(resolve, DOOR_STATE_EVERY_MS + 100))
+  await first.poll()
+  return first
 }

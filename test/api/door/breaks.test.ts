@@ -6,7 +6,7 @@ import type { Door } from '../../../agent/door/index.ts'
 import type { ObjectDriver } from '../../../agent/drivers/object/driver.ts'
 import { createFakeObjectDriver } from '../../../agent/drivers/object/fake.ts'
 import { Fault } from '../../../schema/values/fault.ts'
-import { ROOT, type Site, exchange, site } from '../../support/door.ts'
+import { ROOT, type Site, doorsOf, exchange, site } from '../../support/door.ts'
 
 const SIZE = 700_000
 /** Bytes of an answer after which a host's disk fails, by host. */
@@ -40,10 +40,7 @@ function failing(n: number): ObjectDriver {
 
 before(async () => {
   place = await site(3, { driver: failing })
-  door = await place.door(0)
-  await place.door(1)
-  await new Promise((resolve) => setTimeout(resolve, 2_100))
-  await door.poll()
+  door = await doorsOf(place, 2)
   member = await place.cloud.token({ role: 'member' })
   await swift('PUT', '/c')
 })

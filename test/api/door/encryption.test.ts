@@ -5,7 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Door } from '../../../agent/door/index.ts'
-import { ACCOUNT, ROOT, type Site, exchange, site } from '../../support/door.ts'
+import { ACCOUNT, ROOT, type Site, doorsOf, exchange, site } from '../../support/door.ts'
 import { onDisks } from '../../support/on-disks.ts'
 
 const md5 = (text: string) => createHash('md5').update(text).digest('hex')
@@ -26,10 +26,7 @@ async function back(): Promise<void> {
 
 before(async () => {
   place = await site(3, { encrypted: true })
-  door = await place.door(0)
-  await place.door(1)
-  await new Promise((resolve) => setTimeout(resolve, 2_100))
-  await door.poll()
+  door = await doorsOf(place, 2)
   member = await place.cloud.token({ role: 'member' })
   await swift('PUT', '/c')
 })

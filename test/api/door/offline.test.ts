@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, beforeEach, test } from 'node:test'
 import type { Door } from '../../../agent/door/index.ts'
-import { ROOT, type Site, exchange, site } from '../../support/door.ts'
+import { ROOT, type Site, doorsOf, exchange, site } from '../../support/door.ts'
 
 const md5 = (text: string) => createHash('md5').update(text).digest('hex')
 let place: Site
@@ -24,12 +24,7 @@ async function back(which: Door = door): Promise<void> {
 
 before(async () => {
   place = await site(3)
-  door = await place.door(0)
-  await place.door(1)
-  await place.door(2)
-  // Doors know each other by the next state.
-  await new Promise((resolve) => setTimeout(resolve, 2_100))
-  await door.poll()
+  door = await doorsOf(place, 3)
   member = await place.cloud.token({ role: 'member' })
   await swift('PUT', '/c')
   await swift('PUT', '/c/kept', { body: 'kept' })

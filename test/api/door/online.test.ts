@@ -77,6 +77,10 @@ test('large objects, static and dynamic, are followed', async () => {
   assert.equal((await swift('PUT', '/seg/dlo', { body: '', headers: { 'x-object-manifest': 'seg/p/' } })).status, 201)
   assert.equal((await swift('GET', '/seg/slo')).text, 'part1part2')
   assert.equal((await swift('GET', '/seg/dlo', { headers: { range: 'bytes=3-6' } })).text, 't1pa')
+  assert.equal((await swift('DELETE', '/seg/slo?multipart-manifest=delete&async=on')).status, 204)
+  assert.equal((await swift('HEAD', '/seg/slo')).status, 404)
+  await place.cloud.cluster.fireAlarms()
+  for (const part of ['1', '2']) assert.equal((await swift('HEAD', `/seg/p/${part}`)).status, 404, 'by the container itself, a moment later')
 })
 
 test('a body that is streamed, with or without its length, has its replicas on all hosts', async () => {
