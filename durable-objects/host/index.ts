@@ -11,7 +11,7 @@ import { migrations } from '../../schema/host/migrations.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import { Fault, faultStatus, isFault } from '../../schema/values/fault.ts'
 import { type Spares, resume } from '../../workers/object/resume.ts'
-import { REGION_OBJECT_NAME, systemTimers, type Env } from '../kernel/env.ts'
+import { REGION_OBJECT_NAME, type Env } from '../kernel/env.ts'
 import { SkyObject } from '../kernel/object.ts'
 import { CONSOLES_MAX, CONSOLE_CALLER, CONSOLE_PATH, Consoles, type ViewerSocket } from './consoles.ts'
 import { DesiredTable } from './desired.ts'
@@ -55,8 +55,8 @@ export class HostObject extends SkyObject {
     super(state, env, migrations, hostTasks)
     this.#desired = new DesiredTable(this.deps)
     this.#transfers = new Transfers(this.deps)
-    this.#consoles = new Consoles(env.SIM?.timers ?? systemTimers, (callers) => env.REGION.getByName(REGION_OBJECT_NAME).revoked(callers))
-    this.#link = new Link(env.SIM?.timers ?? systemTimers, () => this.deps.clock.now_ms())
+    this.#consoles = new Consoles(this.deps.timers, (callers) => env.REGION.getByName(REGION_OBJECT_NAME).revoked(callers))
+    this.#link = new Link(this.deps.timers, () => this.deps.clock.now_ms())
     this.#seen_ms = Number(this.#row().seen_ms)
     const [live] = ((state.getWebSockets?.('agent') ?? []) as unknown as LinkSocket[]).sort((a, b) => epochOf(b) - epochOf(a))
     if (live !== undefined) {

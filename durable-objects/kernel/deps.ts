@@ -8,9 +8,10 @@ import { type Ids, createIds, projectTag } from '../../schema/values/ids.ts'
 import { type Random, systemRandom } from '../../schema/values/random.ts'
 import { type Clock, systemClock } from '../../schema/values/time.ts'
 import { Alarms } from './alarms.ts'
-import { type Env, systemTimers } from './env.ts'
+import { type Env, systemTimers, type Timers } from './env.ts'
 import { type Migration, migrate } from './migrate.ts'
 import { Outbox, type Tasks } from './outbox.ts'
+import { ObjectTimers } from './timers.ts'
 
 export type Db = DrizzleSqliteDODatabase<Record<string, never>>
 
@@ -32,6 +33,8 @@ export interface Deps {
   clock: Clock
   ids: Ids
   random: Random
+  /** For what happens in this object; see ObjectTimers. */
+  timers: Timers
   alarms: Alarms
   outbox: Outbox<Deps>
   /** A new resource id that carries this object's (project's) tag. */
@@ -68,6 +71,7 @@ export function buildDeps(state: { storage: DurableObjectStorage; id: { name?: s
   storage.transactionSync(() => migrate(sql, migrations))
   sql.exec(KERNEL_SQL)
   const name = state.id.name ?? ''
+  const timers = new ObjectTimers(env.SIM?.timers ?? systemTimers, clock)
   const tag = projectTag(name)
   const log = env.SIM?.log ?? ((event: string, fields: Record<string, unknown>) => console.log(JSON.stringify({ at: new Date(clock.now_ms()).toISOString(), event, object: name, ...fields })))
   const alarms = new Alarms({ sql, setAlarm: (at) => storage.setAlarm(at), getAlarm: () => storage.getAlarm() }, clock, (why) => log('alarm.failed', { error: why }))
@@ -77,7 +81,7 @@ export function buildDeps(state: { storage: DurableObjectStorage; id: { name?: s
     get commits() {
       return commits
     },
-    name, env, storage, db, clock, ids, random, alarms, log,
+    name, env, storage, db, clock, ids, random, timers, alarms, log,
     outbox: undefined as unknown as Outbox<Deps>,
     newId: () => ids.tagged(tag),
     commit(caller, work) {
@@ -102,7 +106,7 @@ export function buildDeps(state: { storage: DurableObjectStorage; id: { name?: s
       return result
     },
   }
-  deps.outbox = new Outbox<Deps>({ sql, clock, alarms, log, timers: env.SIM?.timers ?? systemTimers }, tasks, () => deps)
+  deps.outbox = new Outbox<Deps>({ sql, clock, alarms, log, timers }, tasks, () => deps)
   return deps
 }
 

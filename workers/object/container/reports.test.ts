@@ -12,7 +12,7 @@ function lab() {
   const deps = {
     clock: { now_ms: () => state.now }, log: () => {},
     alarms: { handle: (name: string, run: () => Promise<void>) => (alarms[name] = run), at: () => {} },
-    env: { SIM: { timers: { after: (delay: number, run: () => void) => void timers.push({ at: state.now + delay, run }) } } },
+    timers: { after: (delay: number, run: () => void) => void timers.push({ at: state.now + delay, run }) },
   } as unknown as Deps
   const rows = (query: string, value?: unknown) => {
     if (query.startsWith('UPDATE')) container.reported_seq = Number(value)

@@ -3,7 +3,7 @@
  * before. Who changes much is told of every now and then, for each report is a write of the account. What the account has is written down with the next change, or by that alarm: a row less for each write, and telling it twice changes nothing.
  */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
-import { systemTimers, type Timers } from '../../../durable-objects/kernel/env.ts'
+import type { Timers } from '../../../durable-objects/kernel/env.ts'
 import { type Rows, toInfo } from './rows.ts'
 import type { PartOf } from './shards.ts'
 import type { ContainerHooks } from './upkeep.ts'
@@ -32,7 +32,7 @@ export class Reports {
     this.#rows = rows
     this.#deps = deps
     this.#report = hooks.report
-    this.#timers = deps.env.SIM?.timers ?? systemTimers
+    this.#timers = deps.timers
     deps.alarms.handle('report', async () => {
       await this.now()
       rows('UPDATE container SET reported_seq = ? WHERE reported_seq < ?', this.#told, this.#told)

@@ -5,7 +5,6 @@
  * that is left is the container itself again. Runs in the Container object; a move goes on where it was after a crash, for each of its steps can be repeated.
  */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
-import { systemTimers } from '../../../durable-objects/kernel/env.ts'
 import { type Condition, type ListQuery, type Listed, type Read, compareNames, listNamesFrom } from '../list.ts'
 import type { Metadata } from '../headers.ts'
 import { type Page, type PageFormat, joinPages } from './pages.ts'
@@ -205,7 +204,7 @@ export class Shards {
         this.#again(SHARD_RETRY_MS)
         return
       }
-      await new Promise<void>((resolve) => void (this.#deps.env.SIM?.timers ?? systemTimers).after(SHARD_PAUSE_MS, resolve))
+      await new Promise<void>((resolve) => void this.#deps.timers.after(SHARD_PAUSE_MS, resolve))
     }
     this.#awaited = false
     if (moving !== null) this.#again(1)
