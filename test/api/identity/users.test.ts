@@ -42,6 +42,42 @@ test('a list goes on where the page before it ended', async () => {
   cloud.close()
 })
 
+test('each line of a list says what its user alone says, whatever is in it', async () => {
+  const cloud = identityCloud({ identity: { password_expires_days: 90 } })
+  const token = await cloud.admin()
+  const { id: project } = (await cloud.call('GET', `${V3}/projects?name=admin`, { token })).body.projects[0]
+  const strange = ['q"uote', 'back\\slash', 'line\nbreak\ttab', '\u0001 control', 'ünï – 雲 🦉', 'line\u2028separators', '{"json":1}', '%s \\u0041', "it's", '</script>']
+  const more = [
+    {}, { email: 'a@example.org' }, { description: 'd "quoted"', 'odd key "é"': { deep: [1, null, true, 'x'] } }, { enabled: false }, { default_project_id: project }, { password: 'Pass-word-1' },
+    { options: { ignore_lockout_failure_attempts: true, multi_factor_auth_rules: [['password', 'totp']] } }, { password: 'Pass-word-2', options: { ignore_password_expiry: true } }, { nothing: null }, { empty: '' },
+  ]
+  for (const [n, name] of strange.entries()) assert.equal((await cloud.call('POST', `${V3}/users`, { token, json: { user: { name, ...more[n] } } })).status, 201, name)
+  const alone = async (id: string) => (await cloud.call('GET', `${V3}/users/${id}`, { token })).body.user
+  const whole = await cloud.call('GET', `${V3}/users`, { token })
+  assert.equal(whole.body.users.length, strange.length + 1)
+  assert.deepEqual(new Set(whole.body.users.map((user: { name: string }) => user.name)), new Set([...strange, 'admin']))
+  for (const user of whole.body.users) assert.deepEqual(user, await alone(user.id))
+  assert.ok(whole.body.users.some((user: { password_expires_at: string | null }) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/.test(user.password_expires_at ?? '')))
+  assert.deepEqual((await cloud.call('GET', `${V3}/users?limit=4&name__contains=%22`, { token })).body.users.map((user: { name: string }) => user.name).sort(), ['q"uote', '{"json":1}'])
+  assert.deepEqual((await cloud.call('GET', `${V3}/users?name=nobody`, { token })).body.users, [])
+  cloud.close()
+})
+
+test('a deployment that shows no more than so many says when there are others', async () => {
+  const cloud = identityCloud({ identity: { list_limit: 3 } })
+  const token = await cloud.admin()
+  const list = async (query: string) => (await cloud.call('GET', `${V3}/users${query}`, { token })).body
+  for (const name of ['a', 'b']) await cloud.call('POST', `${V3}/users`, { token, json: { user: { name } } })
+  const exact = await list('')
+  assert.deepEqual([exact.users.length, exact.truncated, exact.links.next], [3, undefined, null])
+  await cloud.call('POST', `${V3}/users`, { token, json: { user: { name: 'c' } } })
+  const cut = await list('')
+  assert.deepEqual([cut.users.length, cut.truncated], [3, true])
+  assert.equal((await list(new URL(cut.links.next).search)).users.length, 1)
+  assert.equal((await list('?limit=2')).truncated, undefined)
+  cloud.close()
+})
+
 test('bad input is 400 and names the field', async () => {
   const cloud = identityCloud()
   const token = await cloud.admin()

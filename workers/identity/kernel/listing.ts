@@ -56,16 +56,20 @@ function condition(column: SQLiteColumn, { op, folded, value }: Filter): SQL {
   return sql`substr(${subject}, -${sql.raw(String(Math.max(1, text.length)))}) = ${text}`
 }
 
-export function listRows<T extends SQLiteTable>(db: Db, table: T, query: ListQuery, ...more: (SQL | undefined)[]): T['$inferSelect'][] {
+/** What a row of the list must meet; `more` besides. */
+export function listWhere(table: SQLiteTable, query: ListQuery, ...more: (SQL | undefined)[]): SQL | undefined {
   const columns = table as unknown as Record<string, SQLiteColumn>
   const conditions = [...more]
   for (const filter of query.filters) {
     const column = columns[filter.field]
     if (column !== undefined) conditions.push(condition(column, filter))
   }
-  const id = columns.id as SQLiteColumn
-  if (query.marker !== null) conditions.push(gt(id, query.marker))
-  const select = db.select().from(table as never).where(and(...conditions)).orderBy(asc(id))
-  return (query.limit === null ? select.all() : select.limit(query.limit).all()) as T['$inferSelect'][]
+  if (query.marker !== null) conditions.push(gt(columns.id as SQLiteColumn, query.marker))
+  return and(...conditions)
 }
 
+export function listRows<T extends SQLiteTable>(db: Db, table: T, query: ListQuery, ...more: (SQL | undefined)[]): T['$inferSelect'][] {
+  const { id } = table as unknown as Record<string, SQLiteColumn>
+  const select = db.select().from(table as never).where(listWhere(table, query, ...more)).orderBy(asc(id as SQLiteColumn))
+  return (query.limit === null ? select.all() : select.limit(query.limit).all()) as T['$inferSelect'][]
+}

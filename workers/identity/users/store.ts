@@ -13,6 +13,7 @@ import { Store, inTx, merged } from '../kernel/store.ts'
 import { currentPassword, expiryOf, isInactive, passwordHistory } from '../passwords/rules.ts'
 import { removeUserRows } from '../projects/store.ts'
 import { ofUser } from '../revocations/concerned.ts'
+import { userPage } from './pages.ts'
 import { userView } from './views.ts'
 
 type UserRow = typeof users.$inferSelect
@@ -61,17 +62,22 @@ function comingBy(filter: FederatedFilter): SQL | undefined {
   return parts.length === 0 ? undefined : sql`${users.id} IN (SELECT f.user_id FROM federated_users f WHERE ${sql.join(parts, sql` AND `)})`
 }
 
+const conditions = (expiry: ExpiryFilter | null, federated: FederatedFilter) => [expiry === null ? undefined : expiring(expiry), comingBy(federated)]
+
 export class Users extends Store {
   get(id: string): UserView {
     return this.#view(this.#row(id))
   }
 
   list(query: ListQuery, expiry: ExpiryFilter | null, federated: FederatedFilter = {}): UserView[] {
-    return this.#views(listRows(this.realm.db, users, query, expiry === null ? undefined : expiring(expiry), comingBy(federated)))
+    return this.#views(listRows(this.realm.db, users, query, ...conditions(expiry, federated)))
   }
 
   page(query: ListQuery, expiry: ExpiryFilter | null, federated: FederatedFilter, form: PageForm): Page {
-    return pageOf(this.list(query, expiry, federated), form, (row) => userView(row, form.root))
+    const { db, options } = this.realm
+    // Who has been away for too long is a matter of the clock too.
+    const page = options.disable_user_account_days_inactive > 0 ? null : userPage(db, query, conditions(expiry, federated), form)
+    return page ?? pageOf(this.list(query, expiry, federated), form, (row) => userView(row, form.root))
   }
 
   ofGroup(groupId: string, query: ListQuery): UserView[] {
