@@ -23,6 +23,7 @@ import { Login } from '../../workers/identity/tokens/login.ts'
 import { accountTasks } from '../../workers/object/account/tasks.ts'
 import { standNear } from '../../workers/identity/tokens/near.ts'
 import type { Form } from '../../workers/identity/tokens/scope.ts'
+import { Standing } from '../../workers/identity/tokens/standing.ts'
 import { Validations } from '../../workers/identity/tokens/validations.ts'
 import { SERVICES } from '../../workers/services.ts'
 import { callOn } from '../kernel/calls.ts'
@@ -55,9 +56,10 @@ export class IdentityObject extends SkyObject {
     const options = identityOptions(env)
     const vault = new Vault(env.IDENTITY_KEYS ?? '', deps.random)
     reseal(deps, vault)
-    this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options, vault), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)), attempts: new Attempts(deps.clock, options), vault, pages: new Pages(deps) }
+    this.#realm = { deps, db: deps.db, options, keys: new SigningKeys(deps, options, vault), catalog: new Catalog(deps.db), revoker: new Revoker(deps, options, (events) => this.revoke(events)), attempts: new Attempts(deps.clock, options), vault, pages: new Pages(deps), standing: undefined as unknown as Standing }
+    this.#realm.standing = new Standing(this.#realm)
     this.#validations = new Validations(this.#realm)
-    standNear(env, { validations: this.#validations, admits: (caller) => !this.isRevoked(caller) && caller.expires_ms > deps.clock.now_ms() })
+    standNear(env, { validations: this.#validations, standing: this.#realm.standing, admits: (caller) => !this.isRevoked(caller) && caller.expires_ms > deps.clock.now_ms() })
     seed(deps, SERVICES.flatMap(({ type, name, endpoint }) => (endpoint === null ? [] : [{ type, name: CATALOG_NAMES[type] ?? name, endpoint }])))
   }
 

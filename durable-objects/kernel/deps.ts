@@ -41,10 +41,13 @@ export interface Deps {
   newId(): string
   /** One transaction: all of `work` or nothing; then the outbox is started. `work` must be synchronous. */
   commit<T>(caller: Pick<Caller, 'request_id' | 'user_id'>, work: (tx: Tx) => T): T
-  /** How many transactions this instance has tried: what is kept in memory holds while it stands still. */
-  readonly commits: number
+  /** How often this instance may have changed rows: what is kept of them in memory holds while it stands still. */
+  readonly writes: number
   log(event: string, fields: Record<string, unknown>): void
 }
+
+/** Statements that change no rows. */
+const READS = /^\s*(?:select|with)\b/i
 
 export const KERNEL_SQL = `CREATE TABLE IF NOT EXISTS _changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, request_id TEXT NOT NULL, user_id TEXT NOT NULL,
@@ -75,17 +78,18 @@ export function buildDeps(state: { storage: DurableObjectStorage; id: { name?: s
   const tag = projectTag(name)
   const log = env.SIM?.log ?? ((event: string, fields: Record<string, unknown>) => console.log(JSON.stringify({ at: new Date(clock.now_ms()).toISOString(), event, object: name, ...fields })))
   const alarms = new Alarms({ sql, setAlarm: (at) => storage.setAlarm(at), getAlarm: () => storage.getAlarm() }, clock, (why) => log('alarm.failed', { error: why }))
-  const db = drizzle(storage) as unknown as Db
-  let commits = 0
+  let writes = 0
+  const logger = { logQuery: (query: string) => void (READS.test(query) || writes++) }
+  const db = drizzle(storage, { logger }) as unknown as Db
   const deps: Deps = {
-    get commits() {
-      return commits
+    get writes() {
+      return writes
     },
     name, env, storage, db, clock, ids, random, timers, alarms, log,
     outbox: undefined as unknown as Outbox<Deps>,
     newId: () => ids.tagged(tag),
     commit(caller, work) {
-      commits++
+      writes++
       let promised = false
       const result = storage.transactionSync(() => {
         const now_ms = clock.now_ms()

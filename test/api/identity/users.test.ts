@@ -1,6 +1,8 @@
 /** Users and passwords: who may do what, lockout, history, expiry, and that nothing tells which users exist. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eq } from 'drizzle-orm'
+import { passwords } from '../../../schema/identity/tables.ts'
 import { hashPassword, parseHash } from '../../../workers/identity/passwords/hash.ts'
 import { identityCloud } from './support.ts'
 
@@ -179,7 +181,7 @@ test('a hash under older parameters is replaced at login; neither password nor h
   const ann = await cloud.tenant('ann')
   const identity = cloud.cluster.instance('IDENTITY', 'identity')
   const old = await hashPassword(ann.password, { ln: 3, r: 8, p: 1 })
-  identity.deps.storage.sql.exec('UPDATE passwords SET hash = ? WHERE user_id = ?', old, ann.user_id)
+  identity.deps.db.update(passwords).set({ hash: old }).where(eq(passwords.user_id, ann.user_id)).run()
   assert.equal((await cloud.login({ user_id: ann.user_id, password: ann.password })).status, 201)
   const [row] = identity.deps.storage.sql.exec('SELECT hash FROM passwords WHERE user_id = ?', ann.user_id).toArray()
   assert.equal(parseHash(String(row.hash))?.ln, 4)

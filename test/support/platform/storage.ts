@@ -106,6 +106,11 @@ export class SimStorage {
     if (this.dead) throw resetError('the object was reset')
   }
 
+  /** All is on disk when a statement has run. */
+  async sync(): Promise<void> {
+    this.#mustLive()
+  }
+
   transactionSync<T>(work: () => T): T {
     this.#mustLive()
     const name = `t${this.#depth++}`

@@ -70,7 +70,8 @@ export function removeVouchedGroup(tx: Tx, groupId: string): void {
   tx.db.delete(directoryEntries).where(eq(directoryEntries.public_id, groupId)).run()
 }
 
-const firstEnd = prepared((db) => db.select({ at: min(vouchedMembers.expires_ms) }).from(vouchedMembers).prepare())
+/** When the first membership that somebody vouched for ends. */
+export const firstEnd = prepared((db) => db.select({ at: min(vouchedMembers.expires_ms) }).from(vouchedMembers).prepare())
 /** Memberships whose time is over. Asked before roles are read; costs nothing where none is. */
 export function dropExpired(realm: Pick<Realm, 'deps'>): void {
   const { db, clock } = realm.deps

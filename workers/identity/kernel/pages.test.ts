@@ -1,7 +1,6 @@
-/** Rendered pages: cut at their size, kept while nothing is committed, no more than there is room for. */
+/** Rendered pages: cut at their size, kept while nothing is written, no more than there is room for. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { PAGES_KEPT_MAX, PAGE_KEPT_CHARACTERS_MAX, Pages, pageOf } from './pages.ts'
 
 const rows = [{ id: 'a' }, { id: 'b' }, { id: 'c' }]
@@ -11,13 +10,13 @@ test('a page has its rows, the last id, and says that there are more', () => {
   assert.deepEqual(pageOf([], { root: '', size: 2 }, () => null), { rows: '[]', count: 0, last: null, truncated: false })
 })
 
-test('a page is made again after a commit, for another question, and where it was too long to keep', () => {
-  const deps = { commits: 1 }
-  const pages = new Pages(deps as Deps)
+test('a page is made again after a write, for another question, and where it was too long to keep', () => {
+  const deps = { writes: 1, clock: { now_ms: () => 0 } }
+  const pages = new Pages(deps)
   let made = 0
   const ask = (what: unknown, text = '[]') => pages.kept(what, () => ({ rows: `${text}${++made}`, count: 0, last: null, truncated: false })).rows
   assert.deepEqual([ask(['x']), ask(['x']), ask(['y']), ask(['x'])], ['[]1', '[]1', '[]2', '[]1'])
-  deps.commits++
+  deps.writes++
   assert.equal(ask(['x']), '[]3')
   const long = 'x'.repeat(PAGE_KEPT_CHARACTERS_MAX)
   assert.notEqual(ask(['long'], long), ask(['long'], long))

@@ -1,8 +1,9 @@
 /**
- * Pages of lists, rendered where the rows are: one string goes to the Worker instead of a thousand rows. Those whose rows change by commits alone (nothing by the clock)
- * are kept as long as nothing is committed: clients ask for the same list again and again. Runs in the Identity object.
+ * Pages of lists, rendered where the rows are: one string goes to the Worker instead of a thousand rows. Those that change by writes alone (nothing by the clock)
+ * are kept as long as nothing is written: clients ask for the same list again and again. Runs in the Identity object.
  */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
+import { Shelf } from './shelf.ts'
 
 /** Pages kept, and the longest that is. */
 export const PAGES_KEPT_MAX = 100
@@ -31,25 +32,19 @@ export function pageOf<R extends { id: string }>(found: readonly R[], { size }: 
 }
 
 export class Pages {
-  #deps: Deps
-  #kept = new Map<string, Page>()
-  #commits = -1
+  #kept: Shelf<Page>
 
-  constructor(deps: Deps) {
-    this.#deps = deps
+  constructor(deps: Pick<Deps, 'writes' | 'clock'>) {
+    this.#kept = new Shelf(deps, PAGES_KEPT_MAX)
   }
 
   /** `what`: all that the page depends on besides the rows. */
   kept(what: unknown, make: () => Page): Page {
-    if (this.#commits !== this.#deps.commits) this.#kept.clear()
-    this.#commits = this.#deps.commits
     const key = JSON.stringify(what)
     const known = this.#kept.get(key)
     if (known !== undefined) return known
     const page = make()
-    if (page.rows.length > PAGE_KEPT_CHARACTERS_MAX) return page
-    if (this.#kept.size >= PAGES_KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value ?? '')
-    this.#kept.set(key, page)
+    if (page.rows.length <= PAGE_KEPT_CHARACTERS_MAX) this.#kept.put(key, page)
     return page
   }
 }

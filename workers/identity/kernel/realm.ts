@@ -7,6 +7,7 @@ import type { SigningKeys } from '../keys/keys.ts'
 import type { Revoker } from '../revocations/revoker.ts'
 import type { Attempts } from '../passwords/attempts.ts'
 import type { Vault } from '../secrets/vault.ts'
+import type { Standing } from '../tokens/standing.ts'
 import type { IdentityOptions } from './options.ts'
 import type { Pages } from './pages.ts'
 
@@ -20,6 +21,7 @@ export interface Realm {
   attempts: Attempts
   vault: Vault
   pages: Pages
+  standing: Standing
 }
 
 /** A store's writes: change log entries know who acted. */

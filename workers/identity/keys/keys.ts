@@ -39,6 +39,11 @@ export class SigningKeys {
     return this.#deps.db.select({ kid: signingKeys.kid, x: signingKeys.x }).from(signingKeys).orderBy(asc(signingKeys.created_ms)).all()
   }
 
+  /** Whether `signer` can answer from memory. */
+  get isAtHand(): boolean {
+    return this.#signer !== null && this.#deps.clock.now_ms() < this.#signer.until_ms
+  }
+
   async signer(): Promise<Signer> {
     const now = this.#deps.clock.now_ms()
     if (this.#signer !== null && now < this.#signer.until_ms) return this.#signer

@@ -21,6 +21,10 @@ export function isLocked(user: UserRow, options: IdentityOptions, now_ms: number
   return options.lockout_duration_ms <= 0 || (user.failed_ms ?? 0) + options.lockout_duration_ms > now_ms
 }
 
+/** When the clock alone changes whether the user is locked. */
+export const lockChanges = (user: UserRow, options: IdentityOptions, now_ms: number): number =>
+  isLocked(user, options, now_ms) && options.lockout_duration_ms > 0 ? (user.failed_ms ?? 0) + options.lockout_duration_ms : Number.POSITIVE_INFINITY
+
 /** When a password set now expires; null is never. */
 export function expiryOf(user: Pick<UserRow, 'options'>, options: IdentityOptions, now_ms: number): number | null {
   if (options.password_expires_days <= 0 || user.options.ignore_password_expiry === true) return null

@@ -60,6 +60,11 @@ export class Revoker {
     }
   }
 
+  /** Whether `matching` can answer from memory. */
+  get isAtHand(): boolean {
+    return this.#events !== null
+  }
+
   /** Events that a caller's token falls under. */
   matching(caller: Caller): Revocation[] {
     this.#events ??= this.#deps.db.select().from(revocationLog).all().map(({ scope, subject, before_ms, expires_ms }) => ({ scope: scope as Revocation['scope'], subject, before_ms, expires_ms }))

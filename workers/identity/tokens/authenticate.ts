@@ -17,7 +17,8 @@ import { hasherOf } from '../passwords/hasher.ts'
 import { oauthDoorOf, oauthSigned } from '../oauth1/routes.ts'
 import type { Login } from './login.ts'
 import type { AuthRequest } from './requests.ts'
-import type { NameRef, Rendered, ScopeRequest } from './scope.ts'
+import { nearStanding } from './near.ts'
+import type { IssueRequest, NameRef, Rendered, ScopeRequest } from './scope.ts'
 
 export interface Proof {
   user_id: string
@@ -29,6 +30,8 @@ export interface Proof {
 
 type Method = (ctx: Context, login: Remote<Login>, identity: AuthRequest['identity']) => Promise<Proof>
 
+/** Who somebody says to be, without the proof of it. */
+const refOf = ({ id, name, domain }: { id?: string; name?: string; domain?: unknown }): NameRef => ({ id, name, domain: domain as NameRef['domain'] })
 const addressOf = (ctx: Context): string | null => clientAddress(ctx.env, ctx.request)
 const denied = () => new Fault('unauthorized', 'The request you have made requires authentication.')
 const missing = (method: string) => new Fault('bad_request', `Expecting to find ${method} in identity. The server could not comply with the request since it is either malformed or otherwise incorrect.`)
@@ -37,13 +40,15 @@ const METHODS: Record<string, Method> = {
   password: async (ctx, login, identity) => {
     if (identity.password === undefined) throw missing('password')
     const { user } = identity.password
+    const ref = refOf(user)
     const hasher = hasherOf(ctx.env)
     const params = identityOptions(ctx.env).scrypt
     const password = user.password ?? ''
-    let challenge = await login.passwordChallenge(user as NameRef, addressOf(ctx))
+    const address = addressOf(ctx)
+    let challenge = nearStanding(ctx.env)?.passwordChallenge(ref, address) ?? (await login.passwordChallenge(ref, address))
     if (challenge.bootstrap && ctx.env.BOOTSTRAP_ADMIN_PASSWORD) {
       await login.bootstrap(await hasher.hash(ctx.env.BOOTSTRAP_ADMIN_PASSWORD, params), ctx.requestId)
-      challenge = await login.passwordChallenge(user as NameRef)
+      challenge = await login.passwordChallenge(ref)
     }
     if (challenge.directory !== null) return { user_id: await new LdapDriver(ctx, directoriesOf(ctx), challenge.directory).login(challenge.directory, password) }
     const right = await hasher.verify(password, challenge.hash)
@@ -58,7 +63,7 @@ const METHODS: Record<string, Method> = {
   totp: async (ctx, login, identity) => {
     if (identity.totp === undefined) throw missing('totp')
     const { user } = identity.totp
-    const user_id = await login.totpUser(user as NameRef, user.passcode ?? '', addressOf(ctx))
+    const user_id = await login.totpUser(refOf(user), user.passcode ?? '', addressOf(ctx))
     if (user_id === null) throw denied()
     return { user_id }
   },
@@ -117,8 +122,10 @@ export async function authenticateAndIssue(ctx: Context, auth: AuthRequest, cata
   const all = Object.assign({}, ...proofs) as Proof
   if (proofs.some((proof) => proof.user_id !== all.user_id)) throw denied()
   if (all.app_cred_id !== undefined && auth.scope !== undefined) throw new Fault('unauthorized', 'Application credentials cannot request a scope.')
-  return await login.issue({
+  const request: IssueRequest = {
     user_id: all.user_id, methods, scope, parent: all.parent ?? null, app_cred_id: all.app_cred_id ?? null, ...(all.oauth_token_id === undefined ? {} : { oauth_token_id: all.oauth_token_id }), password: all.password ?? null,
     request_id: ctx.requestId, address: addressOf(ctx), receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
-  }, { origin: ctx.origin, catalog })
+  }
+  const form = { origin: ctx.origin, catalog }
+  return (await nearStanding(ctx.env)?.issue(request, form)) ?? (await login.issue(request, form))
 }

@@ -22,7 +22,7 @@ type OAuthRow = typeof oauthAccessTokens.$inferSelect
 const refused = (_reason: string): Fault => new Fault('unauthorized', 'The request you have made requires authentication.')
 
 /** What a token is about, resolved: rows, not names. */
-interface Subject {
+export interface Subject {
   user: UserRow
   project: ProjectRow | null
   domain: ProjectRow | null
@@ -35,6 +35,12 @@ interface Subject {
   appCred: AppCredRow | null
   credentialId: string | null
   oauth: OAuthRow | null
+}
+
+/** A subject, and what a token says of it whoever asked for it when. */
+export interface Resolved {
+  subject: Subject
+  said: Omit<TokenRecord, 'caller' | 'federation'>
 }
 
 /** Delegations may end before the token's life does. */
@@ -52,17 +58,28 @@ export class Issuer {
   }
 
   async issue(request: IssueRequest): Promise<Issued> {
+    return await this.stamp(this.resolve(request), request)
+  }
+
+  /** All of a token that is a matter of rows. */
+  resolve(request: IssueRequest): Resolved {
     const subject = this.#requested(request)
+    return { subject, said: this.#said(subject) }
+  }
+
+  /** The rest: who asked when, and the signature. */
+  async stamp({ subject, said }: Resolved, request: IssueRequest): Promise<Issued> {
     const caller = this.#fresh(subject, request)
+    const record = this.#record(subject, said, caller)
     const signer = await this.#realm.keys.signer()
-    return { token: await signToken(caller, signer.kid, signer.key), record: this.#record(subject, caller) }
+    return { token: await signToken(caller, signer.kid, signer.key), record }
   }
 
   /** What a token made by this EC2 credential would say, without making it. */
   recordOfCredential(id: string, methods: string[], request_id: string): TokenRecord {
     dropExpired(this.#realm)
     const subject = this.#ofCredential(id)
-    return this.#record(subject, this.#fresh(subject, { methods, parent: null, request_id }))
+    return this.#record(subject, this.#said(subject), this.#fresh(subject, { methods, parent: null, request_id }))
   }
 
   #requested(request: IssueRequest): Subject {
@@ -106,7 +123,7 @@ export class Issuer {
       else if (claims.project_id !== null) subject = this.#scope(user, { kind: 'project', project: { id: claims.project_id } })
       else if (claims.domain_id !== null) subject = this.#scope(user, { kind: 'domain', domain: { id: claims.domain_id } })
       else subject = this.#scope(user, { kind: claims.system ? 'system' : 'unscoped' })
-      return this.#record(subject, claims)
+      return this.#record(subject, this.#said(subject), claims)
     } catch {
       throw gone()
     }
@@ -294,23 +311,26 @@ export class Issuer {
     }
   }
 
-  #record(subject: Subject, caller: Caller): TokenRecord {
+  #said(subject: Subject): Resolved['said'] {
     const { db, catalog } = this.#realm
     const { user, project, domain, trust, appCred } = subject
     const rules = appCred?.access_rule_ids?.flatMap((id) => db.select({ id: accessRules.id, service: accessRules.service, method: accessRules.method, path: accessRules.path }).from(accessRules).where(eq(accessRules.id, id)).all()) ?? null
     return {
-      caller,
       user: { id: user.id, name: user.name, domain: this.#named(user.domain_id), password_expires_ms: this.passwordOf(user.id)?.expires_ms ?? null },
       project: project === null ? null : { id: project.id, name: project.name, domain: project.is_domain ? { id: project.id, name: project.name } : this.#named(project.domain_id), is_domain: project.is_domain },
       domain: domain === null ? null : { id: domain.id, name: domain.name },
       roles: subject.roles.map(({ id, name }) => ({ id, name })),
       catalog: project === null && domain === null && !subject.system ? [] : catalog.of(project?.id ?? null),
-      federation: user.origin === 'federated' && trust === null && appCred === null && subject.oauth === null ? this.#vouched(user, caller) : null,
       trust: trust === null ? null : { id: trust.id, impersonation: trust.impersonation, trustor_user_id: trust.trustor_user_id, trustee_user_id: trust.trustee_user_id },
       application_credential: appCred === null ? null : { id: appCred.id, name: appCred.name, restricted: !appCred.unrestricted, access_rules: rules },
       oauth: subject.oauth === null ? null : { access_token_id: subject.oauth.id, consumer_id: subject.oauth.consumer_id },
     }
   }
+
+  #record({ user, trust, appCred, oauth }: Subject, said: Resolved['said'], caller: Caller): TokenRecord {
+    return { ...said, caller, federation: user.origin === 'federated' && trust === null && appCred === null && oauth === null ? this.#vouched(user, caller) : null }
+  }
+
   #vouched(user: UserRow, { federation }: Caller): TokenRecord['federation'] {
     if (!federation) return null
     const rows = this.#realm.db.select({ id: vouchedMembers.group_id }).from(vouchedMembers).where(and(eq(vouchedMembers.user_id, user.id), eq(vouchedMembers.source, sourceOf(federation.idp_id)))).all()

@@ -15,7 +15,7 @@ import { makeReceipt, methodsOfReceipt } from '../mfa/receipts.ts'
 import { rulesMet } from '../mfa/rules.ts'
 import { base32, matchingStep } from '../mfa/totp.ts'
 import { decoyHash } from '../passwords/hash.ts'
-import { checkMinimumAge, currentPassword, isInactive, isLocked, passwordHistory } from '../passwords/rules.ts'
+import { checkMinimumAge, currentPassword, isInactive, isLocked, lockChanges, passwordHistory } from '../passwords/rules.ts'
 import { ofUser } from '../revocations/concerned.ts'
 import { localUserByName, userById } from '../users/rows.ts'
 import { setPassword } from '../users/store.ts'
@@ -49,17 +49,20 @@ export class Login extends RpcTarget {
 
   /** `address`: where the attempt comes from; what it takes there comes back with `issue` or `changePassword`. */
   passwordChallenge(ref: NameRef, address: string | null = null): Challenge {
-    this.#realm.attempts.take(address)
-    const { db, deps, options } = this.#realm
+    const { db, deps, options, attempts, standing } = this.#realm
+    const known = standing.passwordChallenge(ref, address)
+    if (known !== null) return known
+    attempts.take(address)
     const user = this.#findUser(ref)
     const now = deps.clock.now_ms()
     const current = user === undefined ? undefined : currentPassword(db, user.id)
     const directory = user?.origin === 'local' ? null : directoryLogin(this.#realm, ref)
     const bootstrap = user !== undefined && current === undefined && bootstrapAdminId(deps) === user.id
-    if (user === undefined || current === undefined) return { user_id: null, hash: decoyHash(options.scrypt), barred: true, expired: false, bootstrap, directory }
+    if (user === undefined || current === undefined) return standing.keepChallenge(ref, { user_id: null, hash: decoyHash(options.scrypt), barred: true, expired: false, bootstrap, directory })
     const barred = isLocked(user, options, now) || isInactive(user, options, now)
     const expired = current.expires_ms !== null && current.expires_ms <= now && user.options.ignore_password_expiry !== true
-    return { user_id: user.id, hash: current.hash, barred, expired, bootstrap: false, directory: null }
+    const expires_ms = expired || user.options.ignore_password_expiry === true ? null : current.expires_ms
+    return standing.keepChallenge(ref, { user_id: user.id, hash: current.hash, barred, expired, bootstrap: false, directory: null }, Math.min(expires_ms ?? Number.POSITIVE_INFINITY, lockChanges(user, options, now)))
   }
 
   /** Once: the first admin's password, as a hash. */
@@ -142,7 +145,9 @@ export class Login extends RpcTarget {
   }
 
   async issue(request: IssueRequest, form: Form): Promise<Rendered> {
-    const { db, deps, options, revoker } = this.#realm
+    const { db, deps, options, revoker, standing } = this.#realm
+    const known = standing.issue(request, form)
+    if (known !== null) return await known
     const { parent } = request
     if (parent !== null) {
       if (parent.expires_ms <= deps.clock.now_ms() || revoker.matching(parent).length > 0) throw new Fault('not_found', 'Could not find token.')
@@ -158,7 +163,9 @@ export class Login extends RpcTarget {
     if (attempts > 0) this.#realm.attempts.giveBack(request.address ?? null, attempts)
     const proved = request.receipt === undefined ? request.methods : [...new Set([...request.methods, ...methodsOfReceipt(this.#realm, user, request.receipt)])]
     if (!rulesMet(user.options, [...proved, ...(parent?.methods ?? [])])) throw makeReceipt(this.#realm, user, issuer.domainName(user.domain_id), proved)
-    const issued = await issuer.issue({ ...request, methods: proved })
+    const resolved = issuer.resolve(request)
+    standing.keepSubject(request, resolved)
+    const issued = await issuer.stamp(resolved, { ...request, methods: proved })
     if (request.password !== null) {
       if (user.failed_count > 0) db.update(users).set({ failed_count: 0, failed_ms: null }).where(eq(users.id, user.id)).run()
       if (request.password.upgraded !== null) db.update(passwords).set({ hash: request.password.upgraded }).where(and(eq(passwords.user_id, user.id), eq(passwords.hash, request.password.hash))).run()
