@@ -21,7 +21,7 @@ export interface Env {
   ACCOUNT: Namespace<AccountObject>
   CONTAINER: Namespace<ContainerObject>
   /** A second process for scrypt (single machine); absent at the edge, where each request has its own CPU. */
-  HASHER?: { fetch(request: Request): Promise<Response> }
+  HASHER?: { fetch(url: string, init: RequestInit): Promise<Response> }
   /** Region name in the catalog. */
   REGION_NAME?: string
   /** Origin that catalog links carry; the request's own where empty. */

@@ -5,8 +5,25 @@ export interface Random {
   below(bound: number): number
 }
 
+/** Drawn at once: most asks are for 16 bytes, and each draw costs a call out of JavaScript. What was given away is forgotten. */
+const POOL_BYTES = 512
+const pool = new Uint8Array(POOL_BYTES)
+let used = POOL_BYTES
+
+function drawn(count: number): Uint8Array {
+  if (count > POOL_BYTES / 8) return crypto.getRandomValues(new Uint8Array(count))
+  if (used + count > POOL_BYTES) {
+    crypto.getRandomValues(pool)
+    used = 0
+  }
+  const bytes = pool.slice(used, used + count)
+  pool.fill(0, used, used + count)
+  used += count
+  return bytes
+}
+
 export const systemRandom: Random = {
-  bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+  bytes: drawn,
   below: (bound) => Math.floor(Math.random() * bound),
 }
 

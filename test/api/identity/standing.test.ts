@@ -161,3 +161,19 @@ test('where the object is elsewhere it is always asked', async () => {
   assert.equal((await login(who)).messages, 2)
   cloud.close()
 })
+
+test('a token that waits for its proof is given to nobody whose state has changed meanwhile', async () => {
+  const { default: hasher } = await import('../../../workers/hasher/index.ts')
+  let during: () => Promise<unknown> = async () => {}
+  const cloud = identityCloud({ hasher: async (request) => { const answer = await hasher.fetch(request); if (request.url.endsWith('/verify')) await during(); return answer } })
+  const ann = await cloud.tenant('ann')
+  const token = await cloud.admin()
+  const who = { user_id: ann.user_id, password: ann.password, project_id: ann.project_id }
+  for (let n = 0; n < 2; n++) assert.equal((await cloud.login(who)).status, 201)
+  during = async () => {
+    during = async () => {}
+    assert.equal((await cloud.call('PATCH', `${V3}/users/${ann.user_id}`, { token, json: { user: { enabled: false } } })).status, 200)
+  }
+  assert.equal((await cloud.login(who)).status, 401)
+  cloud.close()
+})

@@ -57,7 +57,8 @@ export class Cluster {
     this.realTimers = options.timers === undefined
     this.#clock = options.clock ?? systemClock
     this.env = { ...options.vars, SIM: { clock: this.#clock, random: options.random ?? systemRandom, ...(options.timers ? { timers: options.timers } : {}), log: options.log ?? (() => {}) } }
-    if (options.hasher) this.env.HASHER = { fetch: options.hasher }
+    const { hasher } = options
+    if (hasher) this.env.HASHER = { fetch: (url: string, init: RequestInit) => hasher(new Request(url, init)) }
     for (const name of Object.keys(options.classes)) this.env[name] = { getByName: (id: string) => this.#stub(name, id) }
   }
 

@@ -28,7 +28,7 @@ export class Shelf<T> {
   get(key: string): T | undefined {
     this.#tidy()
     const known = this.#kept.get(key)
-    return known !== undefined && known.isSettled && known.until_ms > this.#deps.clock.now_ms() ? known.value : undefined
+    return known?.isSettled === true && known.until_ms > this.#deps.clock.now_ms() ? known.value : undefined
   }
 
   /** `until_ms`: when the clock alone makes it untrue. To be called where the rows were read, with nothing awaited in between. */

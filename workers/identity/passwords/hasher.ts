@@ -8,18 +8,21 @@ export interface Hasher {
   verify(password: string, hash: string): Promise<boolean>
 }
 
+/** The password is another. */
+const WRONG = 403
+
 const local: Hasher = { hash: hashPassword, verify: verifyPassword }
 
 export function hasherOf(env: Env): Hasher {
   const { HASHER } = env
   if (HASHER === undefined) return local
-  const ask = async (path: string, body: unknown): Promise<Record<string, unknown>> => {
-    const response = await HASHER.fetch(new Request(`http://hasher${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }))
-    if (!response.ok) throw new Fault('unavailable', 'The password service is busy. Retry in a moment.', { headers: { 'retry-after': '1' } })
-    return (await response.json()) as Record<string, unknown>
+  const ask = async (path: string, body: unknown): Promise<Response> => {
+    const response = await HASHER.fetch(`http://hasher${path}`, { method: 'POST', body: JSON.stringify(body) })
+    if (response.ok || response.status === WRONG) return response
+    throw new Fault('unavailable', 'The password service is busy. Retry in a moment.', { headers: { 'retry-after': '1' } })
   }
   return {
-    hash: async (password, params) => String((await ask('/hash', { password, params })).hash),
-    verify: async (password, hash) => (await ask('/verify', { password, hash })).ok === true,
+    hash: async (password, params) => String(((await (await ask('/hash', { password, params })).json()) as { hash?: unknown }).hash),
+    verify: async (password, hash) => (await ask('/verify', { password, hash })).status !== WRONG,
   }
 }

@@ -12,13 +12,13 @@ import { directoriesOf } from '../directory/driver.ts'
 import { LdapDriver } from '../directory/ldap.ts'
 import { loginOf } from '../kernel/http.ts'
 import { identityOptions } from '../kernel/options.ts'
-import { sameParams } from '../passwords/hash.ts'
 import { hasherOf } from '../passwords/hasher.ts'
 import { oauthDoorOf, oauthSigned } from '../oauth1/routes.ts'
 import type { Login } from './login.ts'
-import type { AuthRequest } from './requests.ts'
 import { nearStanding } from './near.ts'
+import type { AuthRequest } from './requests.ts'
 import type { IssueRequest, NameRef, Rendered, ScopeRequest } from './scope.ts'
+import type { Prepared } from './standing.ts'
 
 export interface Proof {
   user_id: string
@@ -26,9 +26,14 @@ export interface Proof {
   app_cred_id?: string
   oauth_token_id?: string
   password?: { hash: string; upgraded: string | null }
+  /** A token that waited for this proof. */
+  prepared?: Prepared | null
 }
 
-type Method = (ctx: Context, login: Remote<Login>, identity: AuthRequest['identity']) => Promise<Proof>
+/** Makes the token of somebody who may be able to prove what the method asks for, where all but the proof is at hand. */
+type Prepare = (proof: Proof) => Prepared | null
+
+type Method = (ctx: Context, login: Remote<Login>, identity: AuthRequest['identity'], prepare: Prepare) => Promise<Proof>
 
 /** Who somebody says to be, without the proof of it. */
 const refOf = ({ id, name, domain }: { id?: string; name?: string; domain?: unknown }): NameRef => ({ id, name, domain: domain as NameRef['domain'] })
@@ -37,20 +42,21 @@ const denied = () => new Fault('unauthorized', 'The request you have made requir
 const missing = (method: string) => new Fault('bad_request', `Expecting to find ${method} in identity. The server could not comply with the request since it is either malformed or otherwise incorrect.`)
 
 const METHODS: Record<string, Method> = {
-  password: async (ctx, login, identity) => {
+  password: async (ctx, login, identity, prepare) => {
     if (identity.password === undefined) throw missing('password')
     const { user } = identity.password
     const ref = refOf(user)
     const hasher = hasherOf(ctx.env)
-    const params = identityOptions(ctx.env).scrypt
     const password = user.password ?? ''
     const address = addressOf(ctx)
     let challenge = nearStanding(ctx.env)?.passwordChallenge(ref, address) ?? (await login.passwordChallenge(ref, address))
     if (challenge.bootstrap && ctx.env.BOOTSTRAP_ADMIN_PASSWORD) {
-      await login.bootstrap(await hasher.hash(ctx.env.BOOTSTRAP_ADMIN_PASSWORD, params), ctx.requestId)
+      await login.bootstrap(await hasher.hash(ctx.env.BOOTSTRAP_ADMIN_PASSWORD, identityOptions(ctx.env).scrypt), ctx.requestId)
       challenge = await login.passwordChallenge(ref)
     }
     if (challenge.directory !== null) return { user_id: await new LdapDriver(ctx, directoriesOf(ctx), challenge.directory).login(challenge.directory, password) }
+    const hashed = { hash: challenge.hash, upgraded: null }
+    const prepared = challenge.user_id === null || challenge.barred || challenge.expired || challenge.outdated ? null : prepare({ user_id: challenge.user_id, password: hashed })
     const right = await hasher.verify(password, challenge.hash)
     // Nobody, locked and wrong are told apart neither by the answer nor by the way to it.
     if (!right || challenge.user_id === null || challenge.barred) {
@@ -58,7 +64,7 @@ const METHODS: Record<string, Method> = {
       throw denied()
     }
     if (challenge.expired) throw new Fault('unauthorized', `The password is expired and needs to be changed for user: ${challenge.user_id}.`)
-    return { user_id: challenge.user_id, password: { hash: challenge.hash, upgraded: sameParams(challenge.hash, params) ? null : await hasher.hash(password, params) } }
+    return { user_id: challenge.user_id, prepared, password: challenge.outdated ? { ...hashed, upgraded: await hasher.hash(password, identityOptions(ctx.env).scrypt) } : hashed }
   },
   totp: async (ctx, login, identity) => {
     if (identity.totp === undefined) throw missing('totp')
@@ -113,19 +119,20 @@ export async function authenticateAndIssue(ctx: Context, auth: AuthRequest, cata
   const login = loginOf(ctx)
   const methods = [...new Set(auth.identity.methods)]
   const scope = scopeOf(auth.scope)
+  const form = { origin: ctx.origin, catalog }
+  const requestOf = (proof: Proof): IssueRequest => ({
+    user_id: proof.user_id, methods, scope, parent: proof.parent ?? null, app_cred_id: proof.app_cred_id ?? null, ...(proof.oauth_token_id === undefined ? {} : { oauth_token_id: proof.oauth_token_id }), password: proof.password ?? null,
+    request_id: ctx.requestId, address: addressOf(ctx), receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
+  })
+  const prepare = (proof: Proof) => nearStanding(ctx.env)?.prepare(requestOf(proof), form) ?? null
   const proofs: Proof[] = []
   for (const name of methods) {
     const method = METHODS[name]
     if (method === undefined) throw new Fault('unauthorized', `Attempted to authenticate with an unsupported method.`)
-    proofs.push(await method(ctx, login, auth.identity))
+    proofs.push(await method(ctx, login, auth.identity, prepare))
   }
   const all = Object.assign({}, ...proofs) as Proof
   if (proofs.some((proof) => proof.user_id !== all.user_id)) throw denied()
   if (all.app_cred_id !== undefined && auth.scope !== undefined) throw new Fault('unauthorized', 'Application credentials cannot request a scope.')
-  const request: IssueRequest = {
-    user_id: all.user_id, methods, scope, parent: all.parent ?? null, app_cred_id: all.app_cred_id ?? null, ...(all.oauth_token_id === undefined ? {} : { oauth_token_id: all.oauth_token_id }), password: all.password ?? null,
-    request_id: ctx.requestId, address: addressOf(ctx), receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
-  }
-  const form = { origin: ctx.origin, catalog }
-  return (await nearStanding(ctx.env)?.issue(request, form)) ?? (await login.issue(request, form))
+  return (await all.prepared?.proved()) ?? (await login.issue(requestOf(all), form))
 }

@@ -14,14 +14,14 @@ import { type Realm, commit } from '../kernel/realm.ts'
 import { makeReceipt, methodsOfReceipt } from '../mfa/receipts.ts'
 import { rulesMet } from '../mfa/rules.ts'
 import { base32, matchingStep } from '../mfa/totp.ts'
-import { decoyHash } from '../passwords/hash.ts'
+import { decoyHash, sameParams } from '../passwords/hash.ts'
 import { checkMinimumAge, currentPassword, isInactive, isLocked, lockChanges, passwordHistory } from '../passwords/rules.ts'
 import { ofUser } from '../revocations/concerned.ts'
 import { localUserByName, userById } from '../users/rows.ts'
 import { setPassword } from '../users/store.ts'
 import { Issuer } from './issue.ts'
 import type { Form, IssueRequest, NameRef, Rendered } from './scope.ts'
-import { rendered } from './views.ts'
+import { rendered, sharedText } from './views.ts'
 
 /** Methods that take from the bucket of the client's address. */
 const COUNTED = ['password', 'totp', 'application_credential']
@@ -32,6 +32,8 @@ export interface Challenge {
   hash: string
   /** The password may be right and still not let in. */
   barred: boolean
+  /** Under parameters that are no longer today's. */
+  outdated: boolean
   /** Said only to those who know the password. */
   expired: boolean
   /** The first admin has no password yet: hash the deployment's secret and hand it in with `bootstrap`. */
@@ -58,11 +60,11 @@ export class Login extends RpcTarget {
     const current = user === undefined ? undefined : currentPassword(db, user.id)
     const directory = user?.origin === 'local' ? null : directoryLogin(this.#realm, ref)
     const bootstrap = user !== undefined && current === undefined && bootstrapAdminId(deps) === user.id
-    if (user === undefined || current === undefined) return standing.keepChallenge(ref, { user_id: null, hash: decoyHash(options.scrypt), barred: true, expired: false, bootstrap, directory })
+    if (user === undefined || current === undefined) return standing.keepChallenge(ref, { user_id: null, hash: decoyHash(options.scrypt), outdated: false, barred: true, expired: false, bootstrap, directory })
     const barred = isLocked(user, options, now) || isInactive(user, options, now)
     const expired = current.expires_ms !== null && current.expires_ms <= now && user.options.ignore_password_expiry !== true
     const expires_ms = expired || user.options.ignore_password_expiry === true ? null : current.expires_ms
-    return standing.keepChallenge(ref, { user_id: user.id, hash: current.hash, barred, expired, bootstrap: false, directory: null }, Math.min(expires_ms ?? Number.POSITIVE_INFINITY, lockChanges(user, options, now)))
+    return standing.keepChallenge(ref, { user_id: user.id, hash: current.hash, outdated: !sameParams(current.hash, options.scrypt), barred, expired, bootstrap: false, directory: null }, Math.min(expires_ms ?? Number.POSITIVE_INFINITY, lockChanges(user, options, now)))
   }
 
   /** Once: the first admin's password, as a hash. */
@@ -172,7 +174,7 @@ export class Login extends RpcTarget {
     }
     if (request.scope.kind === 'trust') this.#useTrust(request.scope.trust_id)
     if (options.disable_user_account_days_inactive > 0) db.update(users).set({ active_ms: deps.clock.now_ms() }).where(eq(users.id, user.id)).run()
-    return rendered(issued, form)
+    return rendered(issued, sharedText(issued.record, form))
   }
 
   #useTrust(id: string): void {

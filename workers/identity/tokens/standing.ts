@@ -9,15 +9,25 @@ import { firstEnd } from '../federation/rows.ts'
 import { rulesMet } from '../mfa/rules.ts'
 import { Issuer, type Resolved } from './issue.ts'
 import type { Challenge } from './login.ts'
-import type { Form, IssueRequest, NameRef, Rendered } from './scope.ts'
-import { rendered } from './views.ts'
+import type { Form, IssueRequest, Issued, NameRef, Rendered } from './scope.ts'
+import { rendered, sharedText } from './views.ts'
 
 const CHALLENGES_MAX = 2_000
 const SUBJECTS_MAX = 2_000
+/** Of one subject: clients name the host of links themselves. */
+const FORMS_MAX = 4
 
 interface Known extends Resolved {
   /** Of the password in force. */
   hash: string
+  /** What its tokens share (views.ts), by the form that it is wanted in. */
+  texts: Map<string, string>
+}
+
+/** A token that waits for a proof. */
+export interface Prepared {
+  /** Null where something was written meanwhile: ask Login.issue. */
+  proved(): Promise<Rendered> | null
 }
 
 /** By password and by nothing else, with no delegation and nothing left of an earlier request. */
@@ -54,19 +64,39 @@ export class Standing {
     return challenge
   }
 
-  /** As Login.issue; null: ask it. */
+  /** As Login.issue, for whoever has proved the password; null: ask it. */
   issue(request: IssueRequest, form: Form): Promise<Rendered> | null {
-    const { attempts, keys, revoker } = this.#realm
+    return this.prepare(request, form)?.proved() ?? null
+  }
+
+  /** The same while the proof is still awaited: nobody else is given the token. */
+  prepare(request: IssueRequest, form: Form): Prepared | null {
+    const { attempts, deps, keys, revoker } = this.#realm
     const known = isPlain(request) ? this.#subjects.get(keyOf(request)) : undefined
     if (known === undefined || known.hash !== request.password?.hash || !keys.isAtHand || !revoker.isAtHand) return null
-    attempts.giveBack(request.address ?? null)
-    return new Issuer(this.#realm).stamp(known, request).then((issued) => rendered(issued, form))
+    const { writes } = deps
+    const made = new Issuer(this.#realm).stamp(known, request).then((issued) => rendered(issued, this.#shared(known, issued, form)))
+    made.catch(() => {})
+    return {
+      proved: () => {
+        if (deps.writes !== writes) return null
+        attempts.giveBack(request.address ?? null)
+        return made
+      },
+    }
+  }
+
+  #shared({ texts }: Known, { record }: Issued, form: Form): string {
+    const key = `${form.catalog} ${form.origin}`
+    const text = texts.get(key) ?? sharedText(record, form)
+    if (texts.size < FORMS_MAX) texts.set(key, text)
+    return text
   }
 
   /** Only who has nothing to be written at a login: no failures to forget, no day to note. */
   keepSubject(request: IssueRequest, resolved: Resolved): void {
     const { user } = resolved.subject
     const isKept = isPlain(request) && user.origin === 'local' && user.failed_count === 0 && this.#realm.options.disable_user_account_days_inactive <= 0 && rulesMet(user.options, request.methods)
-    if (isKept && request.password !== null) this.#subjects.put(keyOf(request), { ...resolved, hash: request.password.hash }, firstEnd(this.#realm.db).get()?.at ?? undefined)
+    if (isKept && request.password !== null) this.#subjects.put(keyOf(request), { ...resolved, hash: request.password.hash, texts: new Map() }, firstEnd(this.#realm.db).get()?.at ?? undefined)
   }
 }
