@@ -79,6 +79,12 @@ test('banned calls', () => {
   assert.deepEqual(bad, [])
 })
 
+test('an object waits by its own timers: what the platform keeps of one that was cancelled adds up as long as it lives (durable-objects/kernel/timers.ts)', () => {
+  const inObjects = sources.filter((path) => path.startsWith('durable-objects/') || path.startsWith('workers/object/container/'))
+  const own = new Set(['durable-objects/kernel/deps.ts', 'durable-objects/kernel/env.ts'])
+  assert.deepEqual(inObjects.filter((path) => !own.has(path) && /systemTimers|setTimeout\(|setInterval\(/.test(text.get(path) ?? '')), [])
+})
+
 test('one version: package.json and what plane and agents say', () => {
   assert.equal((JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version, VERSION)
 })

@@ -43,6 +43,8 @@ export interface Deps {
   commit<T>(caller: Pick<Caller, 'request_id' | 'user_id'>, work: (tx: Tx) => T): T
   /** How often this instance may have changed rows: what is kept of them in memory holds while it stands still. */
   readonly writes: number
+  /** Whether what is read now may still be undone. */
+  readonly isCommitting: boolean
   log(event: string, fields: Record<string, unknown>): void
 }
 
@@ -79,11 +81,23 @@ export function buildDeps(state: { storage: DurableObjectStorage; id: { name?: s
   const log = env.SIM?.log ?? ((event: string, fields: Record<string, unknown>) => console.log(JSON.stringify({ at: new Date(clock.now_ms()).toISOString(), event, object: name, ...fields })))
   const alarms = new Alarms({ sql, setAlarm: (at) => storage.setAlarm(at), getAlarm: () => storage.getAlarm() }, clock, (why) => log('alarm.failed', { error: why }))
   let writes = 0
+  let committing = 0
   const logger = { logQuery: (query: string) => void (READS.test(query) || writes++) }
   const db = drizzle(storage, { logger }) as unknown as Db
+  const transaction = <T>(work: () => T): T => {
+    committing++
+    try {
+      return storage.transactionSync(work)
+    } finally {
+      committing--
+    }
+  }
   const deps: Deps = {
     get writes() {
       return writes
+    },
+    get isCommitting() {
+      return committing > 0
     },
     name, env, storage, db, clock, ids, random, timers, alarms, log,
     outbox: undefined as unknown as Outbox<Deps>,
@@ -91,7 +105,7 @@ export function buildDeps(state: { storage: DurableObjectStorage; id: { name?: s
     commit(caller, work) {
       writes++
       let promised = false
-      const result = storage.transactionSync(() => {
+      const result = transaction(() => {
         const now_ms = clock.now_ms()
         return work({
           db,

@@ -1,24 +1,26 @@
-/** Revocations known to this object: few, in memory, on disk until no matching token can still be valid. */
-import { type Caller, type Revocation, isRevokedBy } from '../../schema/values/caller.ts'
+/** Revocations known to this object: in memory, on disk until no matching token can still be valid. */
+import type { Caller, Revocation } from '../../schema/values/caller.ts'
+import { RevocationIndex } from '../../schema/values/revocations.ts'
 import type { Deps } from './deps.ts'
 
 export class Revocations {
   #deps: Deps
-  #events: Revocation[] = []
+  #events: RevocationIndex
 
   constructor(deps: Deps) {
     this.#deps = deps
     const { sql } = deps.storage
     sql.exec('CREATE TABLE IF NOT EXISTS _revocations (scope TEXT NOT NULL, subject TEXT NOT NULL, before_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, PRIMARY KEY (scope, subject))')
-    this.#events = sql.exec('SELECT scope, subject, before_ms, expires_ms FROM _revocations').toArray() as unknown as Revocation[]
+    sql.exec('CREATE INDEX IF NOT EXISTS _revocations_expires ON _revocations (expires_ms)')
+    this.#events = new RevocationIndex(sql.exec('SELECT scope, subject, before_ms, expires_ms FROM _revocations').toArray() as unknown as Revocation[])
   }
 
   match(caller: Caller): boolean {
-    return this.#events.some((event) => isRevokedBy(caller, event))
+    return this.#events.matches(caller)
   }
 
   all(): Revocation[] {
-    return this.#events
+    return this.#events.all()
   }
 
   add(events: Revocation[]): void {
@@ -31,6 +33,7 @@ export class Revocations {
           event.scope, event.subject, event.before_ms, event.expires_ms)
       }
     })
-    this.#events = this.#deps.storage.sql.exec('SELECT scope, subject, before_ms, expires_ms FROM _revocations').toArray() as unknown as Revocation[]
+    this.#events.drop(now)
+    for (const event of events) this.#events.add(event)
   }
 }

@@ -6,7 +6,8 @@ import { asc, eq, gt, lt } from 'drizzle-orm'
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 import { REGION_OBJECT_NAME } from '../../../durable-objects/kernel/env.ts'
 import { revocationLog, revocationPushes } from '../../../schema/identity/tables.ts'
-import { type Caller, type Revocation, isRevokedBy } from '../../../schema/values/caller.ts'
+import type { Caller, Revocation } from '../../../schema/values/caller.ts'
+import { RevocationIndex } from '../../../schema/values/revocations.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import type { IdentityOptions } from '../kernel/options.ts'
 
@@ -24,7 +25,10 @@ export class Revoker {
   #deps: Deps
   #options: IdentityOptions
   #admit: (events: Revocation[]) => void
-  #events: Revocation[] | null = null
+  #known = new RevocationIndex()
+  /** Number of the newest in it, and whether there may be newer ones: what a transaction recorded counts once it is read again. */
+  #upTo = 0
+  #isBehind = true
 
   /** `admit`: hands events to the object's own admission check. */
   constructor(deps: Deps, options: IdentityOptions, admit: (events: Revocation[]) => void) {
@@ -45,7 +49,7 @@ export class Revoker {
     for (const event of events) db.insert(revocationLog).values({ ...event, at_ms: now }).run()
     const { seq } = db.insert(revocationPushes).values({ events, project_ids: [...new Set(projectIds)], at_ms: now }).returning({ seq: revocationPushes.seq }).get()
     this.#deps.alarms.at('revocations', now + PUSH_RETRY_MS)
-    this.#events = null
+    this.#isBehind = true
     return seq
   }
 
@@ -62,13 +66,27 @@ export class Revoker {
 
   /** Whether `matching` can answer from memory. */
   get isAtHand(): boolean {
-    return this.#events !== null
+    return !this.#isBehind
   }
 
   /** Events that a caller's token falls under. */
   matching(caller: Caller): Revocation[] {
-    this.#events ??= this.#deps.db.select().from(revocationLog).all().map(({ scope, subject, before_ms, expires_ms }) => ({ scope: scope as Revocation['scope'], subject, before_ms, expires_ms }))
-    return this.#events.filter((event) => isRevokedBy(caller, event))
+    if (this.#isBehind && this.#deps.isCommitting) return new RevocationIndex(this.#after(0)).matching(caller)
+    if (this.#isBehind) this.#catchUp()
+    return this.#known.matching(caller)
+  }
+
+  #catchUp(): void {
+    this.#known.drop(this.#deps.clock.now_ms())
+    for (const event of this.#after(this.#upTo)) {
+      this.#known.add(event)
+      this.#upTo = event.seq
+    }
+    this.#isBehind = false
+  }
+
+  #after(seq: number): (Revocation & { seq: number })[] {
+    return this.#deps.db.select().from(revocationLog).where(gt(revocationLog.seq, seq)).orderBy(asc(revocationLog.seq)).all().map((row) => ({ ...row, scope: row.scope as Revocation['scope'] }))
   }
 
   since(cursor: number): RevocationPage {
