@@ -4,7 +4,12 @@
  */
 import type { Env } from '../../durable-objects/kernel/env.ts'
 
-const bare = (peer: string): string => peer.replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
+/** Without the port: '[2001:db8::1]:80', '192.0.2.1:80'; any other text is an address already. */
+function bare(peer: string): string {
+  if (peer.startsWith('[')) return peer.slice(1, peer.includes(']') ? peer.indexOf(']') : undefined)
+  const colon = peer.indexOf(':')
+  return colon !== -1 && colon === peer.lastIndexOf(':') ? peer.slice(0, colon) : peer
+}
 
 export function clientAddress(env: Pick<Env, 'CLIENT_ADDRESS_HEADER'>, request: Request): string | null {
   if (env.CLIENT_ADDRESS_HEADER) return request.headers.get(env.CLIENT_ADDRESS_HEADER)?.split(',').at(-1)?.trim() || null

@@ -33,26 +33,33 @@ export interface Proof {
 /** Makes the token of somebody who may be able to prove what the method asks for, where all but the proof is at hand. */
 type Prepare = (proof: Proof) => Prepared | null
 
-type Method = (ctx: Context, login: Remote<Login>, identity: AuthRequest['identity'], prepare: Prepare) => Promise<Proof>
+interface Attempt {
+  ctx: Context
+  /** Reached where something is not at hand. */
+  login(): Remote<Login>
+  /** Where it comes from. */
+  address: string | null
+  prepare: Prepare
+}
+
+type Method = (attempt: Attempt, identity: AuthRequest['identity']) => Promise<Proof>
 
 /** Who somebody says to be, without the proof of it. */
 const refOf = ({ id, name, domain }: { id?: string; name?: string; domain?: unknown }): NameRef => ({ id, name, domain: domain as NameRef['domain'] })
-const addressOf = (ctx: Context): string | null => clientAddress(ctx.env, ctx.request)
 const denied = () => new Fault('unauthorized', 'The request you have made requires authentication.')
 const missing = (method: string) => new Fault('bad_request', `Expecting to find ${method} in identity. The server could not comply with the request since it is either malformed or otherwise incorrect.`)
 
 const METHODS: Record<string, Method> = {
-  password: async (ctx, login, identity, prepare) => {
+  password: async ({ ctx, login, address, prepare }, identity) => {
     if (identity.password === undefined) throw missing('password')
     const { user } = identity.password
     const ref = refOf(user)
     const hasher = hasherOf(ctx.env)
     const password = user.password ?? ''
-    const address = addressOf(ctx)
-    let challenge = nearStanding(ctx.env)?.passwordChallenge(ref, address) ?? (await login.passwordChallenge(ref, address))
+    let challenge = nearStanding(ctx.env)?.passwordChallenge(ref, address) ?? (await login().passwordChallenge(ref, address))
     if (challenge.bootstrap && ctx.env.BOOTSTRAP_ADMIN_PASSWORD) {
-      await login.bootstrap(await hasher.hash(ctx.env.BOOTSTRAP_ADMIN_PASSWORD, identityOptions(ctx.env).scrypt), ctx.requestId)
-      challenge = await login.passwordChallenge(ref)
+      await login().bootstrap(await hasher.hash(ctx.env.BOOTSTRAP_ADMIN_PASSWORD, identityOptions(ctx.env).scrypt), ctx.requestId)
+      challenge = await login().passwordChallenge(ref)
     }
     if (challenge.directory !== null) return { user_id: await new LdapDriver(ctx, directoriesOf(ctx), challenge.directory).login(challenge.directory, password) }
     const hashed = { hash: challenge.hash, upgraded: null }
@@ -60,36 +67,36 @@ const METHODS: Record<string, Method> = {
     const right = await hasher.verify(password, challenge.hash)
     // Nobody, locked and wrong are told apart neither by the answer nor by the way to it.
     if (!right || challenge.user_id === null || challenge.barred) {
-      await login.passwordFailed(challenge.barred ? null : challenge.user_id)
+      await login().passwordFailed(challenge.barred ? null : challenge.user_id)
       throw denied()
     }
     if (challenge.expired) throw new Fault('unauthorized', `The password is expired and needs to be changed for user: ${challenge.user_id}.`)
     return { user_id: challenge.user_id, prepared, password: challenge.outdated ? { ...hashed, upgraded: await hasher.hash(password, identityOptions(ctx.env).scrypt) } : hashed }
   },
-  totp: async (ctx, login, identity) => {
+  totp: async ({ login, address }, identity) => {
     if (identity.totp === undefined) throw missing('totp')
     const { user } = identity.totp
-    const user_id = await login.totpUser(refOf(user), user.passcode ?? '', addressOf(ctx))
+    const user_id = await login().totpUser(refOf(user), user.passcode ?? '', address)
     if (user_id === null) throw denied()
     return { user_id }
   },
-  token: async (ctx, _login, identity) => {
+  token: async ({ ctx }, identity) => {
     if (identity.token === undefined) throw missing('token')
     const parent = await subjectOf(ctx, identity.token.id)
     return { user_id: parent.user_id, parent }
   },
-  application_credential: async (ctx, login, identity) => {
+  application_credential: async ({ ctx, login, address }, identity) => {
     if (identity.application_credential === undefined) throw missing('application_credential')
     const { id, name, user, secret } = identity.application_credential
     if (id === undefined && (name === undefined || user === undefined)) throw missing('id, or name and user,')
-    const challenge = await login.appCredChallenge({ id, name, user: user as NameRef | undefined }, addressOf(ctx))
+    const challenge = await login().appCredChallenge({ id, name, user: user as NameRef | undefined }, address)
     const right = await hasherOf(ctx.env).verify(secret, challenge.hash)
     if (!right || challenge.user_id === null) throw denied()
     // Somebody whom a directory no longer has, or has disabled, gets in by no other door.
     if (challenge.directory !== null) await new LdapDriver(ctx, directoriesOf(ctx), challenge.directory).refresh(challenge.directory, challenge.user_id)
     return { user_id: challenge.user_id, app_cred_id: challenge.app_cred_id }
   },
-  oauth1: async (ctx) => await oauthDoorOf(ctx).prove(oauthSigned(ctx), ctx.requestId),
+  oauth1: async ({ ctx }) => await oauthDoorOf(ctx).prove(oauthSigned(ctx), ctx.requestId),
 }
 
 /** The claims of a token named in a request; 404 for anything that is none, or has expired. */
@@ -116,23 +123,23 @@ export function scopeOf(scope: AuthRequest['scope']): ScopeRequest {
 }
 
 export async function authenticateAndIssue(ctx: Context, auth: AuthRequest, catalog: boolean): Promise<Rendered> {
-  const login = loginOf(ctx)
   const methods = [...new Set(auth.identity.methods)]
   const scope = scopeOf(auth.scope)
   const form = { origin: ctx.origin, catalog }
+  const address = clientAddress(ctx.env, ctx.request)
   const requestOf = (proof: Proof): IssueRequest => ({
     user_id: proof.user_id, methods, scope, parent: proof.parent ?? null, app_cred_id: proof.app_cred_id ?? null, ...(proof.oauth_token_id === undefined ? {} : { oauth_token_id: proof.oauth_token_id }), password: proof.password ?? null,
-    request_id: ctx.requestId, address: addressOf(ctx), receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
+    request_id: ctx.requestId, address, receipt: ctx.request.headers.get('openstack-auth-receipt') ?? undefined,
   })
-  const prepare = (proof: Proof) => nearStanding(ctx.env)?.prepare(requestOf(proof), form) ?? null
+  const attempt: Attempt = { ctx, login: () => loginOf(ctx), address, prepare: (proof) => nearStanding(ctx.env)?.prepare(requestOf(proof), form) ?? null }
   const proofs: Proof[] = []
   for (const name of methods) {
     const method = METHODS[name]
     if (method === undefined) throw new Fault('unauthorized', `Attempted to authenticate with an unsupported method.`)
-    proofs.push(await method(ctx, login, auth.identity, prepare))
+    proofs.push(await method(attempt, auth.identity))
   }
   const all = Object.assign({}, ...proofs) as Proof
   if (proofs.some((proof) => proof.user_id !== all.user_id)) throw denied()
   if (all.app_cred_id !== undefined && auth.scope !== undefined) throw new Fault('unauthorized', 'Application credentials cannot request a scope.')
-  return (await all.prepared?.proved()) ?? (await login.issue(requestOf(all), form))
+  return (await all.prepared?.proved()) ?? (await attempt.login().issue(requestOf(all), form))
 }
