@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { ObjectTimers, TICK_MS } from './timers.ts'
 
 /** Time that goes on by `to`, and what is armed in it. */
-function lab() {
+function lab(clockOf: (now_ms: number) => number = (now_ms) => now_ms) {
   let now_ms = 1_000
   let armed: { at_ms: number; run: () => void }[] = []
   const seen = { armed: 0, most: 0, latest_ms: 0 }
@@ -18,7 +18,7 @@ function lab() {
       return () => assert.fail('a timer was cleared')
     },
   }
-  const timers = new ObjectTimers(below, { now_ms: () => now_ms })
+  const timers = new ObjectTimers(below, { now_ms: () => clockOf(now_ms) })
   const to = (end_ms: number) => {
     for (;;) {
       const [next] = armed.filter((one) => one.at_ms <= end_ms).sort((a, b) => a.at_ms - b.at_ms)
@@ -86,4 +86,18 @@ test('what one wait does when it is due does not keep the others from running', 
   assert.throws(() => to(now() + 10), /this one fails/)
   to(now() + 20)
   assert.deepEqual(ran, ['first', 'second', 'later'])
+})
+
+test('a clock that stands or is set back keeps nobody waiting', () => {
+  for (const clockOf of [() => 1_000, (now_ms: number) => (now_ms < 3_000 ? now_ms : now_ms - 3_600_000)]) {
+    const { timers, to, now, left } = lab(clockOf)
+    const ran: number[] = []
+    for (const delay_ms of [500, 2_500, 7_000]) timers.after(delay_ms, () => ran.push(now()))
+    to(4_000)
+    timers.after(1_500, () => ran.push(now()))
+    to(20_000)
+    assert.equal(ran.length, 4)
+    for (const [n, due] of [1_500, 3_500, 5_500, 8_000].entries()) assert.ok((ran[n] ?? 0) >= due - 1_000 && (ran[n] ?? 0) <= due + 1_000, `${ran[n]} of ${due}`)
+    assert.equal(left(), 0)
+  }
 })

@@ -20,6 +20,8 @@ export class ObjectTimers implements Timers {
   #waits = new Set<Wait>()
   /** When the next timer fires; Infinity where none is armed. */
   #armed_ms = Infinity
+  /** When the last one fired: it is no earlier than that, though the clock was set back or stands. */
+  #fired_ms = 0
 
   constructor(below: Timers, clock: Clock) {
     this.#below = below
@@ -27,14 +29,18 @@ export class ObjectTimers implements Timers {
   }
 
   after(delay_ms: number, work: () => void): () => void {
-    const wait = { at_ms: this.#clock.now_ms() + delay_ms, work }
+    const wait = { at_ms: this.#now() + delay_ms, work }
     this.#waits.add(wait)
     this.#arm(wait.at_ms)
     return () => void this.#waits.delete(wait)
   }
 
+  #now(): number {
+    return Math.max(this.#clock.now_ms(), this.#fired_ms)
+  }
+
   #arm(at_ms: number): void {
-    const now_ms = this.#clock.now_ms()
+    const now_ms = this.#now()
     const next_ms = Math.max(now_ms, Math.min(at_ms, now_ms + TICK_MS))
     if (this.#armed_ms <= next_ms) return
     this.#armed_ms = next_ms
@@ -43,7 +49,8 @@ export class ObjectTimers implements Timers {
 
   #fire(armed_ms: number): void {
     if (this.#armed_ms === armed_ms) this.#armed_ms = Infinity
-    const now_ms = this.#clock.now_ms()
+    this.#fired_ms = Math.max(this.#fired_ms, armed_ms)
+    const now_ms = this.#now()
     const due = [...this.#waits].filter((wait) => wait.at_ms <= now_ms).sort((a, b) => a.at_ms - b.at_ms)
     try {
       // What an earlier one has cancelled meanwhile is not run.
