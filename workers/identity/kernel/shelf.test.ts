@@ -1,7 +1,7 @@
 /** What is kept holds until something is written or its time is over, and there is never too much of it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Shelf } from './shelf.ts'
+import { KEY_CHARACTERS_MAX, Shelf } from './shelf.ts'
 
 const lab = (most: number) => {
   const deps = { writes: 1, clock: { now_ms: () => state.now_ms } }
@@ -27,6 +27,14 @@ test('and no longer than its time', () => {
   assert.equal(shelf.get('a'), 'one')
   state.now_ms = 2_000
   assert.deepEqual([shelf.get('a'), shelf.get('b')], [undefined, 'two'])
+})
+
+test('a key of any length is asked for, a long one never kept', () => {
+  const { shelf } = lab(10)
+  const [longest, tooLong] = ['k'.repeat(KEY_CHARACTERS_MAX), 'k'.repeat(KEY_CHARACTERS_MAX + 1)]
+  shelf.put(longest, 'one')
+  shelf.put(tooLong, 'two')
+  assert.deepEqual([shelf.get(longest), shelf.get(tooLong)], ['one', undefined])
 })
 
 test('the oldest goes first where there is no room', () => {

@@ -4,6 +4,9 @@
  */
 import type { Deps } from '../../../durable-objects/kernel/deps.ts'
 
+/** Strangers choose keys: names that they say they have. Nothing that is longer is anybody's. */
+export const KEY_CHARACTERS_MAX = 1_024
+
 interface Kept<T> {
   value: T
   until_ms: number
@@ -33,6 +36,7 @@ export class Shelf<T> {
 
   /** `until_ms`: when the clock alone makes it untrue. To be called where the rows were read, with nothing awaited in between. */
   put(key: string, value: T, until_ms = Number.POSITIVE_INFINITY): void {
+    if (key.length > KEY_CHARACTERS_MAX) return
     this.#tidy()
     this.#kept.delete(key)
     if (this.#kept.size >= this.#most) this.#kept.delete(this.#kept.keys().next().value ?? '')

@@ -13,9 +13,10 @@ import type { Form, IssueRequest, Issued, NameRef, Rendered } from './scope.ts'
 import { rendered, sharedText } from './views.ts'
 
 const CHALLENGES_MAX = 2_000
-const SUBJECTS_MAX = 2_000
+/** Each with some 5 KB of text for each form. */
+const SUBJECTS_MAX = 500
 /** Of one subject: clients name the host of links themselves. */
-const FORMS_MAX = 4
+const FORMS_MAX = 2
 
 interface Known extends Resolved {
   /** Of the password in force. */
