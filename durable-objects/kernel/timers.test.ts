@@ -8,7 +8,7 @@ import { ObjectTimers, TICK_MS } from './timers.ts'
 function lab(clockOf: (now_ms: number) => number = (now_ms) => now_ms) {
   let now_ms = 1_000
   let armed: { at_ms: number; run: () => void }[] = []
-  const seen = { armed: 0, most: 0, latest_ms: 0 }
+  const seen = { armed: 0, most: 0 }
   const below = {
     after(delay_ms: number, run: () => void) {
       assert.ok(delay_ms >= 0 && delay_ms <= TICK_MS)

@@ -16,13 +16,23 @@ function counted(identity: Record<string, unknown> = {}, vars: Record<string, st
     const { status, token, body } = await cloud.login(request)
     return { status, token, body, messages: asked.length }
   }
-  return { cloud, login, pass: (ms: number) => { now += ms } }
+  /** Logs in until it takes no message. */
+  const known = async (request: Parameters<typeof authBody>[0]) => {
+    await login(request)
+    const { status, messages } = await login(request)
+    assert.deepEqual([status, messages], [201, 0], JSON.stringify(request))
+  }
+  /** A user with a role on a project, and how it logs in there. */
+  const person = async (name: string) => {
+    const tenant = await cloud.tenant(name)
+    return { ...tenant, who: { user_id: tenant.user_id, password: tenant.password, project_id: tenant.project_id } }
+  }
+  return { cloud, login, known, person, pass: (ms: number) => { now += ms } }
 }
 
 test('the second login of a user takes no message and says the same but for its times', async () => {
-  const { cloud, login, pass } = counted()
-  const ann = await cloud.tenant('ann')
-  const who = { user_id: ann.user_id, password: ann.password, project_id: ann.project_id }
+  const { cloud, login, known, person, pass } = counted()
+  const { who, ...ann } = await person('ann')
   await cloud.call('POST', `${V3}/roles`, { token: await cloud.admin(), json: { role: { name: 'a change' } } })
   const first = await login(who)
   pass(1_000)
@@ -37,37 +47,31 @@ test('the second login of a user takes no message and says the same but for its 
   assert.deepEqual(body.token, again.body.token)
   for (const scope of [{ unscoped: true }, {}, { project: 'ann' }]) {
     const other = { user: 'ann', password: ann.password, ...scope }
-    await login(other)
-    assert.equal((await login(other)).messages, 0, JSON.stringify(scope))
+    await known(other)
   }
   cloud.close()
 })
 
 test('any change ends it: what is logged in with afterwards is what holds then', async () => {
-  const { cloud, login } = counted()
-  const ann = await cloud.tenant('ann')
+  const { cloud, login, known, person } = counted()
+  const { who, ...ann } = await person('ann')
   const token = await cloud.admin()
-  const who = { user_id: ann.user_id, password: ann.password, project_id: ann.project_id }
-  const warm = async () => {
-    await login(who)
-    assert.equal((await login(who)).messages, 0)
-  }
   const does = async (method: string, path: string, json?: unknown) => assert.ok((await cloud.call(method, `${V3}${path}`, { token, json })).status < 300, `${method} ${path}`)
   const [{ id: reader }] = (await cloud.call('GET', `${V3}/roles?name=reader`, { token })).body.roles
   const [{ id: member }] = (await cloud.call('GET', `${V3}/roles?name=member`, { token })).body.roles
   const role = `/projects/${ann.project_id}/users/${ann.user_id}/roles`
   const names = async () => (await login(who)).body.token.roles.map(({ name }: { name: string }) => name)
-  await warm()
+  await known(who)
   await does('DELETE', `${role}/${member}`)
   assert.equal((await login(who)).status, 401, 'no role is left')
   await does('PUT', `${role}/${reader}`)
   assert.deepEqual(await names(), ['reader'])
-  await warm()
+  await known(who)
   for (const [path, off, on] of [[`/users/${ann.user_id}`, { user: { enabled: false } }, { user: { enabled: true } }], [`/projects/${ann.project_id}`, { project: { enabled: false } }, { project: { enabled: true } }]] as const) {
     await does('PATCH', path, off)
     assert.equal((await login(who)).status, 401, path)
     await does('PATCH', path, on)
-    await warm()
+    await known(who)
   }
   await does('PATCH', `/users/${ann.user_id}`, { user: { password: 'another' } })
   assert.equal((await login(who)).status, 401, 'the old password')
@@ -78,11 +82,9 @@ test('any change ends it: what is logged in with afterwards is what holds then',
 })
 
 test('wrong passwords count although the right one was at hand, and a lock that ends by the clock ends', async () => {
-  const { cloud, login, pass } = counted({ lockout_failure_attempts: 2, lockout_duration_ms: 60_000 })
-  const ann = await cloud.tenant('ann')
-  const who = { user_id: ann.user_id, password: ann.password, project_id: ann.project_id }
-  await login(who)
-  assert.equal((await login(who)).messages, 0)
+  const { cloud, login, known, person, pass } = counted({ lockout_failure_attempts: 2, lockout_duration_ms: 60_000 })
+  const { who } = await person('ann')
+  await known(who)
   for (const password of ['wrong', 'wrong too']) assert.equal((await login({ ...who, password })).status, 401)
   for (let n = 0; n < 2; n++) assert.equal((await login(who)).status, 401, 'locked, also where that is known already')
   pass(60_000)
@@ -94,11 +96,9 @@ test('wrong passwords count although the right one was at hand, and a lock that 
 })
 
 test('a password that expires by the clock lets nobody in', async () => {
-  const { cloud, login, pass } = counted({ password_expires_days: 1 })
-  const ann = await cloud.tenant('ann')
-  const who = { user_id: ann.user_id, password: ann.password, project_id: ann.project_id }
-  await login(who)
-  assert.equal((await login(who)).messages, 0)
+  const { cloud, login, known, person, pass } = counted({ password_expires_days: 1 })
+  const { who } = await person('ann')
+  await known(who)
   pass(DAY_MS)
   for (let n = 0; n < 2; n++) {
     const late = await login(who)
@@ -108,10 +108,9 @@ test('a password that expires by the clock lets nobody in', async () => {
 })
 
 test('rules that ask for more than a password are met each time, and days of absence are noted each time', async () => {
-  const { cloud, login } = counted()
-  const ann = await cloud.tenant('ann')
+  const { cloud, login, person } = counted()
+  const { who, ...ann } = await person('ann')
   const token = await cloud.admin()
-  const who = { user_id: ann.user_id, password: ann.password, project_id: ann.project_id }
   await login(who)
   await cloud.call('PATCH', `${V3}/users/${ann.user_id}`, { token, json: { user: { options: { multi_factor_auth_enabled: true, multi_factor_auth_rules: [['password', 'totp']] } } } })
   for (let n = 0; n < 3; n++) {
@@ -154,9 +153,8 @@ test('attempts from an address count where they are answered from memory', async
 })
 
 test('where the object is elsewhere it is always asked', async () => {
-  const { cloud, login } = counted({}, { NEAR: '' })
-  const ann = await cloud.tenant('ann')
-  const who = { user_id: ann.user_id, password: ann.password, project_id: ann.project_id }
+  const { cloud, login, person } = counted({}, { NEAR: '' })
+  const { who } = await person('ann')
   await login(who)
   assert.equal((await login(who)).messages, 2)
   cloud.close()

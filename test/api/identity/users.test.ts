@@ -51,7 +51,7 @@ test('each line of a list says what its user alone says, whatever is in it', asy
   const strange = ['q"uote', 'back\\slash', 'line\nbreak\ttab', '\u0001 control', 'ünï – 雲 🦉', 'line\u2028separators', '{"json":1}', '%s \\u0041', "it's", '</script>']
   const more = [
     {}, { email: 'a@example.org' }, { description: 'd "quoted"', 'odd key "é"': { deep: [1, null, true, 'x'] } }, { enabled: false }, { default_project_id: project }, { password: 'Pass-word-1' },
-    { options: { ignore_lockout_failure_attempts: true, multi_factor_auth_rules: [['password', 'totp']] } }, { password: 'Pass-word-2', options: { ignore_password_expiry: true } }, { nothing: null }, { empty: '' },
+    { options: { ignore_lockout_failure_attempts: true, multi_factor_auth_rules: [['password', 'totp']] } }, { password: 'Pass-word-2', options: { ignore_password_expiry: true } }, { nothing: null, links: { self: 'elsewhere' }, password_expires_at: 'never' }, { empty: '', origin: 'x', federated_by: [] },
   ]
   for (const [n, name] of strange.entries()) assert.equal((await cloud.call('POST', `${V3}/users`, { token, json: { user: { name, ...more[n] } } })).status, 201, name)
   const alone = async (id: string) => (await cloud.call('GET', `${V3}/users/${id}`, { token })).body.user
@@ -200,6 +200,20 @@ test('hashing goes to the hashing service where there is one, and its silence is
   })
   assert.equal((await cloud.login({ project: 'admin' })).status, 503)
   assert.deepEqual(asked, ['/hash'])
+  cloud.close()
+})
+
+test('only the word for right is right: a hashing service that answers anything else lets nobody in', async () => {
+  const { default: hasher } = await import('../../../workers/hasher/index.ts')
+  let said: Response | null = null
+  const cloud = identityCloud({ hasher: async (request) => (request.url.endsWith('/verify') && said !== null ? said.clone() : await hasher.fetch(request)) })
+  assert.equal((await cloud.login({ project: 'admin' })).status, 201)
+  for (const answer of [Response.json({ ok: false }), Response.json({ ok: true }), new Response(null, { status: 202 }), new Response(null, { status: 404 }), new Response(null, { status: 503 })]) {
+    said = answer
+    for (const password of [undefined, 'wrong']) assert.equal((await cloud.login({ project: 'admin', password })).status, 503, String(answer.status))
+  }
+  said = null
+  assert.deepEqual([(await cloud.login({ project: 'admin' })).status, (await cloud.login({ project: 'admin', password: 'wrong' })).status], [201, 401])
   cloud.close()
 })
 

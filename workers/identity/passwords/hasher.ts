@@ -8,21 +8,30 @@ export interface Hasher {
   verify(password: string, hash: string): Promise<boolean>
 }
 
-/** The password is another. */
+/** What the service answers (workers/hasher). */
+const HASHED = 200
+const RIGHT = 204
 const WRONG = 403
+
+const busy = () => new Fault('unavailable', 'The password service is busy. Retry in a moment.', { headers: { 'retry-after': '1' } })
 
 const local: Hasher = { hash: hashPassword, verify: verifyPassword }
 
 export function hasherOf(env: Env): Hasher {
   const { HASHER } = env
   if (HASHER === undefined) return local
-  const ask = async (path: string, body: unknown): Promise<Response> => {
-    const response = await HASHER.fetch(`http://hasher${path}`, { method: 'POST', body: JSON.stringify(body) })
-    if (response.ok || response.status === WRONG) return response
-    throw new Fault('unavailable', 'The password service is busy. Retry in a moment.', { headers: { 'retry-after': '1' } })
-  }
+  const ask = (path: string, body: unknown): Promise<Response> => HASHER.fetch(`http://hasher${path}`, { method: 'POST', body: JSON.stringify(body) })
   return {
-    hash: async (password, params) => String(((await (await ask('/hash', { password, params })).json()) as { hash?: unknown }).hash),
-    verify: async (password, hash) => (await ask('/verify', { password, hash })).status !== WRONG,
+    hash: async (password, params) => {
+      const response = await ask('/hash', { password, params })
+      if (response.status !== HASHED) throw busy()
+      return String(((await response.json()) as { hash?: unknown }).hash)
+    },
+    verify: async (password, hash) => {
+      const { status } = await ask('/verify', { password, hash })
+      // Anything else, from a service of another version say, is no word about the password.
+      if (status !== RIGHT && status !== WRONG) throw busy()
+      return status === RIGHT
+    },
   }
 }

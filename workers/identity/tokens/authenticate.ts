@@ -63,8 +63,9 @@ const METHODS: Record<string, Method> = {
     }
     if (challenge.directory !== null) return { user_id: await new LdapDriver(ctx, directoriesOf(ctx), challenge.directory).login(challenge.directory, password) }
     const hashed = { hash: challenge.hash, upgraded: null }
+    const hashing = hasher.verify(password, challenge.hash)
     const prepared = challenge.user_id === null || challenge.barred || challenge.expired || challenge.outdated ? null : prepare({ user_id: challenge.user_id, password: hashed })
-    const right = await hasher.verify(password, challenge.hash)
+    const right = await hashing
     // Nobody, locked and wrong are told apart neither by the answer nor by the way to it.
     if (!right || challenge.user_id === null || challenge.barred) {
       await login().passwordFailed(challenge.barred ? null : challenge.user_id)
@@ -89,7 +90,7 @@ const METHODS: Record<string, Method> = {
     if (identity.application_credential === undefined) throw missing('application_credential')
     const { id, name, user, secret } = identity.application_credential
     if (id === undefined && (name === undefined || user === undefined)) throw missing('id, or name and user,')
-    const challenge = await login().appCredChallenge({ id, name, user: user as NameRef | undefined }, address)
+    const challenge = await login().appCredChallenge({ id, name, user: user && refOf(user) }, address)
     const right = await hasherOf(ctx.env).verify(secret, challenge.hash)
     if (!right || challenge.user_id === null) throw denied()
     // Somebody whom a directory no longer has, or has disabled, gets in by no other door.

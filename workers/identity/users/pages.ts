@@ -17,14 +17,14 @@ const chunkOf = (db: Db, where: SQL | undefined, limit: number) =>
     expires_ms: sql<number | null>`(SELECT p.expires_ms FROM passwords p WHERE p.user_id = ${users.id} ORDER BY p.seq DESC LIMIT 1)`.as('expires_ms'),
   }).from(users).where(where).orderBy(asc(users.id)).limit(limit).as('chunk')
 
-/** A user as views.ts has it. Attributes of the operator's own have no name that is ours. */
+/** A user as views.ts has it: what has a name of ours comes after attributes of the operator's own. */
 function lineOf(chunk: ReturnType<typeof chunkOf>, root: string): SQL {
   const of = (text: SQL | string) => (typeof text === 'string' ? sql`${text}` : text)
   const parts = [
-    '{"id":', sql`json_quote(${chunk.id})`, ',"name":', sql`json_quote(${chunk.name})`, ',"domain_id":', sql`json_quote(${chunk.domain_id})`, ',"enabled":', sql`CASE ${chunk.enabled} WHEN 0 THEN 'false' ELSE 'true' END`,
+    '{', sql`CASE ${chunk.extra} WHEN '{}' THEN '' ELSE substr(${chunk.extra}, 2, length(${chunk.extra}) - 2) || ',' END`, '"id":', sql`json_quote(${chunk.id})`, ',"name":', sql`json_quote(${chunk.name})`, ',"domain_id":', sql`json_quote(${chunk.domain_id})`, ',"enabled":', sql`CASE ${chunk.enabled} WHEN 0 THEN 'false' ELSE 'true' END`,
     sql`CASE WHEN ${chunk.default_project_id} IS NULL THEN '' ELSE ${',"default_project_id":'} || json_quote(${chunk.default_project_id}) END`, ',"options":', sql`${chunk.options}`,
     ',"password_expires_at":', sql`CASE WHEN ${chunk.expires_ms} IS NULL THEN 'null' ELSE strftime('"%Y-%m-%dT%H:%M:%S.', ${chunk.expires_ms} / 1000, 'unixepoch') || substr(1000 + ${chunk.expires_ms} % 1000, 2) || '000"' END`,
-    `,"links":{"self":${JSON.stringify(`${root}/users/`).slice(0, -1)}`, sql`${chunk.id}`, '"}', sql`CASE ${chunk.extra} WHEN '{}' THEN '' ELSE ',' || substr(${chunk.extra}, 2, length(${chunk.extra}) - 2) END`, '}',
+    `,"links":{"self":${JSON.stringify(`${root}/users/`).slice(0, -1)}`, sql`${chunk.id}`, '"}}',
   ]
   return sql.join(parts.map(of), sql` || `)
 }
