@@ -4,6 +4,7 @@ import { systemRandom } from '../schema/values/random.ts'
 import { createIds } from '../schema/values/ids.ts'
 import { systemClock } from '../schema/values/time.ts'
 import { Fault, isFault } from '../schema/values/fault.ts'
+import { Address, type RequestUrl } from './http/address.ts'
 import { limitBody } from './http/body-limit.ts'
 import { renderFault } from './http/faults.ts'
 import { Server } from './http/serve.ts'
@@ -32,14 +33,14 @@ const prefixOf = (pathname: string): string => {
 }
 
 /** The same request at another path of the same host. */
-function moved(request: Request, url: URL, path: string): [Request, URL] {
-  const target = new URL(path + url.search, url.origin)
-  return [new Request(target, request), target]
+function moved(request: Request, url: RequestUrl, path: string): [Request, RequestUrl] {
+  const target = new Address(new URL(path + url.search, url.origin).href)
+  return [new Request(target.href, request), target]
 }
 
 export async function dispatch(given: Request, env: Env, ctx: { waitUntil(work: Promise<unknown>): void }): Promise<Response> {
   let request = given
-  let url = new URL(request.url)
+  let url: RequestUrl = new Address(request.url)
   const requestId = `req-${(env.SIM === undefined ? ids : createIds(env.SIM.random)).uuid()}`
   const known = serversOf(env)
   const dialect = DIALECTS.find((service) => service.recognise?.(request, env, url, known.has(prefixOf(url.pathname))))

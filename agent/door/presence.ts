@@ -3,7 +3,8 @@
  * without the plane knows what it knew. Coming back, what was acknowledged meanwhile is delivered first.
  */
 import { DOOR_STATE_EVERY_MS, type DoorHost, type DoorRing, type DoorState } from '../../schema/agent/door.ts'
-import type { Revocation } from '../../schema/values/caller.ts'
+import type { Caller, Revocation } from '../../schema/values/caller.ts'
+import { RevocationIndex } from '../../schema/values/revocations.ts'
 import type { Clock } from '../../schema/values/time.ts'
 import type { PublicKey } from '../../schema/values/token.ts'
 import type { RingView } from '../../workers/object/ring-store.ts'
@@ -43,6 +44,7 @@ export class Presence {
   #deps: PresenceDeps
   #kept: Kept
   #rings: Map<string, RingView>
+  #revoked: RevocationIndex
   #online = false
   #delivering = false
   #seen_ms = 0
@@ -53,6 +55,7 @@ export class Presence {
   constructor(deps: PresenceDeps) {
     this.#deps = deps
     this.#kept = { ...EMPTY, ...deps.store.document<Kept>(DOCUMENT) }
+    this.#revoked = new RevocationIndex(this.#kept.revocations)
     this.#rings = new Map(Object.entries(this.#kept.rings).map(([policy, ring]) => [policy, ringOf(ring)]))
   }
 
@@ -76,6 +79,11 @@ export class Presence {
 
   get revocations(): Revocation[] {
     return this.#kept.revocations
+  }
+
+  /** As far as this door heard. */
+  isRevoked(caller: Caller): boolean {
+    return this.#revoked.matches(caller)
   }
 
   get vars(): Record<string, string> {
@@ -163,6 +171,8 @@ export class Presence {
     }
     this.#seen_ms = state.now_ms
     this.#kept = kept
+    this.#revoked.drop(state.now_ms)
+    for (const event of state.revocations.events) this.#revoked.add(event)
     for (const [policy, ring] of Object.entries(state.rings)) this.#rings.set(policy, ringOf(ring))
     const vars = JSON.stringify(before.vars) !== JSON.stringify(kept.vars)
     const changed = { revocations: state.revocations.events.length > 0, vars }

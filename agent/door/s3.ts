@@ -8,7 +8,6 @@ import { Readable } from 'node:stream'
 import type { ReadableStream as NodeStream } from 'node:stream/web'
 import type { Env } from '../../durable-objects/kernel/env.ts'
 import { type DoorEvidence, type DoorS3, PASSED_HEADER, type PassedHead, type S3DoorKey, type S3Verdict } from '../../schema/agent/door.ts'
-import { isRevokedBy } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import type { Scope } from '../../workers/http/sigv4.ts'
 import { addressOf, recognise } from '../../workers/object/s3/address.ts'
@@ -133,7 +132,7 @@ export class S3Keys {
     const known = this.#known.get(name)
     const until_ms = Date.parse(date.replace(/^(....)(..)(..)$/, '$1-$2-$3T00:00:00Z')) + KEY_LIFE_MS
     if (known === undefined || this.#presence.now_ms() > until_ms) throw offline()
-    if (this.#presence.revocations.some((event) => isRevokedBy({ ...known.caller, request_id: '' }, event))) {
+    if (this.#presence.isRevoked({ ...known.caller, request_id: '' })) {
       this.#known.delete(name)
       throw new Fault('unauthorized', 'The key was revoked.')
     }

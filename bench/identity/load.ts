@@ -76,35 +76,50 @@ export function cpu_ms(pids: number[]): number {
   return ticks * TICK_MS
 }
 
+/** What was seen while one side was asked. */
+export interface Slice {
+  times_ms: number[]
+  errors: number
+  cpu_ms: number
+}
+
 export interface Measure {
   count: number
   errors: number
   p50_ms: number
   p99_ms: number
+  /** Per request. */
   cpu_ms: number
 }
 
 const at = (sorted: number[], part: number) => sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(part * sorted.length) - 1))] ?? 0
 
-/** Runs `work` at a concurrency for so long, at least `count_min` times. CPU is per request. */
-export async function measure(pids: number[], concurrency: number, seconds: number, work: (n: number) => Promise<void>, count_min = 20): Promise<Measure> {
-  const times: number[] = []
-  let errors = 0
-  let next = 0
+/** Runs `work` at a concurrency for so long, at least `count_min` times. */
+export async function slice(pids: number[], concurrency: number, seconds: number, work: () => Promise<void>, count_min: number): Promise<Slice> {
+  const seen: Slice = { times_ms: [], errors: 0, cpu_ms: 0 }
   const before = cpu_ms(pids)
   const end = performance.now() + seconds * 1000
   await Promise.all(Array.from({ length: concurrency }, async () => {
-    while (performance.now() < end || times.length + errors < count_min) {
+    while (performance.now() < end || seen.times_ms.length + seen.errors < count_min) {
       const started = performance.now()
       try {
-        await work(next++)
-        times.push(performance.now() - started)
+        await work()
+        seen.times_ms.push(performance.now() - started)
       } catch (error) {
-        if (errors++ === 0) console.error(String(error))
-        if (errors > 100) return
+        if (seen.errors++ === 0) console.error(String(error))
+        if (seen.errors > 100) return
       }
     }
   }))
-  times.sort((a, b) => a - b)
-  return { count: times.length, errors, p50_ms: at(times, 0.5), p99_ms: at(times, 0.99), cpu_ms: (cpu_ms(pids) - before) / Math.max(1, times.length) }
+  seen.cpu_ms = cpu_ms(pids) - before
+  return seen
 }
+
+export function summed(slices: Slice[]): Measure {
+  const times = slices.flatMap((each) => each.times_ms).sort((a, b) => a - b)
+  const total = (of: (each: Slice) => number) => slices.reduce((sum, each) => sum + of(each), 0)
+  return { count: times.length, errors: total((each) => each.errors), p50_ms: at(times, 0.5), p99_ms: at(times, 0.99), cpu_ms: total((each) => each.cpu_ms) / Math.max(1, times.length) }
+}
+
+/** One side alone. */
+export const measure = async (pids: number[], concurrency: number, seconds: number, work: () => Promise<void>, count_min = 20): Promise<Measure> => summed([await slice(pids, concurrency, seconds, work, count_min)])

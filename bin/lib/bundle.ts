@@ -63,7 +63,7 @@ export async function bundle(home: Home): Promise<Bundles> {
 async function agentBundle(outfile: string): Promise<void> {
   const require = createRequire(join(ROOT, 'package.json'))
   await build({
-    entryPoints: [join(ROOT, 'agent/main.ts')], bundle: true, platform: 'node', format: 'esm', target: 'node22', outfile, logLevel: 'silent', minifySyntax: true, keepNames: true,
+    entryPoints: [join(ROOT, 'agent/main.ts')], bundle: true, platform: 'node', format: 'esm', target: 'node22', outfile, logLevel: 'silent', minifySyntax: true,
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
     plugins: [{ name: 'native', setup: (builder) => builder.onResolve({ filter: /^koffi$/ }, () => ({ path: require.resolve('koffi'), external: true })) }],
   })

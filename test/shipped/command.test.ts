@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { PASSWORD_CHARS_MAX } from '../../workers/identity/passwords/hash.ts'
 import { type Shipped, freePort, readLog, shipped } from '../support/shipped.ts'
 
 let cloud: Shipped
@@ -81,6 +82,31 @@ test('bad input: password, tokens, bodies, join tokens', async () => {
   assert.equal(second.status, 401)
   assert.match(second.text, /was used already/)
   assert.equal(await upgrade('/agents/v1/link?host=00000000-0000-4000-8000-000000000000'), 401)
+})
+
+test('a password of any letters, and the longest, reaches the hashing process as it is', async () => {
+  const auth = (name: string, password: string) => ({ auth: { identity: { methods: ['password'], password: { user: { name, domain: { id: 'default' }, password } } } } })
+  for (const [at, password] of [' |%\t☂🦊 ', '☂'.repeat(PASSWORD_CHARS_MAX)].entries()) {
+    await cloud.api.call('POST', '/identity/v3/users', { user: { name: `letters-${at}`, password } })
+    assert.equal((await cloud.call('POST', '/identity/v3/auth/tokens', { json: auth(`letters-${at}`, password) })).status, 201)
+    assert.equal((await cloud.call('POST', '/identity/v3/auth/tokens', { json: auth(`letters-${at}`, `${password.slice(0, -1)}x`) })).status, 401)
+  }
+})
+
+test('a client that asks before it sends a body is told to go on at once', async () => {
+  const { token } = await admin()
+  const account = `/object-store/v1/AUTH_${cloud.api.projectId}`
+  assert.ok((await cloud.call('PUT', `${account}/expecting`, { token })).status < 300)
+  const { port } = new URL(cloud.url)
+  const started = Date.now()
+  const status = await new Promise<number>((resolve, reject) => {
+    const put = request({ port, method: 'PUT', path: `${account}/expecting/o`, headers: { 'x-auth-token': token, expect: '100-continue', 'content-length': 5 } }, (answer) => resolve(answer.resume().statusCode ?? 0))
+    // Clients of S3 wait a second for this word before each upload.
+    put.on('continue', () => put.end('hello')).on('error', reject).setTimeout(10_000, () => put.destroy(new Error('nobody said to go on'))).flushHeaders()
+  })
+  assert.equal(status, 201)
+  assert.ok(Date.now() - started < 900, `${Date.now() - started} ms`)
+  for (const path of ['/expecting/o', '/expecting']) assert.equal((await cloud.call('DELETE', `${account}${path}`, { token })).status, 204)
 })
 
 test('a body of 101 MB at a 100 MB limit is 413 and says where to send it', async () => {

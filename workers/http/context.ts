@@ -7,6 +7,7 @@ import type { RegionSession } from '../../durable-objects/region/session.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import { tagOf } from '../../schema/values/ids.ts'
 import { isFault } from '../../schema/values/fault.ts'
+import type { RequestUrl } from './address.ts'
 import { type Policy, type Target, policyFault } from './policy.ts'
 import { unauthorized } from './auth.ts'
 import type { Version } from './microversion.ts'
@@ -14,7 +15,7 @@ import type { Version } from './microversion.ts'
 export interface RequestParts {
   request: Request
   env: Env
-  url: URL
+  url: RequestUrl
   /** Raw (still percent-encoded) path parameters. */
   params: Record<string, string>
   requestId: string
@@ -29,21 +30,21 @@ export class Context<B = any, Q = URLSearchParams> {
   #parts: RequestParts
   readonly request: Request
   readonly env: Env
-  readonly url: URL
+  readonly url: RequestUrl
   readonly params: Record<string, string>
   readonly requestId: string
   readonly version: Version
   readonly now_ms: number
   readonly body: B
-  readonly query: Q
   readonly waitUntil: (work: Promise<unknown>) => void
   #policy: Policy
   #caller: Caller | null
   #project: Remote<ProjectSession> | null = null
   #region: Remote<RegionSession> | null = null
   #judged = false
+  #query: Q | undefined
 
-  constructor(parts: RequestParts, caller: Caller | null, body: B, query: Q) {
+  constructor(parts: RequestParts, caller: Caller | null, body: B, query?: Q) {
     this.#parts = parts
     this.request = parts.request
     this.env = parts.env
@@ -56,7 +57,11 @@ export class Context<B = any, Q = URLSearchParams> {
     this.#policy = parts.policy
     this.#caller = caller
     this.body = body
-    this.query = query
+    this.#query = query
+  }
+
+  get query(): Q {
+    return this.#query ?? (this.url.searchParams as Q)
   }
 
   /** The verified caller; 401 where the route is public and nobody came with a token. */
@@ -67,7 +72,7 @@ export class Context<B = any, Q = URLSearchParams> {
 
   /** The same request in the name of somebody else: a dialect that verifies callers itself. */
   as(caller: Caller): Context<B, Q> {
-    return new Context<B, Q>(this.#parts, caller, this.body, this.query)
+    return new Context<B, Q>(this.#parts, caller, this.body, this.#query)
   }
 
   get anonymous(): boolean {

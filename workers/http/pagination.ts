@@ -1,5 +1,6 @@
 /** limit and marker, as every service pages: `limit` is capped, `marker` is the last id of the page before. */
 import { Fault } from '../../schema/values/fault.ts'
+import type { RequestUrl } from './address.ts'
 
 export const PAGE_SIZE_MAX = 1_000
 
@@ -35,7 +36,7 @@ export function cut<T extends { id: string }>(rows: T[], page: Page, markerFault
 }
 
 /** The URL of the next page: same query, another marker. */
-export function nextUrl(origin: string, url: URL, marker: string): string {
+export function nextUrl(origin: string, url: RequestUrl, marker: string): string {
   const query = new URLSearchParams(url.searchParams)
   query.set('marker', marker)
   return `${origin}${url.pathname}?${query}`

@@ -4,6 +4,7 @@ import { IDENTITY_NAME } from '../../durable-objects/kernel/env.ts'
 import type { Caller } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { rulesAllow } from './access-rules.ts'
+import { Address, type RequestUrl } from './address.ts'
 import { authenticate, isService, unauthorized } from './auth.ts'
 import { Context, type RequestParts } from './context.ts'
 import { renderFault } from './faults.ts'
@@ -33,7 +34,7 @@ export class Server {
   }
 
   /** `path`: the URL's path after the service's prefix; `url`: the request's, where the caller has parsed it already. */
-  async handle(request: Request, env: Env, path: string, requestId: string, now_ms: number, waitUntil: (work: Promise<unknown>) => void, url: URL = new URL(request.url)): Promise<Response> {
+  async handle(request: Request, env: Env, path: string, requestId: string, now_ms: number, waitUntil: (work: Promise<unknown>) => void, url: RequestUrl = new Address(request.url)): Promise<Response> {
     const { service } = this
     let version: Version | null = null
     const headersOf = () => ({ 'x-openstack-request-id': requestId, ...(service.dialect === 'nova' ? { 'x-compute-request-id': requestId } : {}), ...(service.dialect === 'keystone' ? { vary: 'X-Auth-Token' } : {}), ...(version === null ? {} : versionHeaders(service, version)) })
@@ -44,7 +45,7 @@ export class Server {
       const parts: RequestParts = { request, env, url, params: match.params, requestId, version, policy: this.#policy, now_ms, waitUntil }
       const { policy } = match.route
       if (policy !== 'public' && policy !== 'token') {
-        const probe = new Context(parts, caller, undefined, url.searchParams)
+        const probe = new Context(parts, caller, undefined)
         if (!this.#policy.allows(policy, probe.caller, match.route.target?.(match.params) ?? probe.ownTarget())) throw policyFault(policy)
       }
       return await this.#run(match.route, parts, caller, env, headersOf())
@@ -58,13 +59,13 @@ export class Server {
     const key = request.method === 'POST' && route.body !== 'stream' && caller !== null ? await ledgerKey(request, caller, this.service.name) : null
     if (key === null) {
       const body = await parseBody(route, request, parts.version[1], this.service.wording)
-      return await this.#answer(route, new Context(parts, caller, body, parts.url.searchParams), headers)
+      return await this.#answer(route, new Context(parts, caller, body), headers)
     }
     const owner = caller?.project_id == null ? env.IDENTITY.getByName(IDENTITY_NAME) : env.PROJECT.getByName(caller.project_id)
     return await keepReply(owner, key, parts.requestId, async () => {
       try {
         const body = await parseBody(route, key.request, parts.version[1], this.service.wording)
-        return await this.#answer(route, new Context({ ...parts, request: key.request }, caller, body, parts.url.searchParams), headers)
+        return await this.#answer(route, new Context({ ...parts, request: key.request }, caller, body), headers)
       } catch (error) {
         return this.#failure(error, request, parts.requestId, headers)
       }

@@ -1,5 +1,6 @@
 /** What a service declares: its place in the catalog, its dialect of errors and versions, its routes. */
 import type { Env } from '../../durable-objects/kernel/env.ts'
+import type { RequestUrl } from './address.ts'
 import type { Version } from './microversion.ts'
 import type { PolicyRule } from './policy.ts'
 import type { Route, Wording } from './route.ts'
@@ -24,9 +25,9 @@ export interface Service {
   /** Splits the raw path itself where names may hold anything (Swift): candidates, best first. Default: the routes' path patterns. */
   match?(path: string): { route: Route; params: Record<string, string> }[]
   /** Whether a request is this service's wherever it lands (by signature or host). `claimed`: its first path segment is another service's. */
-  recognise?(request: Request, env: Env, url: URL, claimed: boolean): boolean
+  recognise?(request: Request, env: Env, url: RequestUrl, claimed: boolean): boolean
   /** The path that a request's host and path stand for together, where the host is one of this service's; null where not. */
-  locate?(env: Env, url: URL): string | null
+  locate?(env: Env, url: RequestUrl): string | null
   policies: PolicyRule[]
   wording?: Wording
 }

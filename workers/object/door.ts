@@ -8,6 +8,7 @@ import { HOST_CLOCK_SKEW_MS, type ObjectArgs, type ObjectOp } from '../../schema
 import type { Caller } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { rulesAllow } from '../http/access-rules.ts'
+import { Address } from '../http/address.ts'
 import { authenticate } from '../http/auth.ts'
 import { Context } from '../http/context.ts'
 import { Policy } from '../http/policy.ts'
@@ -86,8 +87,7 @@ function requestOf({ method, path, headers }: DoorEvidence, host: string): Reque
 }
 
 function contextOf(env: Env, request: Request, requestId: string, now_ms: number, caller: Caller | null): Context {
-  const url = new URL(request.url)
-  return new Context({ request, env, url, params: {}, requestId, version: [1, 0], policy: policyFor(env), now_ms, waitUntil: () => {} }, caller, undefined, url.searchParams)
+  return new Context({ request, env, url: new Address(request.url), params: {}, requestId, version: [1, 0], policy: policyFor(env), now_ms, waitUntil: () => {} }, caller, undefined)
 }
 
 const judgedSwift = (env: Env, request: SwiftRequest): Judged => ({

@@ -1,5 +1,6 @@
 /** Sorting and pages of Cinder's listings: limit, marker, offset, sort or sort_key and sort_dir; a next link while pages are full (cinder/api/common.py). Pure. */
 import { Fault } from '../../schema/values/fault.ts'
+import type { RequestUrl } from '../http/address.ts'
 
 export const LIMIT_MAX = 1_000
 const bad = (message: string) => new Fault('bad_request', message)
@@ -63,7 +64,7 @@ export function paged<T extends { id: string }>(rows: readonly T[], page: PageQu
 }
 
 /** `volumes_links`, or nothing. */
-export function nextLinks(origin: string, url: URL, collection: string, rows: { id: string }[], more: boolean): Record<string, { rel: string; href: string }[]> {
+export function nextLinks(origin: string, url: RequestUrl, collection: string, rows: { id: string }[], more: boolean): Record<string, { rel: string; href: string }[]> {
   if (!more) return {}
   const query = new URLSearchParams(url.searchParams)
   query.set('marker', rows.at(-1)?.id ?? '')

@@ -4,6 +4,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { PROOF_HEADER, readProof } from '../../../workers/identity/passwords/proof.ts'
 import { AUTH_BODY_BYTES_MAX } from '../../../workers/identity/tokens/requests.ts'
 import { type IdentityCloud, authBody, identityCloud } from './support.ts'
 
@@ -32,8 +33,7 @@ test('S24: every refused login costs one hash of the same parameters, whoever is
   const cloud = identityCloud({
     identity: { lockout_failure_attempts: 2 },
     hasher: async (request) => {
-      const copy = request.clone()
-      if (new URL(request.url).pathname === '/verify') hashes.push(((await copy.json()) as { hash: string }).hash.split('$').slice(1, 3).join('$'))
+      if (new URL(request.url).pathname === '/verify') hashes.push((readProof(request.headers.get(PROOF_HEADER) ?? '')?.hash ?? '').split('$').slice(1, 3).join('$'))
       return await hasher.fetch(request)
     },
   })

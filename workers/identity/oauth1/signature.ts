@@ -1,5 +1,6 @@
 /** Signed requests of OAuth 1.0 (RFC 5849): the header, the text that is signed, and whether a signature is that of a pair of secrets. Pure. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { RequestUrl } from '../../http/address.ts'
 
 /** A request as its signature covers it. */
 export interface OAuthSigned {
@@ -39,7 +40,7 @@ export function oauthHeader(header: string | null): Record<string, string> | nul
   return out
 }
 
-export function signedRequest(request: { method: string; url: URL; header: string | null; origin: string }): OAuthSigned | null {
+export function signedRequest(request: { method: string; url: RequestUrl; header: string | null; origin: string }): OAuthSigned | null {
   const header = oauthHeader(request.header)
   if (header === null) return null
   const { oauth_signature: _signature, realm: _realm, ...covered } = header

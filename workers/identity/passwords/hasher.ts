@@ -2,6 +2,7 @@
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import { Fault } from '../../../schema/values/fault.ts'
 import { type ScryptParams, hashPassword, verifyPassword } from './hash.ts'
+import { PROOF_HEADER, writeProof } from './proof.ts'
 
 export interface Hasher {
   hash(password: string, params: ScryptParams): Promise<string>
@@ -20,15 +21,14 @@ const local: Hasher = { hash: hashPassword, verify: verifyPassword }
 export function hasherOf(env: Env): Hasher {
   const { HASHER } = env
   if (HASHER === undefined) return local
-  const ask = (path: string, body: unknown): Promise<Response> => HASHER.fetch(`http://hasher${path}`, { method: 'POST', body: JSON.stringify(body) })
   return {
     hash: async (password, params) => {
-      const response = await ask('/hash', { password, params })
+      const response = await HASHER.fetch('http://hasher/hash', { method: 'POST', body: JSON.stringify({ password, params }) })
       if (response.status !== HASHED) throw busy()
       return String(((await response.json()) as { hash?: unknown }).hash)
     },
     verify: async (password, hash) => {
-      const { status } = await ask('/verify', { password, hash })
+      const { status } = await HASHER.fetch('http://hasher/verify', { headers: { [PROOF_HEADER]: writeProof({ password, hash }) } })
       // Anything else, from a service of another version say, is no word about the password.
       if (status !== RIGHT && status !== WRONG) throw busy()
       return status === RIGHT

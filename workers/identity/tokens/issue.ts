@@ -3,6 +3,7 @@
  * validated, so that a validated token shows today's roles. Runs in the Identity object.
  */
 import { and, eq } from 'drizzle-orm'
+import { base64url } from 'jose'
 import { accessRules, applicationCredentials, credentials, oauthAccessTokens, trusts, vouchedMembers } from '../../../schema/identity/tables.ts'
 import type { Caller } from '../../../schema/values/caller.ts'
 import { Fault } from '../../../schema/values/fault.ts'
@@ -93,7 +94,7 @@ export class Issuer {
   #fresh(subject: Subject, request: Pick<IssueRequest, 'methods' | 'parent' | 'request_id' | 'federation'>): Caller {
     const { deps, options, revoker } = this.#realm
     const now = deps.clock.now_ms()
-    const own = Buffer.from(deps.random.bytes(16)).toString('base64url')
+    const own = base64url.encode(deps.random.bytes(16))
     const chain = request.parent?.audit_ids.at(-1)
     const limits = [request.parent?.expires_ms ?? now + options.token_life_ms, endOf(subject.trust), endOf(subject.appCred), subject.oauth?.expires_ms ?? Number.POSITIVE_INFINITY]
     const methods = [...new Set([...request.methods, ...(request.parent?.methods ?? [])])]

@@ -3,6 +3,7 @@
  * (`{"s3":{"domains":["s3.example.org"]}}`). 'PROJECT:bucket' names another project's bucket. The path is taken as it was sent, for signatures cover it.
  */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
+import type { RequestUrl } from '../../http/address.ts'
 import { rawPath } from '../names.ts'
 import { s3Fault } from './errors.ts'
 
@@ -60,7 +61,7 @@ const isPresigned = (query: URLSearchParams): boolean =>
   (/\/s3\/aws4_request$/.test(query.get('X-Amz-Credential') ?? '') && query.has('X-Amz-Signature')) || (query.has('AWSAccessKeyId') && query.has('Signature') && query.has('Expires') && !query.has('Action'))
 
 /** Whether a request that no prefix claims speaks S3: by its signature, its host, or as a form. `claimed`: its first segment is another service's. */
-export function recognise(request: Request, env: Env, url: URL, claimed: boolean): boolean {
+export function recognise(request: Request, env: Env, url: RequestUrl, claimed: boolean): boolean {
   if (bucketOfHost(request, env) !== null) return true
   const authorization = request.headers.get('authorization')
   if (authorization !== null) return /^AWS /.test(authorization) || (/^AWS4-HMAC-SHA256\b/.test(authorization) && /Credential=[^,]*\/s3\/aws4_request/.test(authorization))

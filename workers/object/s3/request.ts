@@ -219,7 +219,7 @@ export class S3Request {
     set('aws:sourceip', clientAddress(this))
     set('aws:referer', headers.get('referer'))
     set('aws:useragent', headers.get('user-agent'))
-    set('aws:securetransport', String(this.ctx.url.protocol === 'https:' || headers.get('x-forwarded-proto') === 'https'))
+    set('aws:securetransport', String(this.ctx.url.origin.startsWith('https:') || headers.get('x-forwarded-proto') === 'https'))
     set('aws:currenttime', new Date(this.now_ms).toISOString())
     set('aws:epochtime', String(Math.floor(this.now_s)))
     set('aws:username', caller?.user_name)
