@@ -120,6 +120,10 @@ export class Context<B = any, Q = URLSearchParams> {
     this.#judged = true
   }
 
+  get isJudged(): boolean {
+    return this.#judged
+  }
+
   /** For what ends in no such object: Region knows every revocation. Asked before a change, and by the server after what has shown the caller to nobody. */
   async live(): Promise<void> {
     if (this.#judged) return

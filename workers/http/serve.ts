@@ -5,7 +5,7 @@ import type { Caller } from '../../schema/values/caller.ts'
 import { Fault, isFault } from '../../schema/values/fault.ts'
 import { rulesAllow } from './access-rules.ts'
 import { Address, type RequestUrl } from './address.ts'
-import { authenticate, isService, unauthorized } from './auth.ts'
+import { authenticate, callerAtHand, isService, unauthorized } from './auth.ts'
 import { Context, type RequestParts } from './context.ts'
 import { renderFault } from './faults.ts'
 import { keepReply, ledgerKey } from './idempotency.ts'
@@ -41,7 +41,9 @@ export class Server {
     try {
       version = service.microversions === undefined ? [1, 0] : requestedVersion(service, request.headers)
       const match = this.#find(request, service.rewrite?.(path) ?? path, version)
-      const caller = match.route.policy === 'public' ? await this.#optionalCaller(request, env, path, requestId, now_ms) : await this.#caller(request, env, path, requestId, now_ms)
+      const near = callerAtHand(env, request, requestId, now_ms)
+      // Each wait that is not one costs a turn of its own: the common request has none before its handler.
+      const caller = near !== null && !near.ruled ? near : match.route.policy === 'public' ? await this.#optionalCaller(request, env, path, requestId, now_ms) : await this.#caller(request, env, path, requestId, now_ms)
       const parts: RequestParts = { request, env, url, params: match.params, requestId, version, policy: this.#policy, now_ms, waitUntil }
       const { policy } = match.route
       if (policy !== 'public' && policy !== 'token') {
@@ -54,7 +56,12 @@ export class Server {
     }
   }
 
-  async #run(route: Route, parts: RequestParts, caller: Caller | null, env: Env, headers: Record<string, string>): Promise<Response> {
+  #run(route: Route, parts: RequestParts, caller: Caller | null, env: Env, headers: Record<string, string>): Promise<Response> {
+    const isBare = parts.request.method !== 'POST' && (route.body === undefined || route.body === 'stream')
+    return isBare ? this.#answer(route, new Context(parts, caller, undefined), headers) : this.#withBody(route, parts, caller, env, headers)
+  }
+
+  async #withBody(route: Route, parts: RequestParts, caller: Caller | null, env: Env, headers: Record<string, string>): Promise<Response> {
     const { request } = parts
     const key = request.method === 'POST' && route.body !== 'stream' && caller !== null ? await ledgerKey(request, caller, this.service.name) : null
     if (key === null) {
@@ -74,7 +81,7 @@ export class Server {
 
   async #answer(route: Route, ctx: Context, headers: Record<string, string>): Promise<Response> {
     const result = await route.handle(ctx)
-    if (route.policy !== 'public') await ctx.live()
+    if (route.policy !== 'public' && !ctx.isJudged) await ctx.live()
     return respond(route, result, headers)
   }
 
