@@ -29,6 +29,11 @@ test('of texts of any kind', () => {
   fc.assert(fc.property(fc.oneof(fc.webUrl(), fc.string(), fc.constantFrom('http:/a', 'http:a/b', 'http:\\\\h\\p', 'http://h', 'HTTP://h/p', 'ftp://h/p', 'http:///h/p', '/p', 'x://h/p')), same), { numRuns: 2_000 })
 })
 
-test('a query that is not there is one, and the same one, for all', () => {
-  assert.equal(new Address('http://h/p').searchParams, new Address('http://h/q?').searchParams)
+test('a query that is not there is the same one for all, and nobody changes it', () => {
+  const { searchParams } = new Address('http://h/p')
+  assert.equal(searchParams, new Address('http://h/q?').searchParams)
+  for (const change of [() => searchParams.set('a', 'b'), () => searchParams.append('a', 'b'), () => searchParams.delete('a'), () => searchParams.sort()]) assert.throws(change, TypeError)
+  const copy = new URLSearchParams(searchParams)
+  copy.set('a', 'b')
+  assert.deepEqual([String(copy), String(searchParams)], ['a=b', ''])
 })

@@ -11,7 +11,15 @@ const PLAIN_AUTHORITY = /^https?:\/\/[a-z0-9.-]+(?::\d+)?$/
 const PLAIN = /^\/[\w/.~!$&()*+,;=:@%-]*(?:\?[\w/.~!$&()*+,;=:@%?-]*)?$/
 /** A segment that begins with a dot may be one that the standard takes away. */
 const DOTS = /\/(?:\.|%2e)/i
+/** Shared by all requests that have none, therefore never changed. */
 const NO_QUERY = new URLSearchParams()
+for (const name of ['append', 'delete', 'set', 'sort']) {
+  Object.defineProperty(NO_QUERY, name, {
+    value: () => {
+      throw new TypeError('The query of a request is not changed: copy it.')
+    },
+  })
+}
 
 /** The start of the last one: most requests of a process name the same host. */
 let last = { text: '', origin: '', host: '' }
@@ -51,7 +59,6 @@ export class Address implements RequestUrl {
     this.search = mark === -1 || mark === rest.length - 1 ? '' : rest.slice(mark)
   }
 
-  /** Not to be changed: what has none is shared. */
   get searchParams(): URLSearchParams {
     if (this.#searchParams === null) this.#searchParams = this.search === '' ? NO_QUERY : new URLSearchParams(this.search)
     return this.#searchParams

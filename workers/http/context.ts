@@ -26,7 +26,7 @@ export interface RequestParts {
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the route's schema types the body; handlers of actions narrow it themselves.
-export class Context<B = any, Q = URLSearchParams> {
+export class Context<B = any> {
   #parts: RequestParts
   readonly request: Request
   readonly env: Env
@@ -42,9 +42,8 @@ export class Context<B = any, Q = URLSearchParams> {
   #project: Remote<ProjectSession> | null = null
   #region: Remote<RegionSession> | null = null
   #judged = false
-  #query: Q | undefined
 
-  constructor(parts: RequestParts, caller: Caller | null, body: B, query?: Q) {
+  constructor(parts: RequestParts, caller: Caller | null, body: B) {
     this.#parts = parts
     this.request = parts.request
     this.env = parts.env
@@ -57,11 +56,10 @@ export class Context<B = any, Q = URLSearchParams> {
     this.#policy = parts.policy
     this.#caller = caller
     this.body = body
-    this.#query = query
   }
 
-  get query(): Q {
-    return this.#query ?? (this.url.searchParams as Q)
+  get query(): URLSearchParams {
+    return this.url.searchParams
   }
 
   /** The verified caller; 401 where the route is public and nobody came with a token. */
@@ -71,8 +69,8 @@ export class Context<B = any, Q = URLSearchParams> {
   }
 
   /** The same request in the name of somebody else: a dialect that verifies callers itself. */
-  as(caller: Caller): Context<B, Q> {
-    return new Context<B, Q>(this.#parts, caller, this.body, this.#query)
+  as(caller: Caller): Context<B> {
+    return new Context<B>(this.#parts, caller, this.body)
   }
 
   get anonymous(): boolean {

@@ -1,7 +1,7 @@
 /** Where hashes are computed: the second process of a single machine (env.HASHER), else this Worker. */
 import type { Env } from '../../../durable-objects/kernel/env.ts'
 import { Fault } from '../../../schema/values/fault.ts'
-import { type ScryptParams, hashPassword, verifyPassword } from './hash.ts'
+import { PASSWORD_CHARS_MAX, type ScryptParams, hashPassword, verifyPassword } from './hash.ts'
 import { PROOF_HEADER, writeProof } from './proof.ts'
 
 export interface Hasher {
@@ -28,6 +28,8 @@ export function hasherOf(env: Env): Hasher {
       return String(((await response.json()) as { hash?: unknown }).hash)
     },
     verify: async (password, hash) => {
+      // As verifyPassword; a header has its bounds too.
+      if (password.length > PASSWORD_CHARS_MAX) return false
       const { status } = await HASHER.fetch('http://hasher/verify', { headers: { [PROOF_HEADER]: writeProof({ password, hash }) } })
       // Anything else, from a service of another version say, is no word about the password.
       if (status !== RIGHT && status !== WRONG) throw busy()

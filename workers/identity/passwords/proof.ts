@@ -2,7 +2,7 @@
  * A password and the hash that it is held against, as one line: what a login asks the hashing service in a header, for a request without a body costs either side
  * less. HASH|PASSWORD, the password percent-encoded (its UTF-8), so that any text survives. Pure.
  */
-export interface Proof {
+export interface PasswordProof {
   password: string
   hash: string
 }
@@ -10,10 +10,10 @@ export interface Proof {
 export const PROOF_HEADER = 'x-skyhook-proof'
 
 /** What is no text in UTF-8 is replaced, as it is where a password is hashed. */
-export const writeProof = ({ password, hash }: Proof): string => `${hash}|${encodeURIComponent(password.toWellFormed())}`
+export const writeProof = ({ password, hash }: PasswordProof): string => `${hash}|${encodeURIComponent(password.toWellFormed())}`
 
 /** Null where it is none. */
-export function readProof(text: string): Proof | null {
+export function readProof(text: string): PasswordProof | null {
   const at = text.lastIndexOf('|')
   if (at === -1) return null
   try {
